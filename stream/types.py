@@ -1,0 +1,410 @@
+"""The vocabulary: what flows through facestream. Imports numpy only.
+
+Coordinates are frame pixels, x to the right and y down, of the frame as it is shown (rotation applied); ``(0, 0)`` is the
+top-left corner of the top-left pixel. Images are uint8 BGR (h, w, 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+Floats: TypeAlias = npt.NDArray[np.float32]
+Ints: TypeAlias = npt.NDArray[np.int32]
+Longs: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+
+class FrameKey(NamedTuple):
+    """What a frame *is*. File names are derived from it; nothing is looked up by a file name."""
+
+    source: str
+    epoch: int
+    seq: int
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One image from one source.
+
+    Attributes:
+        source: the source's name.
+        epoch: counts the source's reconnections, from 0.
+        seq: counts the frames of the epoch, from 0, before any is dropped.
+        pts: seconds in the source's own time.
+        captured_at: Unix seconds when the frame reached us.
+        image: uint8 BGR (h, w, 3).
+        name: the picture's own file name where it has one (folders and lists), else None.
+    """
+
+    source: str
+    epoch: int
+    seq: int
+    pts: float
+    captured_at: float
+    image: Image
+    name: str | None = None
+
+    @property
+    def key(self) -> FrameKey:
+        return FrameKey(self.source, self.epoch, self.seq)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.image.shape[1], self.image.shape[0]
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        return f"<Frame {self.source} {self.epoch}:{self.seq} {width}x{height} pts={self.pts:.3f}>"
+
+
+@dataclass(slots=True, eq=False)
+class Aligned:
+    """What the aligned view derives from N faces' landmarks (spec §2.4, §8). Made by :mod:`facestream.faces.aligned`.
+
+    Attributes:
+        matrices: float32 (N, 3, 3), frame pixels → normalised mean-face coordinates ("legacy" centering).
+        offsets: centering → float32 (N, 2), normalised; subtract it from the matrix's translation.
+        pose: float32 (N, 3) pitch, yaw, roll in degrees.
+    """
+
+    matrices: Floats
+    offsets: dict[str, Floats]
+    pose: Floats
+
+    def take(self, index: slice | Bools | Ints | Longs) -> Aligned:
+        return Aligned(self.matrices[index], {k: v[index] for k, v in self.offsets.items()}, self.pose[index])
+
+
+@dataclass(slots=True, eq=False)
+class Masks:
+    """One kind of mask for N faces.
+
+    Attributes:
+        centering: "legacy", "face" or "head".
+        matrices: float32 (N, 3, 3), frame pixels → mask pixels.
+        masks: uint8 (N, size, size).
+    """
+
+    centering: str
+    matrices: Floats
+    masks: Image
+
+    def take(self, index: slice | Bools | Ints | Longs) -> Masks:
+        return Masks(self.centering, self.matrices[index], self.masks[index])
+
+
+def _no_boxes() -> Floats:
+    return np.zeros((0, 4), np.float32)
+
+
+def _no_scores() -> Floats:
+    return np.zeros((0,), np.float32)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Faces:
+    """Parallel arrays over N faces. An optional array is None when nothing has computed it.
+
+    Attributes:
+        boxes: float32 (N, 4) left, top, right, bottom; may lie partly outside the frame.
+        scores: float32 (N,), the detector's confidence in 0..1.
+        points: float32 (N, 5, 2), the detector's own eyes, nose and mouth corners (its subject's right eye first).
+        landmarks: float32 (N, 68, 2), 300-W order.
+        landmark_scores: float32 (N,), the aligner's confidence in 0..1.
+        tracks: int64 (N,), -1 while a face isn't confirmed yet.
+        masks: name → :class:`Masks`.
+        identities: name → float32 (N, D).
+        aligned: what the landmarks imply; see :class:`Aligned`.
+    """
+
+    boxes: Floats = field(default_factory=_no_boxes)
+    scores: Floats = field(default_factory=_no_scores)
+    points: Floats | None = None
+    landmarks: Floats | None = None
+    landmark_scores: Floats | None = None
+    tracks: Longs | None = None
+    masks: dict[str, Masks] = field(default_factory=dict)
+    identities: dict[str, Floats] = field(default_factory=dict)
+    aligned: Aligned | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes)
+        if self.boxes.shape != (count, 4):
+            raise ValueError(f"boxes must be (N, 4), not {self.boxes.shape}")
+        for name in _PER_FACE:
+            array = getattr(self, name)
+            if array is not None and len(array) != count:
+                raise ValueError(f"{name} has {len(array)} rows for {count} boxes")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __bool__(self) -> bool:
+        """Always true: a frame without faces is a result like any other."""
+        return True
+
+    def face_fields(self, index: slice | Bools | Ints | Longs) -> dict[str, Any]:
+        """Every per-face field of the faces at ``index``, as keyword arguments for a constructor."""
+        fields: dict[str, Any] = {
+            name: None if (array := getattr(self, name)) is None else array[index] for name in _PER_FACE
+        }
+        fields["masks"] = {name: masks.take(index) for name, masks in self.masks.items()}
+        fields["identities"] = {name: rows[index] for name, rows in self.identities.items()}
+        fields["aligned"] = None if self.aligned is None else self.aligned.take(index)
+        return fields
+
+    def keep(self, index: slice | Bools | Ints | Longs) -> None:
+        """Keep only the faces at ``index`` (a slice, a boolean mask or a list of indices), in place."""
+        for name, value in self.face_fields(index).items():
+            setattr(self, name, value)
+
+
+_PER_FACE = ("boxes", "scores", "points", "landmarks", "landmark_scores", "tracks")
+
+
+def join_fields(parts: Sequence[Faces]) -> dict[str, Any]:
+    """The per-face fields of several :class:`Faces` laid end to end, as keyword arguments.
+
+    A part without faces has nothing to say and takes part in nothing; otherwise a field must be there in every part or
+    in none (a mask that only some faces have can't be stored in a dense array without sliding onto other faces: spec
+    D6).
+
+    Raises:
+        ValueError: some parts have a field that others lack.
+    """
+    filled = [part for part in parts if len(part)] or list(parts[:1])
+    if len(filled) == 1:
+        return filled[0].face_fields(slice(None))
+    fields: dict[str, Any] = {}
+    for name in _PER_FACE:
+        arrays = [getattr(part, name) for part in filled]
+        fields[name] = np.concatenate(arrays) if _all_or_none(name, arrays) else None
+    fields["masks"] = {
+        name: Masks(
+            filled[0].masks[name].centering,
+            np.concatenate([part.masks[name].matrices for part in filled]),
+            np.concatenate([part.masks[name].masks for part in filled]),
+        )
+        for name in _same_names("masks", [part.masks for part in filled])
+    }
+    fields["identities"] = {
+        name: np.concatenate([part.identities[name] for part in filled])
+        for name in _same_names("identities", [part.identities for part in filled])
+    }
+    views = [part.aligned for part in filled]
+    fields["aligned"] = _join_aligned(views) if _all_or_none("aligned", views) else None
+    return fields
+
+
+def _join_aligned(views: Sequence[Any]) -> Aligned:
+    return Aligned(
+        np.concatenate([view.matrices for view in views]),
+        {name: np.concatenate([view.offsets[name] for view in views]) for name in views[0].offsets},
+        np.concatenate([view.pose for view in views]),
+    )
+
+
+def _all_or_none(name: str, values: Sequence[object]) -> bool:
+    present = [value is not None for value in values]
+    if any(present) and not all(present):
+        raise ValueError(f"only some of the faces to join have {name}")
+    return all(present)
+
+
+def _same_names(what: str, maps: Sequence[dict[str, Any]]) -> Iterable[str]:
+    if any(map_.keys() != maps[0].keys() for map_ in maps):
+        raise ValueError(f"the faces to join carry different {what}: {[sorted(map_) for map_ in maps]}")
+    return maps[0].keys()
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class FrameFaces(Faces):
+    """A frame with what was found in it; what :func:`facestream.extract` yields and what sinks receive.
+
+    Attributes:
+        frame: the frame itself, pixels included.
+        dropped: frames of this source that were dropped before this one, since the last published one.
+    """
+
+    frame: Frame
+    dropped: int = 0
+
+    @property
+    def key(self) -> FrameKey:
+        return self.frame.key
+
+    def __repr__(self) -> str:
+        return f"<FrameFaces {self.frame.source} {self.frame.epoch}:{self.frame.seq} faces={len(self)}>"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ExtractBatch(Faces):
+    """The unit that a model sees: frames, and their faces in one flat list (spec §2.3).
+
+    A frame may span batches: :class:`facestream.stream.batching.FaceBatcher` splits and
+    :class:`facestream.stream.batching.FrameJoiner` re-joins.
+
+    Attributes:
+        frames: the frames, in arrival order; a frame without faces is among them.
+        frame_ids: int32 (N,), the index into ``frames`` of each face; non-decreasing.
+        continued: the last frame's faces go on in the next batch.
+    """
+
+    frames: list[Frame]
+    frame_ids: Ints = field(default_factory=lambda: np.zeros((0,), np.int32))
+    continued: bool = False
+
+    def __post_init__(self) -> None:
+        Faces.__post_init__(self)
+        if len(self.frame_ids) != len(self.boxes):
+            raise ValueError(f"frame_ids has {len(self.frame_ids)} rows for {len(self.boxes)} boxes")
+
+    @property
+    def images(self) -> list[Image]:
+        return [frame.image for frame in self.frames]
+
+    @property
+    def lengths(self) -> Ints:
+        """int32 (F,): faces per frame."""
+        return np.bincount(self.frame_ids, minlength=len(self.frames)).astype(np.int32)
+
+    def keep(self, index: slice | Bools | Ints | Longs) -> None:
+        """Keep only the faces at ``index``, in place. No frame is ever removed."""
+        self.frame_ids = self.frame_ids[index]
+        Faces.keep(self, index)
+
+    def per_frame(self) -> Iterator[FrameFaces]:
+        """Each frame with its own faces, in order."""
+        stops = np.cumsum(self.lengths)
+        for frame, stop, length in zip(self.frames, stops, self.lengths):
+            yield FrameFaces(frame=frame, **self.face_fields(slice(int(stop - length), int(stop))))
+
+    def __repr__(self) -> str:
+        return f"<ExtractBatch frames={len(self.frames)} faces={len(self)}{' …' if self.continued else ''}>"
+
+
+class SourceState(Enum):
+    """Where a source is in its life."""
+
+    CONNECTING = "connecting"  # opening for the first time
+    LIVE = "live"  # frames are arriving
+    DEGRADED = "degraded"  # lost or refused; retrying with back-off
+    STOPPED = "stopped"  # ended, removed or given up; never comes back by itself
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatistics:
+    """What a source has done so far. ``damaged`` counts packets or files that couldn't be decoded and were skipped."""
+
+    captured: int = 0
+    damaged: int = 0
+    epoch: int = 0
+    reconnects: int = 0
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Frames from somewhere: ``async with open_source(url) as source: async for frame in source``.
+
+    Entering the context opens it and leaving closes it: every thread, file and connection is gone afterwards. Iterating
+    ends when the source does. Cancelling ``__anext__`` loses at most the frame being decoded.
+    """
+
+    name: str
+    live: bool
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height), or None while unknown. May change with the epoch."""
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second as announced, or None when unknown. Never to be trusted for timing."""
+
+    @property
+    def count(self) -> int | None:
+        """Frames in all as announced, or None when unknown."""
+
+    def statistics(self) -> SourceStatistics: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Frame: ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Somewhere for results to go. Leaving the context drains and finalises it, also after an error."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+    async def write(self, faces: FrameFaces) -> None:
+        """Take one result. Waits when the sink is full; cancelling while it waits loses that one result."""
+
+    async def drain(self) -> None:
+        """Wait until everything written so far has arrived."""
+
+
+class Detector(Protocol):
+    """Finds faces in frames. Arrays in, arrays out: no asyncio, no threads, no file paths (spec §5, §6).
+
+    ``pre_process`` and ``post_process`` run in CPU workers and must not touch the device; ``infer`` runs alone in the
+    device's one worker. Neighbouring batches overlap, so no verb may keep state about a batch on ``self``.
+    """
+
+    name: str
+    batch_size: int
+
+    def load(self, device: str) -> None:
+        """Load the weights and move the model to ``device`` ("cpu", "cuda", "cuda:1", "mps")."""
+
+    def pre_process(self, images: Sequence[Image]) -> Any:
+        """Frames of any sizes → a feed for ``infer``."""
+
+    def infer(self, feed: Any) -> Any:
+        """The network itself. May return device tensors' host copies only."""
+
+    def post_process(self, raw: Any, feed: Any) -> list[Detections]:
+        """Raw output → one :class:`Detections` a frame, in that frame's own pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """One frame's detections, best first: boxes float32 (N, 4), scores float32 (N,), points float32 (N, 5, 2) or None."""
+
+    boxes: Floats
+    scores: Floats
+    points: Floats | None = None
+
+
+class FacePlugin(Protocol):
+    """A model that looks at faces: aligners, maskers, identity. The verbs take and return the batch's own arrays.
+
+    ``pre_process`` gets the batch and returns a feed; ``post_process`` writes its result into the batch. The same rules
+    as for :class:`Detector` hold.
+    """
+
+    name: str
+    batch_size: int
+
+    def load(self, device: str) -> None: ...
+
+    def pre_process(self, batch: ExtractBatch) -> Any: ...
+
+    def infer(self, feed: Any) -> Any: ...
+
+    def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None: ...
