@@ -22,8 +22,11 @@ class Lane:
     resource behind a lane must bound its own waiting (a camera's read timeout).
     """
 
-    def __init__(self, name: str, *, workers: int = 1) -> None:
+    def __init__(
+        self, name: str, *, workers: int = 1, on_close: Callable[[Lane], None] | None = None
+    ) -> None:
         self.name = name
+        self._on_close = on_close
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix=f"facestream-{name}")
         self._pending: set[asyncio.Future[object]] = set()
         self._closed = False
@@ -56,6 +59,8 @@ class Lane:
         while self._pending:
             await asyncio.wait(tuple(self._pending))
         self._executor.shutdown(wait=True)  # every call has returned: the threads end at once
+        if self._on_close is not None:
+            self._on_close(self)
 
 
 class Bridge:
@@ -94,7 +99,7 @@ class Bridge:
 
     def lane(self, name: str) -> Lane:
         """A thread of its own for a blocking resource. Whoever asks closes it; what is forgotten closes with the bridge."""
-        lane = Lane(name)
+        lane = Lane(name, on_close=self._lanes.discard)
         self._lanes.add(lane)
         return lane
 
@@ -109,7 +114,6 @@ class Bridge:
         """End every thread once its present call returns. Safe to call twice."""
         for lane in (*self._lanes, self._pool, self._device_lane):
             await lane.aclose()
-        self._lanes.clear()
 
 
 def available_cores() -> int:
