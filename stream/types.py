@@ -41,6 +41,7 @@ class Frame:
         captured_at: Unix seconds when the frame reached us.
         image: uint8 BGR (h, w, 3).
         name: the picture's own file name where it has one (folders and lists), else None.
+        dropped: how many frames of this source gave way since the last one that went on to the models.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Frame:
     captured_at: float
     image: Image
     name: str | None = None
+    dropped: int = 0
 
     @property
     def key(self) -> FrameKey:
@@ -231,15 +233,18 @@ class FrameFaces(Faces):
 
     Attributes:
         frame: the frame itself, pixels included.
-        dropped: frames of this source that were dropped before this one, since the last published one.
     """
 
     frame: Frame
-    dropped: int = 0
 
     @property
     def key(self) -> FrameKey:
         return self.frame.key
+
+    @property
+    def dropped(self) -> int:
+        """Frames of this source that were captured after the previous result's and gave way to this one."""
+        return self.frame.dropped
 
     def __repr__(self) -> str:
         return f"<FrameFaces {self.frame.source} {self.frame.epoch}:{self.frame.seq} faces={len(self)}>"

@@ -1,0 +1,200 @@
+"""The command line: one small function a command. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from facestream import __version__
+from facestream.errors import ConfigError, FacestreamError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+def main() -> None:
+    """Run a command; errors become one line on stderr and the exit code of design §6."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    debug = "--debug" in arguments
+    try:
+        return cli.main(arguments, prog_name="facestream", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return WRONG_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("facestream: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left: nothing to say, and nowhere to say it
+        return 0
+    except FacestreamError as error:
+        if debug:
+            raise
+        click.echo(f"facestream: {error}", err=True)
+        return WRONG_USAGE if isinstance(error, ConfigError) else FAILED
+
+
+def run_async(job: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end, on uvloop where there is one."""
+    import asyncio
+
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        new_event_loop = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(job)
+
+
+def model_options(command: Command) -> Command:
+    """The options that choose models, for every command that runs them."""
+    for option in (
+        click.option("--batch-size", type=click.IntRange(1, 256), help="Frames the detector sees at once."),
+        click.option("--threshold", type=click.FloatRange(0, 1), help="Least score of a detection."),
+        click.option("--detect-size", type=click.IntRange(64, 4096), help="Long side the detector sees, in pixels."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        click.option("--identity", help="Identity model; none by default."),
+        click.option("--aligner", default="mesh", show_default=True, help="Landmark model, or none."),
+        click.option("--detector", help="Detector; yunet on a CPU and centerface on a GPU by default."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="facestream")
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+def cli(debug: bool) -> None:
+    """Turn cameras and files into faces."""
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    for noisy in ("websockets", "asyncio", "libav"):
+        logging.getLogger(noisy).setLevel(logging.DEBUG if debug else logging.ERROR)
+
+
+def _read_config(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Let a configuration file give the defaults: command line, then environment, then file."""
+    if path is not None:
+        from facestream.config import given, read_settings
+
+        settings = read_settings(path)
+        context.default_map = {
+            **given(settings.models),
+            **given(settings.serve),
+            "sources": [str(source) for source in settings.sources],
+        }
+    return path
+
+
+@cli.command()
+@click.argument("sources", nargs=-1)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="FACESTREAM_CONFIG",
+    is_eager=True,
+    callback=_read_config,
+    help="TOML file with sources and settings.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, envvar="FACESTREAM_HOST", help="Address to serve.")
+@click.option(
+    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), envvar="FACESTREAM_PORT", help="0: any free port."
+)
+@click.option("--token", envvar="FACESTREAM_TOKEN", help="Secret that clients must show; needed beyond loopback.")
+@click.option("--allow-origin", "allow_origins", multiple=True, help="Web page that may connect, as https://host[:port].")
+@click.option("--save", type=click.Path(path_type=Path), help="Folder to save every face picture to.")
+@click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
+@click.option("--loop", is_flag=True, help="Files start again at their end.")
+@click.option("--lossless", is_flag=True, help="Files wait for the models instead of dropping frames.")
+@click.option("--rtsp-transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True)
+@click.option("--open-timeout", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds.")
+@click.option("--read-timeout", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds.")
+@click.option("--no-demo", is_flag=True, help="Start empty instead of with the demo video when no source is given.")
+@model_options
+def serve(config: Path | None, **options: Any) -> None:
+    """Serve the faces of SOURCES live, with a viewer at http://127.0.0.1:8765.
+
+    A source is rtsp://…, webcam:0, /dev/video0, http(s)://… (MJPEG, HLS), a video file, a folder of pictures or push:NAME;
+    NAME=SOURCE names it. Without any, a demo video plays.
+    """
+    from facestream.serving.app import ServeOptions, serve
+
+    run_async(serve(ServeOptions(**options), say=click.echo))
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the face pictures.")
+@click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
+@click.option("--size", default=512, show_default=True, type=click.IntRange(16, 4096), help="Edge of a face picture.")
+@click.option("--frames", type=click.Path(path_type=Path), help="Folder for every frame that has a face.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
+@model_options
+def extract(**options: Any) -> None:
+    """Find the faces in INPUTS: videos, pictures, folders or cameras. Nothing is dropped."""
+    from facestream.jobs.extract_command import ExtractOptions, extract_command
+
+    run_async(extract_command(ExtractOptions(**options)))
+
+
+@cli.group()
+def models() -> None:
+    """List and fetch model weights."""
+
+
+@models.command("list")
+def models_list() -> None:
+    """Show every model, its licence and whether its weights are here."""
+    from facestream.plugins.catalogue import entries
+
+    rows = [("ROLE", "NAME", "SIZE", "HERE", "LICENCE")]
+    for entry in entries():
+        size = f"{entry.size / 1e6:.1f} MB"
+        rows.append((entry.role, entry.name, size, "yes" if entry.cached else "no", entry.licence))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for row in rows:
+        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
+
+
+@models.command("pull")
+@click.argument("names", nargs=-1)
+def models_pull(names: tuple[str, ...]) -> None:
+    """Fetch the weights of NAMES, or of the default models."""
+    from facestream.plugins.catalogue import DEFAULT_MODELS, pull
+
+    for name in names or DEFAULT_MODELS:
+        click.echo(f"{name}: {pull(name)}")
+
+
+@models.command("path")
+@click.argument("name")
+def models_path(name: str) -> None:
+    """Print where the weights of NAME lie."""
+    from facestream.plugins.catalogue import path
+
+    click.echo(path(name))
+
+
+@cli.command()
+def sources() -> None:
+    """List the webcams of this machine."""
+    from facestream.io.sources import list_webcams
+
+    webcams = list_webcams()
+    for webcam in webcams:
+        click.echo(f"{webcam.url}\t{webcam.name}")
+    if not webcams:
+        click.echo("No webcam found. Plug one in, or open the viewer and use the browser's camera.", err=True)

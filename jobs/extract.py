@@ -1,0 +1,163 @@
+"""Files and cameras → faces, as an async or a plain iterator."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
+from concurrent.futures import Future
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from facestream.io.sources import BaseSource, open_source
+from facestream.io.urls import parse_source
+from facestream.jobs.models import ModelOptions, load_stages
+from facestream.stream.channel import BrokenChannel, Sender, channel
+from facestream.stream.device import Bridge
+from facestream.stream.gate import FrameGate
+from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.tasks import task_group
+from facestream.stream.types import FrameFaces
+
+T = TypeVar("T")
+Input: TypeAlias = str | Path
+
+BATCHES_PER_STAGE = 3
+"""In flight in a lossless job: one in each verb of each stage."""
+
+
+async def extract(
+    *inputs: Input,
+    detector: str | None = None,
+    aligner: str | None = "mesh",
+    identity: str | None = None,
+    device: str = "auto",
+    track: bool = True,
+    detect_size: int | None = None,
+    threshold: float | None = None,
+    batch_size: int | None = None,
+) -> AsyncIterator[FrameFaces]:
+    """The faces of every frame of ``inputs``, in order, frames without faces included.
+
+    ::
+
+        async for faces in facestream.extract("clip.mp4"):
+            print(faces.frame.seq, faces.boxes, faces.tracks)
+
+    Files and folders are read as fast as the models go and nothing is dropped; several inputs are read one after another.
+    Memory is bounded whatever their length: while the caller doesn't ask, reading waits.
+
+    Args:
+        inputs: video files, image files, folders or camera URLs, each perhaps named as ``NAME=URL``.
+        detector: a detector's name, by default ``yunet`` on a CPU and ``centerface`` on a GPU.
+        aligner: an aligner's name, or None for boxes only.
+        identity: an identity model's name; embeddings appear in ``faces.identities[name]``.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        track: number the faces.
+        detect_size: the long side of what the detector sees, in pixels.
+        threshold: the least score of a detection.
+        batch_size: frames that the detector sees at once.
+
+    Raises:
+        SourceError: an input can't be read. What was found before is yielded first.
+        ModelError: a model is unknown or its weights can't be had.
+
+    Leaving the loop early closes everything; cancelling loses the frames in flight.
+    """
+    options = ModelOptions(detector, aligner, identity, device, detect_size, threshold, batch_size)
+    sender, results = channel[FrameFaces](1)
+    job = asyncio.create_task(_run(inputs, options, track, sender), name="extract")
+    try:
+        async for faces in results:
+            yield faces
+        await job
+    finally:
+        results.close()
+        job.cancel()
+        await asyncio.wait([job])
+
+
+async def _run(inputs: tuple[Input, ...], options: ModelOptions, track: bool, results: Sender[FrameFaces]) -> None:
+    try:
+        async with Bridge(options.chosen_device) as bridge:
+            stages = await load_stages(options, bridge)
+            in_flight = BATCHES_PER_STAGE * len(stages)
+            pipeline = Pipeline(stages, bridge, in_flight=in_flight, tracks=Tracks() if track else None)
+            async with task_group() as tasks:
+                tasks.create_task(read_all(inputs, pipeline.gate, bridge), name="extract.read")
+                await pipeline.run(results.send)
+    except BrokenChannel:
+        pass  # the caller has left the loop
+    finally:
+        results.close()
+
+
+async def read_all(
+    inputs: tuple[Input, ...],
+    gate: FrameGate,
+    bridge: Bridge,
+    opened: Callable[[BaseSource], None] = lambda source: None,
+) -> None:
+    """Put every frame of every input into ``gate``, one input after another, then close it; ``opened`` hears of each.
+
+    What was read before an input fails still reaches the models: the gate closes before the error is raised.
+    """
+    taken: set[str] = set()
+    try:
+        for text in inputs:
+            spec = parse_source(str(text))
+            name = unique_name(spec.name, taken)
+            taken.add(name)
+            async with open_source(spec.url, name=name, bridge=bridge) as source:
+                opened(source)
+                gate.add(source.name, live=source.live)
+                async for frame in source:
+                    await gate.put(frame)
+    finally:
+        await gate.close()
+
+
+def unique_name(name: str, taken: Collection[str]) -> str:
+    """``name``, or ``name-2``, ``name-3``, … if it is taken: two inputs with one file name stay two."""
+    if name not in taken:
+        return name
+    return next(other for i in count(2) if (other := f"{name}-{i}") not in taken)
+
+
+def extract_sync(*inputs: Input, **options: Any) -> Iterator[FrameFaces]:
+    """:func:`extract` for programs without an event loop: the same arguments, a plain iterator.
+
+    ::
+
+        for faces in facestream.extract_sync("photos/"):
+            print(faces.frame.name, len(faces))
+
+    The work goes on in a background thread while the caller handles a result.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="facestream-extract", daemon=True)
+    thread.start()
+    results = extract(*inputs, **options)
+    try:
+        while (faces := _call(loop, _next(results))) is not None:
+            yield faces
+    finally:
+        _call(loop, _finish(results))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _next(results: AsyncIterator[FrameFaces]) -> FrameFaces | None:
+    return await anext(results, None)
+
+
+async def _finish(results: Any) -> None:
+    await results.aclose()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def _call(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> T:
+    future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    return future.result()

@@ -1,0 +1,354 @@
+"""A live session: sources that come and go, one pipeline, and results that fan out.
+
+::
+
+    async with LiveSession(pipeline, bridge) as session:
+        await session.add_source("door=rtsp://10.0.0.5/stream")
+        async with session.hub.subscribe() as results:
+            async for faces in results: ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
+
+from facestream.errors import ConfigError, SourceError
+from facestream.io.push import PushSource
+from facestream.io.sources import BaseSource, open_source
+from facestream.io.urls import SourceSpec, check_name, parse_source, redact_url
+from facestream.jobs.meters import RateMeter, RecentMedian
+from facestream.stream.batching import LaneStatistics
+from facestream.stream.channel import BrokenChannel, Overload, Receiver, Sender, channel
+from facestream.stream.device import Bridge
+from facestream.stream.hub import Hub
+from facestream.stream.pipeline import Pipeline
+from facestream.stream.stage import StageStatistics
+from facestream.stream.tasks import task_group
+from facestream.stream.types import FrameFaces, Sink, SourceState
+
+log = logging.getLogger("facestream.live")
+
+SINK_DEPTH = 8
+"""Results that wait for a sink slower than the stream; then the newest win."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How a session opens its sources.
+
+    Attributes:
+        loop: files and folders start again at their end.
+        lossless: files and folders make their reader wait for the models instead of dropping frames.
+        rtsp_transport: "tcp" or "udp".
+        open_timeout: seconds to wait for a camera to answer.
+        read_timeout: seconds without a frame after which a camera is lost.
+    """
+
+    loop: bool = False
+    lossless: bool = False
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    open_timeout: float = 5.0
+    read_timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """A source as the outside sees it. Once a source has stopped, ``captured = processed + dropped`` exactly.
+
+    Attributes:
+        url: without credentials.
+        rate: frames a second that arrive, measured.
+        latency_ms: from capture to publication, the recent median.
+        last_frame_age: seconds since the last frame arrived, None before the first.
+    """
+
+    name: str
+    url: str
+    kind: str
+    state: SourceState
+    reason: str
+    live: bool
+    size: tuple[int, int] | None
+    rate: float
+    captured: int
+    processed: int
+    dropped: int
+    damaged: int
+    epoch: int
+    reconnects: int
+    latency_ms: float | None
+    last_frame_age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatistics:
+    """Results handed to a sink, and results that gave way because it was slower than the stream."""
+
+    name: str
+    written: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    sources: list[SourceInfo]
+    stages: list[StageStatistics]
+    batches_in_flight: int
+    sinks: list[SinkStatistics]
+
+
+@dataclass(slots=True, eq=False)
+class _Feed:
+    """One source at work."""
+
+    spec: SourceSpec
+    source: BaseSource
+    opened: asyncio.Future[None]
+    task: asyncio.Task[None] | None = None
+    rate: RateMeter = field(default_factory=RateMeter)
+    latency: RecentMedian = field(default_factory=RecentMedian)
+    last_frame_at: float | None = None
+    processed: int = 0
+    final: LaneStatistics | None = None
+    failure: str = ""
+
+
+class LiveSession:
+    """Owns the sources, drives the pipeline and hands its results to the hub and the sinks.
+
+    Args:
+        pipeline: the models, with its gate.
+        bridge: where blocking work runs.
+        sinks: written to at the stream's pace; a sink that falls behind misses results rather than delay them.
+        options: how sources are opened.
+        clock: Unix seconds.
+
+    The first error of the pipeline or a sink ends the session and is what ``async with`` raises; sinks are finalised
+    all the same. A source's error is never the session's: it shows in the source's state.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        bridge: Bridge,
+        *,
+        sinks: Sequence[Sink] = (),
+        options: SourceOptions | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.hub = Hub()
+        self.bridge = bridge
+        self._pipeline = pipeline
+        self._sinks = list(sinks)
+        self._sink_ends: list[tuple[str, Sender[FrameFaces], Receiver[FrameFaces]]] = []
+        self._options = options or SourceOptions()
+        self._clock = clock
+        self._feeds: dict[str, _Feed] = {}
+        self._listeners: list[Callable[[SourceInfo], None]] = []
+        self._stack = AsyncExitStack()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            for sink in self._sinks:
+                await stack.enter_async_context(sink)
+            self._tasks = await stack.enter_async_context(task_group())
+            for sink in self._sinks:
+                sender, receiver = channel[FrameFaces](SINK_DEPTH, Overload.NEWEST)
+                self._sink_ends.append((type(sink).__name__, sender, receiver))
+                self._tasks.create_task(_write_all(receiver, sink), name=f"live.{type(sink).__name__}")
+            self._tasks.create_task(self._run_pipeline(), name="live.pipeline")
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        if exc_info[0] is None:
+            await self.aclose()
+        return await self._stack.__aexit__(*exc_info)  # type: ignore[arg-type]
+
+    async def aclose(self) -> None:
+        """Stop every source, let what is in flight come out, finish the sinks. Safe to call twice."""
+        feeds = list(self._feeds.values())
+        for feed in feeds:
+            if feed.task is not None:
+                feed.task.cancel()
+        await asyncio.gather(*(feed.task for feed in feeds if feed.task is not None), return_exceptions=True)
+        await self._pipeline.gate.close()
+
+    async def add_source(
+        self, text: str, *, name: str | None = None, loop: bool | None = None
+    ) -> SourceInfo:
+        """Add the source that ``text`` (``URL`` or ``NAME=URL``) describes, and start it; ``loop`` overrides the options.
+
+        Returns once a file or folder is open; a camera is opened in the background and shows its state. Cancelling
+        leaves the source out.
+
+        Raises:
+            ConfigError: the text isn't a source, or the name is taken.
+            SourceError: a file or folder can't be read.
+        """
+        spec = parse_source(text)
+        if name is not None:
+            spec = replace(spec, name=check_name(name))
+        if spec.name in self._feeds:
+            raise ConfigError(
+                f"there is a source called {spec.name!r} already; name this one: OTHER={redact_url(spec.url)}"
+            )
+        options = self._options
+        source = open_source(
+            spec.url,
+            name=spec.name,
+            bridge=self.bridge,
+            pace="native",
+            loop=options.loop if loop is None else loop,
+            lossless=options.lossless,
+            reconnect=True,
+            rtsp_transport=options.rtsp_transport,
+            open_timeout=options.open_timeout,
+            read_timeout=options.read_timeout,
+            clock=self._clock,
+        )
+        return await self.start(spec, source)
+
+    async def start(self, spec: SourceSpec, source: BaseSource) -> SourceInfo:
+        """Start a source that is made already, under ``spec.name``; otherwise like :meth:`add_source`."""
+        assert self._tasks is not None, "the session isn't entered"
+        feed = _Feed(spec, source, asyncio.get_running_loop().create_future())
+        self._feeds[spec.name] = feed
+        self._pipeline.gate.add(spec.name, live=source.live)
+        source.on_state(lambda _: self._changed(feed))
+        feed.task = self._tasks.create_task(self._pump(feed), name=f"live.source.{spec.name}")
+        if spec.kind.finite:
+            try:
+                await feed.opened
+            except BaseException:
+                await self.remove_source(spec.name)
+                raise
+        return self._info(feed)
+
+    async def remove_source(self, name: str) -> None:
+        """Close the source and forget it; its frames in flight still come out.
+
+        Raises:
+            KeyError: there is no source of that name.
+        """
+        feed = self._feeds[name]
+        if feed.task is not None:
+            feed.task.cancel()
+            await asyncio.wait([feed.task])
+        feed.final = self._pipeline.gate.statistics(name)
+        await self._pipeline.remove(name)
+        del self._feeds[name]
+        self.hub.forget(name)
+
+    async def push_source(self, name: str) -> PushSource:
+        """The source that a browser or program feeds, made when it isn't there.
+
+        Raises:
+            ConfigError: another kind of source has that name, or it isn't a name.
+        """
+        feed = self._feeds.get(name)
+        if feed is None:
+            await self.add_source(f"push:{name}")
+            feed = self._feeds[name]
+        if not isinstance(feed.source, PushSource):
+            raise ConfigError(f"{name!r} is a {feed.spec.kind.value} source, not one to push to; choose another name")
+        return feed.source
+
+    def sources(self) -> list[SourceInfo]:
+        return [self._info(feed) for feed in self._feeds.values()]
+
+    def statistics(self) -> SessionStatistics:
+        sinks = [
+            SinkStatistics(name, receiver.statistics().received, receiver.statistics().dropped)
+            for name, _, receiver in self._sink_ends
+        ]
+        return SessionStatistics(
+            self.sources(), self._pipeline.statistics(), self._pipeline.batches_in_flight, sinks
+        )
+
+    def on_change(self, callback: Callable[[SourceInfo], None]) -> None:
+        """Call ``callback`` on the event loop whenever a source's state changes."""
+        self._listeners.append(callback)
+
+    async def _run_pipeline(self) -> None:
+        try:
+            await self._pipeline.run(self._publish)
+        finally:
+            for _, sender, _ in self._sink_ends:
+                sender.close()
+
+    async def _publish(self, faces: FrameFaces) -> None:
+        feed = self._feeds.get(faces.frame.source)
+        if feed is not None:
+            feed.processed += 1
+            feed.latency.add((self._clock() - faces.frame.captured_at) * 1000)
+        self.hub.publish(faces)
+        for _, sender, _ in self._sink_ends:
+            sender.send_nowait(faces)
+
+    async def _pump(self, feed: _Feed) -> None:
+        """Move a source's frames to the gate until it ends or gives up."""
+        try:
+            async with feed.source as source:
+                if not feed.opened.done():
+                    feed.opened.set_result(None)
+                async for frame in source:
+                    feed.last_frame_at = self._clock()
+                    feed.rate.tick(feed.last_frame_at)
+                    await self._pipeline.gate.put(frame)
+        except SourceError as error:
+            feed.failure = str(error)
+            if feed.opened.done():
+                log.error("source %s stopped: %s", feed.spec.name, error)
+            else:
+                feed.opened.set_exception(error)
+                feed.opened.exception()  # whoever added it has it; a camera's shows in its state
+            self._changed(feed)
+        except BrokenChannel:
+            pass  # removed while it waited for room
+
+    def _changed(self, feed: _Feed) -> None:
+        info = self._info(feed)
+        for callback in self._listeners:
+            callback(info)
+
+    def _info(self, feed: _Feed) -> SourceInfo:
+        now = self._clock()
+        source = feed.source
+        lane = feed.final or self._pipeline.gate.statistics(feed.spec.name)
+        statistics = source.statistics()
+        latency = feed.latency.value()
+        return SourceInfo(
+            name=feed.spec.name,
+            url=redact_url(feed.spec.url),
+            kind=feed.spec.kind.value,
+            state=SourceState.STOPPED if feed.failure else source.state,
+            reason=feed.failure or source.reason,
+            live=source.live,
+            size=source.size,
+            rate=round(feed.rate.rate(now), 2),
+            captured=lane.captured,
+            processed=feed.processed,
+            dropped=lane.dropped,
+            damaged=statistics.damaged,
+            epoch=statistics.epoch,
+            reconnects=statistics.reconnects,
+            latency_ms=None if latency is None else round(latency, 1),
+            last_frame_age=None if feed.last_frame_at is None else round(now - feed.last_frame_at, 3),
+        )
+
+
+async def _write_all(results: Receiver[FrameFaces], sink: Sink) -> None:
+    try:
+        async for faces in results:
+            await sink.write(faces)
+        await sink.drain()
+    finally:
+        results.close()

@@ -1,0 +1,252 @@
+"""Frames and faces → batches → frames again. Pure: no asyncio, no clock.
+
+* :class:`FrameQueue` — the frames of many sources, waiting for the first model; decides who is next and who is dropped.
+* :class:`FaceBatcher` — batches of any size → batches of at most so many faces, for the models that look at faces.
+* :class:`FrameJoiner` — batches → frames, each with all its faces.
+* :class:`InFlight` — how many batches are on their way.
+
+Nothing here holds anything back: whatever is waiting when a model becomes free is what it gets (work-conserving).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facestream.stream.types import ExtractBatch, Frame, FrameFaces, join_fields
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatistics:
+    """One source's frames: ``captured = taken + dropped + waiting``, always."""
+
+    captured: int
+    taken: int
+    dropped: int
+    waiting: int
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One source's waiting frames."""
+
+    live: bool
+    capacity: int
+    frames: deque[Frame] = field(default_factory=deque)
+    captured: int = 0
+    taken: int = 0
+    dropped: int = 0
+    gap: int = 0  # dropped since the last frame taken
+
+    def push(self, frame: Frame) -> None:
+        if len(self.frames) >= self.capacity:
+            self.frames.popleft()
+            self.dropped += 1
+            self.gap += 1
+        self.frames.append(frame)
+        self.captured += 1
+
+    def pop(self) -> Frame:
+        frame = self.frames.popleft()
+        frame.dropped, self.gap = self.gap, 0
+        self.taken += 1
+        return frame
+
+    def statistics(self) -> LaneStatistics:
+        return LaneStatistics(self.captured, self.taken, self.dropped, len(self.frames))
+
+
+class FrameQueue:
+    """The frames of many sources, waiting for the first model.
+
+    A live source waits with one frame, its newest: an older unread one is dropped and counted. A lossless source waits
+    with up to ``capacity`` frames, and :meth:`has_room` says whether its reader may go on.
+
+    :meth:`take` serves the sources round robin, at most one frame of a live source a batch.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, _Lane] = {}
+        self._line: list[str] = []  # who is next, first in line first
+
+    def add(self, source: str, *, live: bool, capacity: int = 1) -> None:
+        """Let ``source`` take part.
+
+        Raises:
+            ValueError: a source of that name takes part already.
+        """
+        if source in self._lanes:
+            raise ValueError(f"source {source!r} is in the queue already")
+        self._lanes[source] = _Lane(live, 1 if live else capacity)
+        self._line.append(source)
+
+    def remove(self, source: str) -> LaneStatistics:
+        """Drop what ``source`` has waiting and let it go; returns its final count."""
+        lane = self._lanes.pop(source)
+        self._line.remove(source)
+        lane.dropped += len(lane.frames)
+        lane.frames.clear()
+        return lane.statistics()
+
+    def offer(self, frame: Frame) -> None:
+        """Put ``frame`` in its source's line; a live source's older frame gives way.
+
+        Raises:
+            ValueError: a lossless source has no room; ask :meth:`has_room` first.
+        """
+        lane = self._lanes[frame.source]
+        if not self.has_room(frame.source):
+            raise ValueError(f"no room for another frame of {frame.source!r}")
+        lane.push(frame)
+
+    def has_room(self, source: str) -> bool:
+        lane = self._lanes[source]
+        return lane.live or len(lane.frames) < lane.capacity
+
+    def take(self, limit: int) -> list[Frame]:
+        """Up to ``limit`` frames: one of each source in turn, then lossless sources again while there is room."""
+        taken: list[Frame] = []
+        ready = deque(source for source in self._line if self._lanes[source].frames)
+        while ready and len(taken) < limit:
+            source = ready.popleft()
+            lane = self._lanes[source]
+            taken.append(lane.pop())
+            self._line.remove(source)
+            self._line.append(source)
+            if lane.frames and not lane.live:
+                ready.append(source)
+        return taken
+
+    def sources(self) -> list[str]:
+        return list(self._lanes)
+
+    def statistics(self, source: str) -> LaneStatistics:
+        return self._lanes[source].statistics()
+
+    def __contains__(self, source: object) -> bool:
+        return source in self._lanes
+
+    def __len__(self) -> int:
+        """Frames waiting."""
+        return sum(len(lane.frames) for lane in self._lanes.values())
+
+
+class FaceBatcher:
+    """Batches of any size in, batches of at most ``size`` faces out, in the same order.
+
+    A frame whose faces don't fit is split: its first faces go out in a batch marked ``continued``, the others lead the
+    next batch. A frame without faces travels with its neighbours and never needs room.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._waiting: deque[tuple[FrameFaces, bool]] = deque()  # a frame's faces, and whether more of them follow
+
+    def put(self, batch: ExtractBatch) -> None:
+        last = len(batch.frames) - 1
+        for i, faces in enumerate(batch.per_frame()):
+            self._waiting.append((faces, batch.continued and i == last))
+
+    def take(self) -> ExtractBatch | None:
+        """What is waiting, up to ``size`` faces; None when nothing is."""
+        parts: list[FrameFaces] = []
+        room, continued = self.size, False
+        while self._waiting:
+            faces, more = self._waiting[0]
+            if len(faces) > room:
+                if room:
+                    parts.append(_part(faces, slice(room)))
+                    self._waiting[0] = (_part(faces, slice(room, None)), more)
+                    continued = True
+                break
+            self._waiting.popleft()
+            parts.append(faces)
+            room -= len(faces)
+            continued = more
+        return batch_of(parts, continued=continued) if parts else None
+
+    @property
+    def faces(self) -> int:
+        """Faces waiting."""
+        return sum(len(faces) for faces, _ in self._waiting)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+
+class FrameJoiner:
+    """Batches in, frames out: each frame once, in order, with all its faces in their own order."""
+
+    def __init__(self) -> None:
+        self._open: list[FrameFaces] = []  # the parts of a frame whose other faces are still to come
+
+    def put(self, batch: ExtractBatch) -> Iterator[FrameFaces]:
+        """The frames that ``batch`` completes."""
+        last = len(batch.frames) - 1
+        for i, faces in enumerate(batch.per_frame()):
+            self._open.append(faces)
+            if batch.continued and i == last:
+                return
+            yield self._close()
+
+    def _close(self) -> FrameFaces:
+        parts, self._open = self._open, []
+        if len(parts) == 1:
+            return parts[0]
+        return FrameFaces(frame=parts[0].frame, **join_fields(parts))
+
+
+def batch_of(parts: list[FrameFaces], *, continued: bool = False) -> ExtractBatch:
+    """One batch of several frames' faces. Consecutive parts of one frame become one frame again."""
+    frames: list[Frame] = []
+    ids: list[int] = []
+    for part in parts:
+        if not frames or frames[-1] is not part.frame:
+            frames.append(part.frame)
+        ids.extend([len(frames) - 1] * len(part))
+    return ExtractBatch(
+        frames=frames, frame_ids=np.array(ids, np.int32), continued=continued, **join_fields(parts)
+    )
+
+
+def _part(faces: FrameFaces, index: slice) -> FrameFaces:
+    return FrameFaces(frame=faces.frame, **faces.face_fields(index))
+
+
+class InFlight:
+    """Counts the batches between the first model's door and the last model's exit.
+
+    Batches leave in the order they came, frame by frame. With a limit of two, one batch is on the device while the next
+    is prepared; a third would only grow old waiting.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._frames_left: deque[int] = deque()
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._frames_left) < self.limit
+
+    def enter(self, frames: int) -> None:
+        self._frames_left.append(frames)
+
+    def leave(self) -> None:
+        """One frame has come out."""
+        self._frames_left[0] -= 1
+        if self._frames_left[0] == 0:
+            self._frames_left.popleft()
+
+    def __len__(self) -> int:
+        return len(self._frames_left)
+
+
+def split(batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
+    """``batch`` in parts of at most ``size`` faces."""
+    batcher = FaceBatcher(size)
+    batcher.put(batch)
+    while (part := batcher.take()) is not None:
+        yield part

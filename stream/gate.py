@@ -1,0 +1,81 @@
+"""Where sources hand their frames to the pipeline: :class:`FrameQueue` with waiting."""
+
+from __future__ import annotations
+
+import asyncio
+
+from facestream.stream.batching import FrameQueue, LaneStatistics
+from facestream.stream.channel import BrokenChannel, EndOfChannel
+from facestream.stream.types import Frame
+
+
+class FrameGate:
+    """Many tasks put frames, one pipeline takes them.
+
+    Args:
+        capacity: frames of one lossless source that may wait; a live source has one place and the newest frame takes it.
+    """
+
+    def __init__(self, capacity: int = 1) -> None:
+        self._capacity = capacity
+        self._queue = FrameQueue()
+        self._changed = asyncio.Condition()
+        self._ended = False
+
+    def add(self, source: str, *, live: bool) -> None:
+        """Let ``source`` put frames.
+
+        Raises:
+            ValueError: a source of that name is there already.
+        """
+        self._queue.add(source, live=live, capacity=self._capacity)
+
+    async def remove(self, source: str) -> LaneStatistics:
+        """Drop what ``source`` has waiting, count it, and let it go. A ``put`` that waits for room ends."""
+        async with self._changed:
+            final = self._queue.remove(source)
+            self._changed.notify_all()
+        return final
+
+    async def put(self, frame: Frame) -> None:
+        """Offer ``frame``. A lossless source waits for room, a live one never does. Cancelling leaves it unoffered.
+
+        Raises:
+            BrokenChannel: the source was removed, or the gate closed.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._is_shut(frame.source) or self._queue.has_room(frame.source))
+            if self._is_shut(frame.source):
+                raise BrokenChannel
+            self._queue.offer(frame)
+            self._changed.notify_all()
+
+    async def take(self, limit: int) -> list[Frame]:
+        """One to ``limit`` frames, as soon as there is one. Cancelling loses nothing.
+
+        Raises:
+            EndOfChannel: the gate is closed and nothing is left.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._queue) or self._ended)
+            frames = self._queue.take(limit)
+            self._changed.notify_all()
+        if not frames:
+            raise EndOfChannel
+        return frames
+
+    async def close(self) -> None:
+        """Nothing more comes; what waits is still taken."""
+        async with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def statistics(self, source: str) -> LaneStatistics:
+        return self._queue.statistics(source)
+
+    def captured(self) -> dict[str, int]:
+        """Source → frames that it has put so far."""
+        return {source: self._queue.statistics(source).captured for source in self._queue.sources()}
+
+    def _is_shut(self, source: str) -> bool:
+        return self._ended or source not in self._queue

@@ -1,0 +1,172 @@
+"""A chain of stages between a gate and whoever wants the results.
+
+::
+
+    gate ─► detect ─► align ─► … ─► derive ─► track ─► publish
+      └──────── at most `in_flight` batches ────────┘
+
+Each accepted frame comes out once, in order per source, faces or none, with its own faces in their own order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+
+from facestream.faces.aligned import align
+from facestream.stream.batching import FrameJoiner, InFlight
+from facestream.stream.channel import EndOfChannel, Receiver, Sender, channel
+from facestream.stream.device import Bridge
+from facestream.stream.gate import FrameGate
+from facestream.stream.stage import Stage, StageStatistics
+from facestream.stream.tasks import task_group
+from facestream.stream.tracking import Tracker
+from facestream.stream.types import ExtractBatch, Frame, FrameFaces, Longs
+
+Publish = Callable[[FrameFaces], Awaitable[None]]
+
+
+class Tracks:
+    """A tracker for each source, with ids that are unique over all of them."""
+
+    def __init__(self, make: Callable[[Callable[[], int]], Tracker] | None = None) -> None:
+        self._make = make or (lambda next_id: Tracker(next_id))
+        self._last_id = 0
+        self._trackers: dict[str, tuple[int, Tracker]] = {}  # source → its epoch and tracker
+
+    def update(self, faces: FrameFaces) -> Longs:
+        """int64 (N,) track ids of the frame's faces, -1 for a face not confirmed yet."""
+        frame = faces.frame
+        epoch, tracker = self._trackers.get(frame.source, (-1, None))
+        if tracker is None or epoch != frame.epoch:
+            # A reconnected camera's clock and picture may have jumped: its tracks can't be carried over by motion.
+            tracker = self._make(self._next_id)
+            self._trackers[frame.source] = frame.epoch, tracker
+        return tracker.update(faces.boxes, faces.scores, frame.pts)
+
+    def forget(self, source: str) -> None:
+        self._trackers.pop(source, None)
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+
+class Pipeline:
+    """Drives frames from its :attr:`gate` through ``stages``.
+
+    Args:
+        stages: the first one finds faces, the others look at them.
+        bridge: where blocking work runs.
+        in_flight: batches between the gate and the exit. Two keeps the device busy and the results young; lossless jobs
+            ask for more, so that every verb of every stage can be at work.
+        tracks: numbers the faces; None leaves them unnumbered.
+    """
+
+    def __init__(
+        self, stages: Sequence[Stage], bridge: Bridge, *, in_flight: int = 2, tracks: Tracks | None = None
+    ) -> None:
+        self._stages = list(stages)
+        self._bridge = bridge
+        self._in_flight = InFlight(in_flight)
+        self._tracks = tracks
+        self._room = asyncio.Event()
+        self._room.set()
+        self._progress: Counter[str] = Counter()  # frames of each source accounted for: published, or dropped before one
+        self._published = asyncio.Condition()
+        self.gate = FrameGate(capacity=self._stages[0].batch_size)
+
+    async def run(self, publish: Publish) -> None:
+        """Process frames until the gate is closed and everything that it accepted has been published.
+
+        ``publish`` is awaited for each result, one after another; while it waits the pipeline fills up and then the
+        gate's readers wait. Cancelling loses the frames in flight.
+        """
+        async with task_group() as tasks:
+            sender, receiver = channel[ExtractBatch](1)
+            tasks.create_task(self._admit(sender), name="pipeline.admit")
+            for stage in self._stages:
+                outbound, next_receiver = channel[ExtractBatch](1)
+                tasks.create_task(stage.run(receiver, outbound), name=f"pipeline.{stage.name}")
+                receiver = next_receiver
+            tasks.create_task(self._publish(receiver, publish), name="pipeline.publish")
+
+    async def flush(self) -> None:
+        """Wait until every frame that the gate has accepted so far is published. Cancelling loses nothing."""
+        goals = self.gate.captured()
+        async with self._published:
+            await self._published.wait_for(lambda: self._reached(goals))
+
+    async def process_one(self, frame: Frame) -> FrameFaces:
+        """The faces of one frame, beside whatever stream is running: not tracked, not published.
+
+        Cancelling loses the result.
+        """
+        batches = [ExtractBatch(frames=[frame])]
+        for stage in self._stages:
+            batches = [done for batch in batches for done in await stage.run_one(batch)]
+        joiner = FrameJoiner()
+        for batch in batches:
+            await self._derive(batch)
+            for faces in joiner.put(batch):
+                return faces
+        raise AssertionError("a stage lost the frame")
+
+    async def remove(self, source: str) -> None:
+        """Let ``source`` go: what it has waiting is dropped, what is in flight still comes out."""
+        await self.gate.remove(source)
+        if self._tracks is not None:
+            self._tracks.forget(source)
+        async with self._published:
+            self._published.notify_all()
+
+    def statistics(self) -> list[StageStatistics]:
+        return [stage.statistics() for stage in self._stages]
+
+    @property
+    def batches_in_flight(self) -> int:
+        return len(self._in_flight)
+
+    async def _admit(self, sender: Sender[ExtractBatch]) -> None:
+        try:
+            while True:
+                # First the place, then the frame: the frame is chosen as late as possible and so is the newest.
+                await self._room.wait()
+                frames = await self.gate.take(self._stages[0].batch_size)
+                self._in_flight.enter(len(frames))
+                self._update_room()
+                await sender.send(ExtractBatch(frames=frames))
+        except EndOfChannel:
+            sender.close()
+
+    async def _publish(self, receiver: Receiver[ExtractBatch], publish: Publish) -> None:
+        joiner = FrameJoiner()
+        async for batch in receiver:
+            await self._derive(batch)
+            for faces in joiner.put(batch):
+                if self._tracks is not None:
+                    faces.tracks = self._tracks.update(faces)
+                await publish(faces)
+                self._in_flight.leave()
+                self._update_room()
+                async with self._published:
+                    self._progress[faces.frame.source] += 1 + faces.dropped
+                    self._published.notify_all()
+
+    async def _derive(self, batch: ExtractBatch) -> None:
+        if batch.landmarks is not None and len(batch):
+            batch.aligned = await self._bridge.cpu(align, np.asarray(batch.landmarks))
+
+    def _update_room(self) -> None:
+        if self._in_flight.has_room:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    def _reached(self, goals: dict[str, int]) -> bool:
+        """A frame that gave way counts once the newer one is out; a removed source has nothing left to wait for."""
+        present = self.gate.captured()
+        return all(self._progress[source] >= goal for source, goal in goals.items() if source in present)

@@ -1,0 +1,266 @@
+"""One model's pre-process, infer and post-process, overlapping for neighbouring batches.
+
+While batch *n* is inferred on the device, batch *n + 1* is prepared and batch *n - 1* finished in CPU workers. The
+hand-overs between the three hold one batch each, so a stage holds at most five.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from facestream.errors import ModelError, OutOfDeviceMemory
+from facestream.stream.batching import FaceBatcher, split
+from facestream.stream.channel import EndOfChannel, Receiver, Sender, WouldBlock, channel
+from facestream.stream.device import Bridge
+from facestream.stream.tasks import task_group
+from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlugin
+
+log = logging.getLogger("facestream.stage")
+
+
+@dataclass(slots=True)
+class StageStatistics:
+    """What a stage has done: batches, frames and faces through it, seconds in each verb, and its present batch size."""
+
+    name: str
+    batch_size: int
+    batches: int = 0
+    frames: int = 0
+    faces: int = 0
+    pre_seconds: float = 0.0
+    infer_seconds: float = 0.0
+    post_seconds: float = 0.0
+
+
+class Role(Protocol):
+    """How a plugin's verbs meet a batch: the one difference between detectors and models that look at faces."""
+
+    def weight(self, batch: ExtractBatch) -> int:
+        """What the batch size counts: frames for detectors, faces for all others. Zero needs no model."""
+
+    def pre_process(self, batch: ExtractBatch) -> Any: ...
+
+    def infer(self, feed: Any) -> Any: ...
+
+    def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None: ...
+
+    def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
+        """``batch`` in parts that weigh at most ``size``."""
+
+
+class DetectRole:
+    """Frames in, boxes out."""
+
+    def __init__(self, plugin: Detector) -> None:
+        self.plugin = plugin
+        self.infer = plugin.infer
+
+    def weight(self, batch: ExtractBatch) -> int:
+        return len(batch.frames)
+
+    def pre_process(self, batch: ExtractBatch) -> Any:
+        return self.plugin.pre_process(batch.images)
+
+    def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None:
+        found = self.plugin.post_process(raw, feed)
+        if len(found) != len(batch.frames):
+            raise ModelError(
+                f"{self.plugin.name} returned {len(found)} results for {len(batch.frames)} frames; "
+                "a detector must return one for each"
+            )
+        write_detections(batch, [_sane(detections) for detections in found])
+
+    def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
+        for start in range(0, len(batch.frames), size):
+            yield ExtractBatch(frames=batch.frames[start : start + size])
+
+
+class FaceRole:
+    """Faces in, something about each face out."""
+
+    def __init__(self, plugin: FacePlugin) -> None:
+        self.pre_process = plugin.pre_process
+        self.infer = plugin.infer
+        self.post_process = plugin.post_process
+
+    def weight(self, batch: ExtractBatch) -> int:
+        return len(batch)
+
+    def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
+        return split(batch, size)
+
+
+def write_detections(batch: ExtractBatch, found: list[Detections]) -> None:
+    """Fill a batch of bare frames with each frame's detections."""
+    batch.boxes = np.concatenate([np.zeros((0, 4), np.float32), *(d.boxes for d in found)])
+    batch.scores = np.concatenate([np.zeros((0,), np.float32), *(d.scores for d in found)])
+    points = [d.points for d in found if d.points is not None]
+    batch.points = np.concatenate(points) if len(points) == len(found) and points else None
+    batch.frame_ids = np.repeat(np.arange(len(found), dtype=np.int32), [len(d.boxes) for d in found])
+
+
+def _sane(found: Detections) -> Detections:
+    """Without boxes that are not finite or have no area (spec D25)."""
+    boxes = found.boxes
+    good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    if good.all():
+        return found
+    return Detections(boxes[good], found.scores[good], None if found.points is None else found.points[good])
+
+
+@dataclass(slots=True)
+class _Work:
+    """A batch on its way through a stage, with what one verb hands to the next. No feed: nothing to infer."""
+
+    batch: ExtractBatch
+    feed: Any = None
+    raw: Any = None
+    seconds: float = 0.0
+
+
+class Stage:
+    """A plugin, driven.
+
+    Args:
+        name: for statistics and messages.
+        role: the plugin behind :class:`DetectRole` or :class:`FaceRole`.
+        bridge: where its verbs run.
+        batch_size: most frames (detectors) or faces (all others) that the model sees at once. Halved for good when the
+            device runs out of memory.
+    """
+
+    def __init__(self, name: str, role: Role, bridge: Bridge, batch_size: int) -> None:
+        self.name = name
+        self._role = role
+        self._bridge = bridge
+        self._statistics = StageStatistics(name, batch_size)
+
+    @classmethod
+    def detect(cls, plugin: Detector, bridge: Bridge, batch_size: int | None = None) -> Stage:
+        return cls(plugin.name, DetectRole(plugin), bridge, batch_size or plugin.batch_size)
+
+    @classmethod
+    def faces(cls, plugin: FacePlugin, bridge: Bridge, batch_size: int | None = None) -> Stage:
+        return cls(plugin.name, FaceRole(plugin), bridge, batch_size or plugin.batch_size)
+
+    @property
+    def batch_size(self) -> int:
+        return self._statistics.batch_size
+
+    def statistics(self) -> StageStatistics:
+        return self._statistics
+
+    async def run(self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch]) -> None:
+        """Process batches until ``inbound`` ends, then close ``outbound``. Cancelling loses the batches in the stage."""
+        feeds_in, feeds_out = channel[_Work](1)
+        raws_in, raws_out = channel[_Work](1)
+        async with task_group() as tasks:
+            tasks.create_task(self._prepare(inbound, feeds_in), name=f"{self.name}.pre")
+            tasks.create_task(self._infer_all(feeds_out, raws_in), name=f"{self.name}.infer")
+            tasks.create_task(self._finish(raws_out, outbound), name=f"{self.name}.post")
+
+    async def run_one(self, batch: ExtractBatch) -> list[ExtractBatch]:
+        """Process one batch by itself, beside a running stream; it may come back in parts."""
+        done = []
+        for part in self._role.split(batch, self.batch_size):
+            for work in await self._infer(await self._prepared(part)):
+                await self._finished(work)
+                done.append(work.batch)
+        return done
+
+    async def _prepare(self, inbound: Receiver[ExtractBatch], feeds: Sender[_Work]) -> None:
+        async for batch in self._batches(inbound):
+            await feeds.send(await self._prepared(batch))
+        feeds.close()
+
+    async def _infer_all(self, feeds: Receiver[_Work], raws: Sender[_Work]) -> None:
+        async for work in feeds:
+            for part in await self._infer(work):
+                await raws.send(part)
+        raws.close()
+
+    async def _finish(self, raws: Receiver[_Work], outbound: Sender[ExtractBatch]) -> None:
+        async for work in raws:
+            await self._finished(work)
+            await outbound.send(work.batch)
+        outbound.close()
+
+    async def _batches(self, inbound: Receiver[ExtractBatch]) -> AsyncIterator[ExtractBatch]:
+        """What is waiting, as batches of this stage's own size. Detect batches arrive in their final size."""
+        if isinstance(self._role, DetectRole):
+            async for batch in inbound:
+                yield batch
+            return
+        batcher = FaceBatcher(self.batch_size)
+        async for batch in inbound:
+            batcher.put(batch)
+            while batcher:
+                _take_waiting(inbound, batcher)
+                batcher.size = self.batch_size
+                ready = batcher.take()
+                assert ready is not None
+                yield ready
+
+    async def _prepared(self, batch: ExtractBatch) -> _Work:
+        if not self._role.weight(batch):
+            return _Work(batch)
+        feed, seconds = await self._bridge.cpu(_timed, self._role.pre_process, batch)
+        return _Work(batch, feed, seconds=seconds)
+
+    async def _infer(self, work: _Work) -> list[_Work]:
+        if work.feed is None:
+            return [work]
+        try:
+            work.raw, seconds = await self._bridge.infer(_timed, self._role.infer, work.feed)
+        except OutOfDeviceMemory:
+            if self._role.weight(work.batch) == 1:
+                raise
+            return await self._infer_halves(work.batch)
+        statistics = self._statistics
+        statistics.pre_seconds += work.seconds
+        statistics.infer_seconds += seconds
+        return [work]
+
+    async def _infer_halves(self, batch: ExtractBatch) -> list[_Work]:
+        smaller = (self._role.weight(batch) + 1) // 2
+        if smaller < self.batch_size:
+            log.warning("%s: the device is out of memory; going on with batches of %d", self.name, smaller)
+            self._statistics.batch_size = smaller
+        return [
+            work
+            for half in self._role.split(batch, smaller)
+            for work in await self._infer(await self._prepared(half))
+        ]
+
+    async def _finished(self, work: _Work) -> None:
+        statistics = self._statistics
+        if work.feed is not None:
+            _, seconds = await self._bridge.cpu(
+                _timed, self._role.post_process, work.raw, work.feed, work.batch
+            )
+            statistics.post_seconds += seconds
+            statistics.batches += 1
+        statistics.frames += len(work.batch.frames) - work.batch.continued
+        statistics.faces += len(work.batch)
+        work.feed = work.raw = None
+
+
+def _take_waiting(inbound: Receiver[ExtractBatch], batcher: FaceBatcher) -> None:
+    """Everything that arrived meanwhile joins, while it can still go into this batch."""
+    try:
+        while batcher.faces < batcher.size:
+            batcher.put(inbound.receive_nowait())
+    except (WouldBlock, EndOfChannel):
+        pass
+
+
+def _timed(function: Callable[..., Any], *args: object) -> tuple[Any, float]:
+    start = perf_counter()
+    result = function(*args)
+    return result, perf_counter() - start
