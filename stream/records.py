@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, UnsetType
 
-from facestream.stream.types import Faces, FrameFaces
+from facestream.stream.types import Aligned, Faces, Floats, FrameFaces
 
 FACE_FIELDS: Final = frozenset({"track", "box", "score", "landmarks", "pose", "identity"})
 """What ``fields`` may name. Frame fields (source, seq, size, …) are always there."""
 
 
 class PoseRecord(msgspec.Struct, gc=False):
-    """Where a face looks, in degrees."""
+    """Where a head looks, in degrees: pitch, yaw, and the roll by which it leans clockwise in the picture."""
 
     pitch: float
     yaw: float
@@ -121,12 +121,23 @@ def _face_records(
         for record, points in zip(records, _rounded(faces.landmarks, 1)):
             record.landmarks = points
     if faces.aligned is not None and "pose" in fields:
-        for record, angles in zip(records, _rounded(faces.aligned.pose, 1)):
+        for record, angles in zip(records, _rounded(_pose_in_frame(faces.aligned), 1)):
             record.pose = PoseRecord(*angles)
     if identities is not None and "identity" in fields:
         for record, identity in zip(records, identities):
             record.identity = UNSET if identity is None else identity
     return records
+
+
+def _pose_in_frame(aligned: Aligned) -> Floats:
+    """(N, 3) degrees. The pose's own roll is what alignment left over; what alignment took away comes on top.
+
+    Roll is the outermost of the three rotations, about the camera's axis, so the two simply add.
+    """
+    pose = aligned.pose.copy()
+    taken_away = np.degrees(np.arctan2(aligned.matrices[:, 1, 0], aligned.matrices[:, 0, 0]))
+    pose[:, 2] = (pose[:, 2] - taken_away + 180.0) % 360.0 - 180.0
+    return pose
 
 
 def _rounded(values: npt.NDArray[Any], decimals: int) -> list[Any]:

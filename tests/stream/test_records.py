@@ -9,7 +9,7 @@ from facestream.stream.types import Aligned, Frame, FrameFaces
 
 
 def frame_faces(count: int = 2, *, complete: bool = True) -> FrameFaces:
-    frame = Frame("door", 1, 123, 4.1, 1732000000.25, np.zeros((720, 1280, 3), np.uint8))
+    frame = Frame("door", 1, 123, 4.1, 1732000000.25, np.zeros((720, 1280, 3), np.uint8), dropped=3)
     boxes = np.array([[10.04, 20.06, 30.1, 40.0], [-5.26, 1.0, 9.0, 17.0]], np.float32)[:count]
     scores = np.array([0.98765, 0.5], np.float32)[:count]
     if not complete:
@@ -26,7 +26,6 @@ def frame_faces(count: int = 2, *, complete: bool = True) -> FrameFaces:
         landmarks=np.full((count, 68, 2), 12.34, np.float32),
         tracks=np.array([7, -1])[:count],
         aligned=aligned,
-        dropped=3,
     )
 
 
