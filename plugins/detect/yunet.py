@@ -1,0 +1,106 @@
+"""YuNet: a 53-thousand-parameter face detector (Wu, Peng, Yu 2023). The default on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facestream.plugins.base import Candidates, Outputs, TorchDetector
+from facestream.plugins.detect.cards import YUNET
+from facestream.plugins.onnx_file import read_convolutions
+from facestream.plugins.torch_state import in_order
+from facestream.plugins.weights import Arrays
+
+STRIDES = (8, 16, 32)
+
+
+class YuNet(TorchDetector):
+    """BGR 0–255 → boxes, scores and five points, anchor-free at strides 8, 16 and 32."""
+
+    card = YUNET
+
+    @staticmethod
+    def network() -> nn.Module:
+        return YuNetNetwork()
+
+    @staticmethod
+    def convert(files: Sequence[Path]) -> Arrays:
+        return in_order(YuNetNetwork(), read_convolutions(files[0]))
+
+    def decode(self, raw: Outputs) -> Candidates:
+        """Score = √(class · objectness); offsets in strides from the cell's corner, sizes as logarithms."""
+        found = [self._decode_level(level, stride) for level, stride in zip(raw, STRIDES)]
+        return Candidates(*(np.concatenate(parts) for parts in zip(*found)))
+
+    def _decode_level(self, level: np.ndarray, stride: int) -> tuple[np.ndarray, ...]:
+        scores = np.sqrt(level[:, 0] * level[:, 1])  # (B, h, w)
+        frame, row, column = np.nonzero(scores >= self.threshold)
+        cells = level[frame, :, row, column]  # (N, 16): class, objectness, box, points
+        corner = np.stack([column, row], 1).astype(np.float32)  # (N, 2)
+        centre = corner + cells[:, 2:4]
+        half = np.exp(cells[:, 4:6]) / 2
+        boxes = np.concatenate([centre - half, centre + half], 1) * stride
+        points = (corner[:, None] + cells[:, 6:].reshape(-1, 5, 2)) * stride
+        return frame.astype(np.int32), boxes, scores[frame, row, column], points
+
+
+class Separable(nn.Sequential):
+    """A pointwise then a depthwise convolution, without anything between."""
+
+    def __init__(self, inputs: int, outputs: int, *, active: bool = True) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 1),
+            nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs),
+        )
+        if active:
+            self.append(nn.ReLU(inplace=True))
+
+
+class YuNetNetwork(nn.Module):
+    """(B, 3, H, W) → three maps (B, 16, H/s, W/s): class, objectness, 4 box and 10 point values.
+
+    The convolutions are declared in the order of the published file's graph, which is how their weights find
+    them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        pool = nn.MaxPool2d(2)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.ReLU(inplace=True), Separable(16, 16)
+        )
+        self.shallow = nn.Sequential(
+            pool, Separable(16, 16), Separable(16, 32), Separable(32, 32), Separable(32, 64)
+        )
+        self.stages = nn.ModuleList(
+            nn.Sequential(pool, Separable(64, 64), Separable(64, 64)) for _ in STRIDES
+        )
+        self.lateral = nn.ModuleList(Separable(64, 64) for _ in STRIDES)  # coarse to fine
+        self.classes, self.boxes, self.objects, self.points = (
+            nn.ModuleList(Separable(64, values, active=False) for _ in STRIDES) for values in (1, 4, 1, 10)
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = self.shallow(self.stem(x))
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return tuple(self._heads(level, x) for level, x in enumerate(self._pyramid(features)))
+
+    def _pyramid(self, features: list[Tensor]) -> list[Tensor]:
+        """Top-down: each coarser level is doubled and added to the next finer one."""
+        fine, middle, coarse = features
+        coarse = self.lateral[0](coarse)
+        middle = self.lateral[1](middle + F.interpolate(coarse, scale_factor=2.0))
+        fine = self.lateral[2](fine + F.interpolate(middle, scale_factor=2.0))
+        return [fine, middle, coarse]
+
+    def _heads(self, level: int, x: Tensor) -> Tensor:
+        sure = (self.classes[level](x).sigmoid(), self.objects[level](x).sigmoid())
+        return torch.cat((*sure, self.boxes[level](x), self.points[level](x)), dim=1)

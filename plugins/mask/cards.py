@@ -1,0 +1,7 @@
+"""The data cards of the mask models, side by side."""
+
+from __future__ import annotations
+
+from facestream.plugins.card import Card
+
+CARDS: tuple[Card, ...] = ()

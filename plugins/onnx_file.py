@@ -1,0 +1,58 @@
+"""Reading weights out of ONNX files. Needed once, when a weight is converted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float32]
+
+
+def read_convolutions(path: Path) -> list[tuple[Array, Array]]:
+    """Weight and bias of every (transposed) convolution, in the order of the graph.
+
+    Block-quantised weights are made floats, and a batch normalisation right after a convolution is folded
+    into it. A missing bias becomes zeros.
+    """
+    import onnx
+
+    graph = onnx.load(str(path)).graph
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        readers.setdefault(node.input[0], []).append(node)
+        if node.op_type == "DequantizeLinear" and node.input[0] in values:
+            values[node.output[0]] = _dequantise(*(values[name] for name in node.input))
+        elif node.op_type == "Reshape" and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]].reshape(values[node.input[1]])
+    return [
+        _convolution(node, values, readers.get(node.output[0], []))
+        for node in graph.node
+        if node.op_type in ("Conv", "ConvTranspose")
+    ]
+
+
+def _dequantise(quantised: Array, scale: Array, zero_point: Array) -> Array:
+    """One scale a block along the second axis, or one for all (ONNX DequantizeLinear, opset 21)."""
+    if scale.ndim == 2:
+        block = quantised.shape[1] // scale.shape[1]
+        scale, zero_point = (np.repeat(array, block, axis=1) for array in (scale, zero_point))
+    return (quantised.astype(np.float32) - zero_point.astype(np.float32)) * scale
+
+
+def _convolution(node: Any, values: dict[str, Array], followers: Iterable[Any]) -> tuple[Array, Array]:
+    outputs = 1 if node.op_type == "ConvTranspose" else 0  # the weight's axis of output channels
+    weight = values[node.input[1]]
+    bias = values[node.input[2]] if len(node.input) > 2 else np.zeros(weight.shape[outputs], np.float32)
+    for follower in followers:
+        if follower.op_type == "BatchNormalization":
+            gamma, beta, mean, variance = (values[name] for name in follower.input[1:5])
+            epsilon = next((a.f for a in follower.attribute if a.name == "epsilon"), 1e-5)
+            gain = gamma / np.sqrt(variance + epsilon)
+            weight = np.moveaxis(np.moveaxis(weight, outputs, -1) * gain, -1, outputs)
+            bias = (bias - mean) * gain + beta
+    return np.ascontiguousarray(weight, np.float32), np.ascontiguousarray(bias, np.float32)

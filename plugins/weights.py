@@ -1,0 +1,212 @@
+"""The user's cache of weights: each file checked against its card, converted once, written whole or not.
+
+::
+
+    <cache>/weights/ROLE-NAME.safetensors   a model's converted weights; the metadata names what they were
+    made from <cache>/files/NAME                      published files kept as they are, or put there by hand
+    <cache>/.fetch-*                        downloads in progress; each fetch has its own, so two never meet
+
+The cache is the user's cache folder for ``facestream``, or ``FACESTREAM_CACHE``. With ``FACESTREAM_OFFLINE``
+set, nothing is ever downloaded. No third-party code runs and nothing is unpickled: see
+:mod:`facestream.plugins.download`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+from safetensors.numpy import save
+
+from facestream.errors import WeightsCorrupt, WeightsMissing
+from facestream.plugins.card import Card, RemoteFile
+from facestream.plugins.download import Progress, download
+
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Convert: TypeAlias = Callable[[Sequence[Path]], Arrays]
+
+_STALE_SECONDS = 24 * 3600.0
+
+logger = logging.getLogger("facestream.plugins")
+
+
+def cache_folder() -> Path:
+    """Where weights are kept: ``FACESTREAM_CACHE``, or the user's cache folder. May not exist yet."""
+    chosen = os.environ.get("FACESTREAM_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("facestream"))
+
+
+def fetch_weights(
+    card: Card, convert: Convert, *, offline: bool | None = None, progress: Progress | None = None
+) -> Path:
+    """The model's converted weights, fetched and converted first when the cache doesn't hold them.
+
+    Args:
+        card: whose weights.
+        convert: the card's files, in its order → the network's state by key.
+        offline: never download; None means what ``FACESTREAM_OFFLINE`` says.
+        progress: told how far each download is.
+
+    Returns:
+        a safetensors file in the cache.
+
+    Raises:
+        WeightsMissing: not cached and not to be had: offline, no network, no pip, an unwritable or full
+            cache.
+        WeightsCorrupt: what came isn't the file that the card names. Nothing of it is kept.
+    """
+    cached = cached_weights(card)
+    if cached is not None:
+        return cached
+    target = _weights_path(card)
+    remedy = f"run `facestream models pull {card.name}` when online"
+    with _scratch(card.name) as scratch:
+        originals = [_original(file, card.name, scratch, remedy, offline, progress) for file in card.files]
+        data = save(
+            {key: np.ascontiguousarray(array) for key, array in convert(originals).items()}, _metadata(card)
+        )
+        partial = scratch / target.name
+        partial.write_bytes(data)
+        _publish(partial, target)
+    logger.info("%s: weights ready in %s", card.name, target)
+    return target
+
+
+def cached_weights(card: Card) -> Path | None:
+    """The model's converted weights where the cache holds them whole and made from the card's files; else None."""
+    path = _weights_path(card)
+    header = _read_header(path)
+    return path if header is not None and header.get("__metadata__") == _metadata(card) else None
+
+
+def fetch_file(
+    file: RemoteFile,
+    *,
+    name: str | None = None,
+    offline: bool | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """One published file, as it is, from the cache or fetched into it: a demo video, a picture for a test.
+
+    Args:
+        file: which one.
+        name: what to call it in the cache; by default its own bare name.
+        offline, progress: as for :func:`fetch_weights`.
+
+    Raises:
+        WeightsMissing, WeightsCorrupt: as for :func:`fetch_weights`.
+    """
+    target = cache_folder() / "files" / (name or file.name)
+    if _sha256(target) == file.sha256:
+        return target
+    with _scratch(target.name) as scratch:
+        fresh = _fetch(file, target.name, scratch, "try again when online", offline, progress)
+        _publish(fresh, target)
+    return target
+
+
+def _original(
+    file: RemoteFile, what: str, scratch: Path, remedy: str, offline: bool | None, progress: Progress | None
+) -> Path:
+    by_hand = cache_folder() / "files" / file.name
+    if _sha256(by_hand) == file.sha256:
+        return by_hand
+    return _fetch(file, what, scratch, remedy, offline, progress)
+
+
+def _fetch(
+    file: RemoteFile, what: str, scratch: Path, remedy: str, offline: bool | None, progress: Progress | None
+) -> Path:
+    """``file`` inside ``scratch``, downloaded and checked."""
+    by_hand = f"{remedy}, or put {file.name} (sha256 {file.sha256[:12]}…) into {cache_folder() / 'files'}"
+    if os.environ.get("FACESTREAM_OFFLINE") if offline is None else offline:
+        raise WeightsMissing(f"{what}: not in the cache, and offline: {by_hand}")
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    logger.info("%s: fetching %s", what, file.location)
+    try:
+        fetched = download(file, folder, progress)
+    except WeightsMissing as error:
+        raise WeightsMissing(f"{what}: {error}: {by_hand}") from error
+    except WeightsCorrupt as error:
+        raise WeightsCorrupt(f"{what}: {error}; nothing was kept: try again") from error
+    found = _sha256(fetched)
+    if found != file.sha256:
+        raise WeightsCorrupt(
+            f"{what}: {file.location} has sha256 {found}, not {file.sha256} as its card says; nothing "
+            f"was kept: try again, and report it if it stays so"
+        )
+    return fetched
+
+
+def _weights_path(card: Card) -> Path:
+    return cache_folder() / "weights" / f"{card.role}-{card.name}.safetensors"
+
+
+def _metadata(card: Card) -> dict[str, str]:
+    return {"sources": ",".join(file.sha256 for file in card.files), "conversion": str(card.conversion)}
+
+
+def _read_header(path: Path) -> dict[str, Any] | None:
+    """A safetensors file's header, or None when the file is missing, damaged or cut short."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, 1 << 24)))
+            end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"))
+            return header if path.stat().st_size == 8 + length + end else None
+    except (OSError, struct.error, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _sha256(path: Path) -> str | None:
+    """Lower-case hex, or None when there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _scratch(what: str) -> Iterator[Path]:
+    """A private folder inside the cache, gone afterwards. On the cache's own disk: a rename is atomic."""
+    cache = cache_folder()
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(cache)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache, ignore_cleanup_errors=True) as scratch:
+            yield Path(scratch)
+    except OSError as error:
+        raise WeightsMissing(
+            f"{what}: the cache {cache} can't be written ({error.strerror or error}): free it, or set "
+            f"FACESTREAM_CACHE to another folder"
+        ) from error
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed processes left behind."""
+    for left in cache.glob(".fetch-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _publish(fresh: Path, target: Path) -> None:
+    """Give a finished file its name; on disk before it is visible, so a crash leaves the old or the new."""
+    target.parent.mkdir(exist_ok=True)
+    with fresh.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(fresh, target)
