@@ -1,0 +1,131 @@
+"""What every source shares: a name, a state with one door, and its counters."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Self
+
+from facestream.stream.types import Frame, SourceState, SourceStatistics
+
+StateCallback = Callable[[SourceState, str], None]
+
+_log = logging.getLogger("facestream.source")
+
+
+class BaseSource(ABC):
+    """Base of every source; fulfils :class:`facestream.stream.types.Source`.
+
+    A subclass opens in :meth:`_open`, yields from :meth:`_next` (``None`` at the end) and closes in
+    :meth:`_close`, which may be called more than once and after a failed open. It never has to touch the
+    counters or the state.
+
+    Attributes:
+        name: unique among the sources of a session; part of every frame's key.
+        live: when the pipeline is busy, the newest frame matters and older ones may be dropped. A source over
+            HTTP knows only once it is open.
+        state: where it is in its life.
+        reason: why it is in that state; one line without credentials, "" when there's nothing to say.
+    """
+
+    def __init__(self, name: str, *, live: bool) -> None:
+        self.name = name
+        self.live = live
+        self.state = SourceState.CONNECTING
+        self.reason = ""
+        self._callbacks: list[StateCallback] = []
+        self._captured = 0
+        self._opened = False
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) of the latest frame or as announced; None while unknown. May change with the epoch."""
+        return None
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second as announced; None when unknown. Never to be trusted for timing."""
+        return None
+
+    @property
+    def count(self) -> int | None:
+        """Frames in all as announced; None when unknown."""
+        return None
+
+    def statistics(self) -> SourceStatistics:
+        return SourceStatistics(captured=self._captured)
+
+    def on_state(self, callback: StateCallback) -> None:
+        """Call ``callback(state, reason)`` in the event loop at each change of either."""
+        self._callbacks.append(callback)
+
+    def _set_state(self, state: SourceState, reason: str = "") -> None:
+        if (state, reason) == (self.state, self.reason):
+            return
+        self.state, self.reason = state, reason
+        level = logging.WARNING if state is SourceState.DEGRADED else logging.INFO
+        _log.log(level, "source %s: %s%s", self.name, state.value, f" ({reason})" if reason else "")
+        for callback in self._callbacks:
+            callback(state, reason)
+
+    @abstractmethod
+    async def _open(self) -> None: ...
+
+    @abstractmethod
+    async def _next(self) -> Frame | None: ...
+
+    @abstractmethod
+    async def _close(self) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        """Open. Cancelling closes again whatever was open.
+
+        Raises:
+            SourceUnavailable: it isn't there now.
+            SourceFormatError: it is there, but isn't something we read.
+            RuntimeError: it was opened before; a source lives once.
+        """
+        if self._opened:
+            raise RuntimeError(f"source {self.name!r} was opened before; make a new one")
+        self._opened = True
+        try:
+            await self._open()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the file or connection and end its thread. Safe to call twice; takes at most the read time-
+        out.
+        """
+        await self._close()
+        self._set_state(SourceState.STOPPED, self.reason if self.state is SourceState.STOPPED else "")
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        """The next frame. Cancelling loses at most the frame being decoded.
+
+        Raises:
+            SourceUnavailable: lost, unless it reconnects by itself.
+            RuntimeError: not opened yet.
+        """
+        if not self._opened:
+            raise RuntimeError(f"source {self.name!r} isn't open; write `async with source:` around the loop")
+        if self.state is SourceState.STOPPED:
+            raise StopAsyncIteration
+        frame = await self._next()
+        if frame is None:
+            self._set_state(SourceState.STOPPED, self.reason)
+            raise StopAsyncIteration
+        self._captured += 1
+        return frame
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} {self.state.value}>"

@@ -1,0 +1,179 @@
+"""Pictures: folders and lists of them as a source, and single ones out of bytes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from facestream.errors import SourceFormatError, SourceUnavailable
+from facestream.io.imagesize import image_size
+from facestream.io.reading import Picture
+from facestream.io.urls import IMAGE_SUFFIXES
+from facestream.stream.types import Image
+
+MAX_PIXELS = 250_000_000
+"""Pixels beyond which a picture file is taken for damaged. A pushed picture has its own, lower limit."""
+
+PICTURES_PER_SECOND = 25.0
+"""Pictures have no time of their own: the one at index i of its folder gets pts i / 25."""
+
+_log = logging.getLogger("facestream.images")
+
+
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """JPEG, PNG, WebP, BMP or TIFF → uint8 BGR (h, w, 3), turned as its EXIF orientation says.
+
+    Grey becomes three equal channels, alpha is dropped, other depths are scaled to 0..255 (integers by their
+    range, floats from 0..1, clipped: spec §12.1). The size is read from the header before anything is
+    decoded.
+
+    Raises:
+        SourceFormatError: not such a picture, damaged, or of more than ``max_pixels``.
+    """
+    size = image_size(data)
+    if size is None:
+        raise SourceFormatError("this isn't a picture; send a JPEG, PNG, WebP, BMP or TIFF")
+    width, height = size
+    if width * height > max_pixels:
+        raise SourceFormatError(
+            f"the picture is {width}x{height}, {width * height / 1e6:.0f} megapixels; "
+            f"the limit is {max_pixels / 1e6:.4g}, so make it smaller"
+        )
+    try:
+        # Not IMREAD_UNCHANGED: that keeps alpha and leaves the EXIF orientation to us.
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:  # beyond OpenCV's own limits
+        image = None
+    if image is None:
+        raise SourceFormatError("the picture is damaged or cut short; save it again")
+    return _bgr8(image)
+
+
+def _bgr8(image: npt.NDArray[Any]) -> Image:
+    if image.dtype != np.uint8:
+        if np.issubdtype(image.dtype, np.floating):
+            scaled = np.nan_to_num(np.clip(image, 0, 1)) * 255
+        else:
+            scaled = np.clip(image, 0, None) * (255 / np.iinfo(image.dtype).max)
+        image = np.rint(scaled).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image)
+
+
+def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """Read a picture file of any name; see :func:`decode_image`.
+
+    Raises:
+        SourceUnavailable: the file can't be read.
+        SourceFormatError: it isn't a picture, is damaged or too large. Both name the file.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SourceUnavailable(f"can't read {path}: {error.strerror}") from error
+    try:
+        return decode_image(data, max_pixels=max_pixels)
+    except SourceFormatError as error:
+        raise SourceFormatError(f"can't use {path}: {error}") from error
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """The pictures directly in ``folder``, in natural order: ``2.png`` before ``10.png``.
+
+    Raises:
+        SourceUnavailable: the folder can't be read.
+        SourceFormatError: there's no picture in it.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
+    except OSError as error:
+        raise SourceUnavailable(f"can't read the folder {folder}: {error.strerror}") from error
+    pictures = [Path(folder, name) for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    if not pictures:
+        kinds = " ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
+        raise SourceFormatError(f"there's no picture in the folder {folder}; it needs files of {kinds}")
+    return sorted(pictures, key=lambda path: natural_key(path.name))
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key that takes digits for numbers and ignores case; ties are broken by the plain name."""
+    parts = [part for part in re.split(r"([0-9]+)", name.casefold()) if part]
+    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], name
+
+
+class ImageReader:
+    """Pictures one after another; a :class:`facestream.io.reading.Reader`.
+
+    Those that can't be read are skipped, logged once each and counted as damaged. Only when not one can be
+    read is that an error.
+
+    Args:
+        pictures: a folder, listed anew each time it is opened, or the files themselves, in the order wanted.
+    """
+
+    finite = True
+
+    def __init__(self, pictures: str | Path | Sequence[str | Path], *, max_pixels: int = MAX_PIXELS) -> None:
+        self._pictures = pictures
+        self._max_pixels = max_pixels
+        self._paths: list[Path] = []
+        self._index = 0
+        self._read_any = False
+        self._complained: set[Path] = set()
+        self._interrupted = False
+        self.damaged = 0
+        self.size: tuple[int, int] | None = None
+        self.count: int | None = None
+        self.rate: float | None = PICTURES_PER_SECOND
+
+    def open(self) -> None:
+        if isinstance(self._pictures, str | Path):
+            self._paths = list_images(self._pictures)
+        else:
+            self._paths = [Path(path) for path in self._pictures]
+        if not self._paths:
+            raise SourceFormatError("the list of pictures is empty; give at least one file")
+        self.count = len(self._paths)
+        self._index, self._read_any = 0, False
+
+    def read(self) -> Picture | None:
+        while self._index < len(self._paths) and not self._interrupted:
+            index, path = self._index, self._paths[self._index]
+            self._index += 1
+            try:
+                image = read_image(path, max_pixels=self._max_pixels)
+            except (SourceUnavailable, SourceFormatError) as error:
+                self.damaged += 1
+                if len(self._paths) == 1:
+                    raise
+                self._complain(path, error)
+                continue
+            self._read_any = True
+            self.size = image.shape[1], image.shape[0]
+            return Picture(image, index / PICTURES_PER_SECOND, path.name)
+        if not self._read_any and not self._interrupted:
+            raise SourceFormatError(self._none_readable())
+        return None
+
+    def _complain(self, path: Path, error: Exception) -> None:
+        if path not in self._complained:
+            self._complained.add(path)
+            _log.warning("skipped: %s", error)
+
+    def _none_readable(self) -> str:
+        where = f" in {self._pictures}" if isinstance(self._pictures, str | Path) else ""
+        return f"none of the {len(self._paths)} pictures{where} can be read; see the warnings for why"
+
+    def close(self) -> None:
+        self._paths = []
+
+    def interrupt(self) -> None:
+        self._interrupted = True

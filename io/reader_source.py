@@ -1,0 +1,124 @@
+"""The asynchronous shell around a blocking reader."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeAlias
+
+from facestream.io.base import BaseSource
+from facestream.io.pacing import Pacer, Timeline
+from facestream.io.reading import Picture, Reader
+from facestream.stream.device import Lane
+from facestream.stream.types import Frame, SourceState, SourceStatistics
+
+Pace: TypeAlias = Literal["fast", "native"]
+
+
+class ReaderSource(BaseSource):
+    """Frames of a :class:`facestream.io.reading.Reader`, which works in a thread of its own.
+
+    Args:
+        pace: "fast" gives frames as fast as they are asked for; "native" holds each frame of a recording back
+            until its time. A camera has its own time either way.
+        loop: begin a recording again at its end. Epoch stays, ``seq`` and ``pts`` go on rising.
+        lossless: every frame matters, so the source isn't ``live``. None: cameras and what plays at its
+            native pace are live.
+        lane: a thread to use and leave open; None for one of its own.
+        clock: Unix seconds, for ``captured_at``.
+        sleep: how to wait for a frame's time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reader: Reader,
+        *,
+        pace: Pace = "fast",
+        loop: bool = False,
+        lossless: bool | None = None,
+        lane: Lane | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._reader = reader
+        self._pace = pace
+        self._loop = loop
+        self._lossless = lossless
+        super().__init__(name, live=self._is_live())
+        self._own_lane = Lane(name) if lane is None else None
+        self._lane = lane or self._own_lane
+        self._clock = clock
+        self._sleep = sleep
+        self._pacer = Pacer()
+        self._timeline = Timeline()
+        self._seq = 0
+
+    def _is_live(self) -> bool:
+        return not self._lossless and (self._pace == "native" or not self._reader.finite)
+
+    @property
+    def finite(self) -> bool:
+        """It has an end, and reaching it is no failure. Final once open."""
+        return self._reader.finite
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return self._reader.size
+
+    @property
+    def rate(self) -> float | None:
+        return self._reader.rate
+
+    @property
+    def count(self) -> int | None:
+        return self._reader.count
+
+    def statistics(self) -> SourceStatistics:
+        return SourceStatistics(captured=self._captured, damaged=self._reader.damaged)
+
+    async def _open(self) -> None:
+        assert self._lane is not None
+        await self._lane.run(self._reader.open)
+        self.live = self._is_live()
+        self._timeline = Timeline(self._reader.rate)
+
+    async def _next(self) -> Frame | None:
+        if self._lane is None:
+            return None
+        taken = await self._lane.run(self._take)
+        if taken is None:
+            return None
+        picture, captured_at = taken
+        if self._pace == "native" and self._reader.finite:
+            await self._sleep(self._pacer.delay(picture.pts, time.monotonic()))
+            captured_at = self._clock()
+        frame = Frame(self.name, 0, self._seq, picture.pts, captured_at, picture.image, picture.name)
+        self._seq += 1
+        self._set_state(SourceState.LIVE)
+        return frame
+
+    def _take(self) -> tuple[Picture, float] | None:
+        """In the thread: the next picture and when it came."""
+        picture = self._reader.read()
+        if picture is None and self._loop and self._reader.finite and self._lane is not None:
+            self._reader.close()
+            self._reader.open()
+            self._timeline.restart()
+            picture = self._reader.read()
+        if picture is None:
+            return None
+        placed = self._timeline.place(picture.pts) if self._loop else picture.pts
+        return Picture(picture.image, placed, picture.name), self._clock()
+
+    async def _close(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is None:
+            return
+        self._reader.interrupt()
+        try:
+            await lane.run(self._reader.close)  # runs after the call in progress
+        finally:
+            if self._own_lane is not None:
+                await self._own_lane.aclose()

@@ -1,0 +1,54 @@
+"""The contract between the blocking half of a source, which runs in a thread, and its asynchronous shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from facestream.stream.types import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """What a reader hands over: the frame's own part of a :class:`facestream.stream.types.Frame`."""
+
+    image: Image
+    pts: float
+    name: str | None = None
+
+
+class Reader(Protocol):
+    """Blocking. Every method but :meth:`interrupt` is called from one thread, one call at a time.
+
+    Attributes:
+        damaged: packets or files skipped so far because they couldn't be decoded. Goes on counting when
+            reopened.
+        size, rate, count: as in :class:`facestream.stream.types.Source`; read from the event loop as well.
+        finite: it has an end, and reaching it is no failure. Final once open.
+    """
+
+    damaged: int
+    size: tuple[int, int] | None
+    rate: float | None
+    count: int | None
+    finite: bool
+
+    def open(self) -> None:
+        """Start at the beginning; after :meth:`close`, again.
+
+        Raises:
+            SourceUnavailable, SourceFormatError: as their names say.
+        """
+
+    def read(self) -> Picture | None:
+        """The next picture, or None at the end.
+
+        Raises:
+            SourceUnavailable: lost on the way.
+        """
+
+    def close(self) -> None:
+        """Let go of everything. Safe to call twice, and without :meth:`open`."""
+
+    def interrupt(self) -> None:
+        """Make a :meth:`read` in progress return soon, from any thread."""
