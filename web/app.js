@@ -1,0 +1,414 @@
+// The page: wires the parts together and knows none of their insides.
+
+import { api, checkAccess, readToken, saveToken } from "./access.js";
+import { OwnCamera } from "./camera.js";
+import { Connection } from "./connection.js";
+import { control } from "./control.js";
+import { PeopleView } from "./people.js";
+import { describeState, socketUrl } from "./protocol.js";
+import { Settings, applyTheme } from "./settings.js";
+import { SourceBook, SourceListView, compact, describeNumbers, setText } from "./sources.js";
+import { Viewer, seconds } from "./viewer.js";
+
+const ALL = "*"; // can't be a source's name: names have no such character
+const NUMBERS_EVERY = 500; // milliseconds, of what is on the page already
+const SOURCES_EVERY = 3000; // milliseconds, of the server's own figures
+
+const $ = (id) => document.getElementById(id);
+const settings = new Settings();
+const book = new SourceBook();
+
+let token = readToken();
+let chosen = new URLSearchParams(location.search).get("source"); // a source's name, ALL, or null: nothing chosen yet
+let problem = ""; // the last error that the server sent for the picture connection
+
+const address = (path, options = {}) => socketUrl(location.origin, path, { ...options, token });
+
+// --- the parts ------------------------------------------------------------------------------------------------------
+
+/** The link over which the server tells what sources there are; slow and without pictures. */
+const feed = new Connection({
+  url: () => address("/ws/faces", { frames: "none", fps: 0.2, fields: "track" }),
+  checkAccess,
+  onText: heard,
+  onState: linkChanged,
+});
+
+const viewer = new Viewer({
+  container: $("stages"),
+  template: $("tile-template"),
+  settings,
+  address,
+  checkAccess,
+  onState: (state, detail) => {
+    if (state === "open") problem = "";
+    if (state === "refused") problem = detail;
+    showNotice();
+  },
+  onError: (message) => { problem = message.message; },
+  onOpen: choose,
+});
+
+const camera = new OwnCamera({
+  tile: $("own-tile"),
+  video: $("own-video"),
+  settings,
+  name: ownName(),
+  address,
+  checkAccess,
+});
+
+const list = new SourceListView($("sources"), $("source-template"), { onSelect: choose, onRemove: askToRemove });
+const people = new PeopleView($("people"), $("person-template"), $("people-empty"));
+
+function ownName() {
+  const key = "facestream.camera";
+  const name = sessionStorage.getItem(key) ?? `browser-${Math.random().toString(36).slice(2, 6)}`;
+  sessionStorage.setItem(key, name);
+  return name;
+}
+
+// --- what the server says -------------------------------------------------------------------------------------------
+
+function heard(message) {
+  if (message.type === "hello") book.replace(message.sources);
+  else if (message.type === "status") book.update(message);
+  else return;
+  sourcesChanged();
+}
+
+function linkChanged(state, detail) {
+  const shown = {
+    connecting: ["wait", "connecting"],
+    open: ["good", "connected"],
+    waiting: ["bad", "reconnecting"],
+    refused: ["bad", "refused"],
+    token: ["wait", "token wanted"],
+    closed: ["off", "offline"],
+  }[state];
+  $("link").dataset.tone = shown[0];
+  setText($("link-word"), shown[1]);
+  if (state === "open") delete document.body.dataset.stale;
+  else if (state !== "connecting") document.body.dataset.stale = "yes";
+  if (state === "token") askForToken();
+  if (state === "open") {
+    if ($("token-dialog").open) $("token-dialog").close();
+    viewer.retry();
+    camera.retry();
+  }
+  showNotice(detail);
+}
+
+async function refreshSources() {
+  if (document.hidden || feed.state !== "open") return;
+  try {
+    const reply = await api("/api/sources");
+    if (!reply.ok) return;
+    book.replace(await reply.json());
+    sourcesChanged();
+  } catch {
+    // The server went away: the feed notices by itself and says so.
+  }
+}
+
+function showNotice() {
+  let text = "";
+  if (feed.state === "waiting") text = "The server doesn't answer. Trying again until it does.";
+  else if (feed.state === "refused") text = "The server refused the connection.";
+  else if (camera.state === "refused") text = `Your camera: ${camera.detail}`;
+  else if (camera.state === "off" && camera.detail) text = camera.detail;
+  else if (problem && viewer.state !== "open") text = problem;
+  $("notice").hidden = !text;
+  setText($("notice"), text);
+}
+
+// --- what is shown --------------------------------------------------------------------------------------------------
+
+const showsOwn = () => camera.running && chosen === camera.name;
+
+/** The sources to show now: the chosen one, or all others than the person's own camera. */
+function shownNames() {
+  if (showsOwn() || document.hidden) return [];
+  const others = book.names.filter((name) => name !== camera.name);
+  if (others.includes(chosen)) return [chosen];
+  return others;
+}
+
+function choose(key) {
+  chosen = key;
+  sourcesChanged();
+}
+
+function sourcesChanged() {
+  const own = showsOwn();
+  const names = shownNames();
+  $("own").hidden = !own;
+  $("stages").hidden = own || !names.length;
+  $("empty").hidden = own || names.length > 0 || feed.state !== "open" || document.hidden;
+  $("bar").hidden = $("numbers").hidden = !own && !names.length;
+  $("mirror").dataset.setting = own ? "selfMirror" : "mirror";
+  $("smooth").hidden = $("camera-stop").hidden = !own;
+  $("save").disabled = !own && names.length !== 1;
+  $("camera-start").hidden = camera.running;
+  if (!own && !document.hidden) $("camera-picker").hidden = true;
+  viewer.show(names);
+  showToggles();
+  showNumbers();
+}
+
+/** The tile in view, as far as it is one: {stage, rate, latency, dropped, mirrored}. */
+function inView() {
+  if (showsOwn()) {
+    const { stage, roundTrip, dropped, lost } = camera;
+    return { stage, latency: roundTrip, dropped: dropped + lost, rate: camera.rate, mirrored: stage.mirrored() };
+  }
+  if (viewer.tiles.size !== 1) return null;
+  const [tile] = viewer.tiles.values();
+  return { stage: tile.stage, latency: tile.latency.milliseconds, dropped: tile.dropped + tile.skipped, rate: tile.rate, mirrored: settings.mirror };
+}
+
+function showNumbers() {
+  showSources();
+  showTileStates();
+  const view = inView();
+  const tiles = [...viewer.tiles.values()];
+  const message = view?.stage.message;
+  const now = seconds();
+  const rate = view ? view.rate.rate(now) : tiles.reduce((sum, tile) => sum + tile.rate.rate(now), 0);
+  const latency = view ? view.latency : Math.max(...tiles.map((tile) => tile.latency.milliseconds ?? 0));
+  const dropped = view ? view.dropped : tiles.reduce((sum, tile) => sum + tile.dropped + tile.skipped, 0);
+  const faces = view ? message?.faces.length : tiles.reduce((sum, tile) => sum + (tile.stage.message?.faces.length ?? 0), 0);
+  setText($("n-latency-name"), showsOwn() ? "Round trip" : "Latency");
+  number("n-rate", rate ? rate.toFixed(1) : "–", rate ? "fps" : "");
+  number("n-latency", latency ? String(Math.round(latency)) : "–", latency ? "ms" : "");
+  number("n-dropped", compact(dropped));
+  number("n-size", message ? `${message.size[0]}×${message.size[1]}` : view ? "–" : String(tiles.length), view ? "" : "sources");
+  number("n-faces", faces === undefined ? "–" : String(faces));
+}
+
+function number(id, text, unit = "") {
+  const element = $(id);
+  if (element.dataset.shown === text + unit) return;
+  element.dataset.shown = text + unit;
+  const small = document.createElement("small");
+  small.textContent = unit;
+  element.replaceChildren(text, ...(unit ? [small] : []));
+}
+
+function showSources() {
+  const names = shownNames();
+  const rows = book.all
+    .filter(({ name }) => name !== camera.name)
+    .map((source) => ({
+      key: source.name,
+      name: source.name,
+      state: source.state,
+      note: describeNumbers({ ...source, latency: source.latency_ms }),
+      removable: true,
+    }));
+  if (rows.length > 1) rows.unshift({ key: ALL, name: "All sources", state: null, note: `${rows.length} side by side` });
+  if (camera.running) rows.unshift(ownRow());
+  const selected = showsOwn() ? camera.name : names.length === 1 ? names[0] : ALL;
+  list.render(rows, selected);
+}
+
+/** Over a tile without a living picture: why. */
+function showTileStates() {
+  for (const [name, { element }] of viewer.tiles) {
+    const { state, reason } = book.get(name) ?? {};
+    element.dataset.tone = describeState(state).tone;
+    const waits = state === "live" || state === "connecting" || !state;
+    setText(element.querySelector(".tile-wait"), waits ? "Waiting for pictures…" : reason || state);
+  }
+}
+
+function ownRow() {
+  const states = { starting: "connecting", connecting: "connecting", waiting: "degraded", refused: "stopped", token: "stopped", live: "live" };
+  const note = describeNumbers({ size: camera.stage.message?.size, rate: camera.rate.rate(seconds()), latency: camera.roundTrip });
+  return { key: camera.name, name: "Your camera", hint: `Others see it as ${camera.name}`, state: states[camera.state], note };
+}
+
+function showPeople() {
+  const stages = showsOwn() ? [camera.stage] : [...viewer.tiles.values()].map(({ stage }) => stage);
+  const stage = stages.length === 1 ? stages[0] : null;
+  $("people").closest("section").hidden = !stage;
+  if (stage) people.render(stage.picture, stage.message, stage.mirrored());
+}
+
+function showToggles() {
+  for (const button of document.querySelectorAll("[data-setting]")) {
+    button.setAttribute("aria-pressed", String(settings[button.dataset.setting]));
+    if (button.dataset.key) {
+      button.setAttribute("aria-keyshortcuts", button.dataset.key);
+      button.title ||= `${button.textContent} (${button.dataset.key.toUpperCase()})`;
+    }
+  }
+  applyTheme(settings.theme);
+  $("theme").querySelector("use").setAttribute("href", `#i-${settings.theme}`);
+  const name = { auto: "as the system", light: "light", dark: "dark" }[settings.theme];
+  $("theme").setAttribute("aria-label", `Colours: ${name}. Change`);
+  $("theme").title = `Colours: ${name}`;
+}
+
+// --- the person's own camera ----------------------------------------------------------------------------------------
+
+async function startCamera(deviceId) {
+  chosen = camera.name;
+  await camera.start(deviceId);
+  if (camera.running) await listCameras();
+}
+
+async function listCameras() {
+  const devices = await camera.devices();
+  $("camera-picker").hidden = devices.length < 2;
+  $("camera-device").replaceChildren(...devices.map(({ id, label }) => new Option(label, id, false, id === camera.deviceId)));
+}
+
+camera.addEventListener("state", () => {
+  if (camera.state === "token") askForToken();
+  $("camera-start").disabled = camera.state === "starting";
+  if (camera.state === "off" && chosen === camera.name) chosen = null;
+  showNotice();
+  sourcesChanged();
+});
+
+$("camera-start").addEventListener("click", () => startCamera());
+$("empty-camera").addEventListener("click", () => startCamera());
+$("camera-stop").addEventListener("click", () => camera.stop());
+$("camera-device").addEventListener("change", ({ target }) => startCamera(target.value));
+
+// --- buttons and keys -----------------------------------------------------------------------------------------------
+
+for (const button of document.querySelectorAll("[data-setting]")) {
+  button.addEventListener("click", () => settings.set(button.dataset.setting, !settings[button.dataset.setting]));
+}
+settings.addEventListener("change", showToggles);
+$("theme").addEventListener("click", () => {
+  const order = ["auto", "light", "dark"];
+  settings.set("theme", order[(order.indexOf(settings.theme) + 1) % order.length]);
+});
+
+async function savePicture() {
+  const view = inView();
+  const blob = await view?.stage.snapshot();
+  if (!blob) return;
+  const { source, pts } = view.stage.message;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = `${source.replace(/[^\w.-]+/g, "_")}-${(pts ?? 0).toFixed(2)}s.jpg`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+function toggleFullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else (showsOwn() ? $("own") : $("stages")).requestFullscreen();
+}
+
+$("save").addEventListener("click", savePicture);
+$("full").addEventListener("click", toggleFullScreen);
+$("full").hidden = !document.fullscreenEnabled;
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, dialog")) return;
+  const toggle = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  const actions = {
+    s: () => $("save").click(),
+    f: () => $("full").click(),
+    a: () => $("add").click(),
+    c: () => (camera.running ? camera.stop() : startCamera()),
+  };
+  if (toggle) toggle.click();
+  else if (actions[event.key]) actions[event.key]();
+  else if (/^[0-9]$/.test(event.key)) chooseNth(Number(event.key));
+  else return;
+  event.preventDefault();
+});
+
+/** 1 is the first source, and 0 all of them. */
+function chooseNth(number) {
+  const name = number === 0 ? ALL : book.names[number - 1];
+  if (name) choose(name);
+}
+
+// --- dialogs --------------------------------------------------------------------------------------------------------
+
+for (const button of document.querySelectorAll("[data-close]")) {
+  button.addEventListener("click", () => button.closest("dialog").close());
+}
+
+function askForToken() {
+  $("token-wrong").hidden = !token;
+  if (!$("token-dialog").open) $("token-dialog").showModal();
+}
+
+$("token-form").addEventListener("submit", () => {
+  token = $("token").value.trim();
+  saveToken(token);
+  feed.open();
+});
+
+$("add").addEventListener("click", openAdd);
+$("empty-add").addEventListener("click", openAdd);
+
+function openAdd() {
+  $("add-wrong").hidden = true;
+  $("add-dialog").showModal();
+}
+
+$("add-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const name = $("add-name").value.trim();
+  const params = { url: $("add-url").value.trim(), ...(name && { name }) };
+  try {
+    const added = await control(address, "sources.add", params);
+    $("add-dialog").close();
+    $("add-form").reset();
+    await refreshSources();
+    choose(added?.name ?? name);
+  } catch (error) {
+    $("add-wrong").hidden = false;
+    setText($("add-wrong"), error.message);
+  }
+});
+
+function askToRemove(name) {
+  const dialog = $("remove-dialog");
+  setText($("remove-title"), `Remove ${name}?`);
+  dialog.returnValue = "";
+  dialog.onclose = async () => {
+    if (dialog.returnValue !== "remove") return;
+    try {
+      await control(address, "sources.remove", { name });
+    } catch (error) {
+      problem = error.message;
+      showNotice();
+    }
+    await refreshSources();
+  };
+  dialog.showModal();
+}
+
+// --- life -----------------------------------------------------------------------------------------------------------
+
+document.addEventListener("visibilitychange", () => {
+  sourcesChanged(); // nobody looks: no pictures
+  if (!document.hidden) feed.retry();
+});
+window.addEventListener("online", () => feed.retry());
+window.addEventListener("pagehide", () => camera.stop());
+window.addEventListener("pageshow", ({ persisted }) => persisted && feed.open());
+window.addEventListener("hashchange", () => {
+  token = readToken();
+  feed.open();
+});
+setInterval(showNumbers, NUMBERS_EVERY);
+setInterval(showPeople, NUMBERS_EVERY / 2);
+setInterval(refreshSources, SOURCES_EVERY);
+
+showToggles();
+sourcesChanged();
+feed.open();
+
+/** For tests and the curious: everything that the page knows. */
+window.facestream = { settings, book, feed, viewer, camera, get chosen() { return chosen; } };

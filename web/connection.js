@@ -1,0 +1,104 @@
+// A websocket to the server that comes back by itself.
+
+import { parseMessage, retryDelay, wantsToken } from "./protocol.js";
+
+/**
+ * Calls `onText(message)`, `onBinary(buffer)` and `onState(state, detail)`, the state being one of
+ * "connecting", "open" (the server said hello), "waiting" (detail: seconds until the next try), "refused" (detail: why;
+ * nothing more is tried until `retry()`), "token" (the server wants one) and "closed".
+ */
+export class Connection {
+  #handlers;
+  #socket = null;
+  #timer = 0;
+  #attempt = 0;
+  #failure = null;
+
+  constructor(handlers) {
+    this.#handlers = handlers; // {url, checkAccess, onText, onBinary, onState}
+    this.state = "closed";
+  }
+
+  open() {
+    this.close();
+    this.#connect();
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close(1000);
+    }
+    this.#become("closed");
+  }
+
+  /** Try again at once, as if nothing had failed before. */
+  retry() {
+    if (this.state === "open" || this.state === "closed") return;
+    this.#attempt = 0;
+    this.open();
+  }
+
+  send(data) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(data);
+    return true;
+  }
+
+  get buffered() {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
+  #connect() {
+    this.#failure = null;
+    this.#become("connecting");
+    const socket = new WebSocket(this.#handlers.url());
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = (event) => this.#lost(event);
+    this.#socket = socket;
+  }
+
+  #receive(data) {
+    if (data instanceof ArrayBuffer) {
+      this.#handlers.onBinary?.(data);
+      return;
+    }
+    const message = parseMessage(data);
+    if (message.type === "hello") {
+      this.#attempt = 0;
+      this.#become("open");
+    }
+    if (message.type === "error") this.#failure = message;
+    this.#handlers.onText?.(message);
+  }
+
+  async #lost(event) {
+    const wasOpen = this.state === "open";
+    const socket = this.#socket;
+    const code = this.#failure?.code ?? "";
+    const reason = this.#failure?.message ?? event.reason;
+    // A refused upgrade reaches a page as a bare failure: only a plain request tells why.
+    const access = wasOpen || this.#failure ? "unknown" : await this.#handlers.checkAccess();
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    if (access === "token" || wantsToken(code, reason)) {
+      this.#become("token", reason);
+    } else if (event.code === 1008 || event.code === 1002 || event.code === 1003 || event.code === 1009) {
+      this.#become("refused", reason || "the server refused the connection");
+    } else {
+      const seconds = retryDelay(this.#attempt++, Math.random());
+      this.#become("waiting", seconds);
+      this.#timer = setTimeout(() => this.#connect(), seconds * 1000);
+    }
+  }
+
+  #become(state, detail) {
+    if (state === this.state && detail === undefined) return;
+    this.state = state;
+    this.#handlers.onState?.(state, detail);
+  }
+}
