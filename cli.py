@@ -158,25 +158,28 @@ def models() -> None:
 @models.command("list")
 def models_list() -> None:
     """Show every model, its licence and whether its weights are here."""
-    from facestream.plugins.catalogue import entries
+    from facestream.plugins.catalogue import listing
 
     rows = [("ROLE", "NAME", "SIZE", "HERE", "LICENCE")]
-    for entry in entries():
-        size = f"{entry.size / 1e6:.1f} MB"
-        rows.append((entry.role, entry.name, size, "yes" if entry.cached else "no", entry.licence))
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for entry in listing():
+        card = entry.card
+        size = f"{card.size / 1e6:.1f} MB"
+        rows.append((card.role.value, card.name, size, "yes" if entry.cached else "no", card.licence))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
     for row in rows:
-        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
 @models.command("pull")
 @click.argument("names", nargs=-1)
 def models_pull(names: tuple[str, ...]) -> None:
-    """Fetch the weights of NAMES, or of the default models."""
-    from facestream.plugins.catalogue import DEFAULT_MODELS, pull
+    """Fetch the weights of NAMES; without any, of the models that run by default on a CPU."""
+    from facestream.plugins import registry
+    from facestream.plugins.catalogue import pull
 
-    for name in names or DEFAULT_MODELS:
-        click.echo(f"{name}: {pull(name)}")
+    names = names or (registry.default("detect", "cpu"), registry.default("align", "cpu"))
+    for name, path in pull(names).items():
+        click.echo(f"{name}\t{path}")
 
 
 @models.command("path")

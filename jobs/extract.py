@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import parse_source
 from facestream.jobs.models import ModelOptions, load_stages
-from facestream.stream.channel import BrokenChannel, Sender, channel
+from facestream.stream.channel import BrokenChannel, Channel, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
 from facestream.stream.pipeline import Pipeline, Tracks
@@ -66,7 +66,7 @@ async def extract(
     Leaving the loop early closes everything; cancelling loses the frames in flight.
     """
     options = ModelOptions(detector, aligner, identity, device, detect_size, threshold, batch_size)
-    sender, results = channel[FrameFaces](1)
+    sender, results = Channel[FrameFaces](1).ends
     job = asyncio.create_task(_run(inputs, options, track, sender), name="extract")
     try:
         async for faces in results:

@@ -24,7 +24,7 @@ from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import SourceSpec, check_name, parse_source, redact_url
 from facestream.jobs.meters import RateMeter, RecentMedian
 from facestream.stream.batching import LaneStatistics
-from facestream.stream.channel import BrokenChannel, Overload, Receiver, Sender, channel
+from facestream.stream.channel import BrokenChannel, Channel, Overload, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.hub import Hub
 from facestream.stream.pipeline import Pipeline
@@ -160,7 +160,7 @@ class LiveSession:
                 await stack.enter_async_context(sink)
             self._tasks = await stack.enter_async_context(task_group())
             for sink in self._sinks:
-                sender, receiver = channel[FrameFaces](SINK_DEPTH, Overload.NEWEST)
+                sender, receiver = Channel[FrameFaces](SINK_DEPTH, Overload.NEWEST).ends
                 self._sink_ends.append((type(sink).__name__, sender, receiver))
                 self._tasks.create_task(_write_all(receiver, sink), name=f"live.{type(sink).__name__}")
             self._tasks.create_task(self._run_pipeline(), name="live.pipeline")

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from facestream.stream.device import Bridge, Lane, available_cores
+
+
+def ours() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("facestream")]
+
+
+async def test_a_lane_runs_its_calls_one_after_another_in_one_thread() -> None:
+    lane = Lane("camera")
+    seen: list[int] = []
+    await asyncio.gather(*(lane.run(seen.append, i) for i in range(20)))
+    names = {await lane.run(lambda: threading.current_thread().name) for _ in range(5)}
+    await lane.aclose()
+    assert seen == list(range(20))
+    assert len(names) == 1
+
+
+async def test_closing_waits_for_an_abandoned_call_and_leaves_no_thread() -> None:
+    lane = Lane("camera")
+    started, go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def call() -> None:
+        started.set()
+        go.wait()
+        ended.set()
+
+    waiting = asyncio.create_task(lane.run(call))
+    await asyncio.to_thread(started.wait)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    closing = asyncio.create_task(lane.aclose())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    go.set()
+    await closing
+    assert ended.is_set()
+    await lane.aclose()
+    assert not ours()
+
+
+async def test_an_error_in_the_thread_is_the_callers() -> None:
+    lane = Lane("x")
+    with pytest.raises(ZeroDivisionError):
+        await lane.run(lambda: 1 / 0)
+    await lane.aclose()
+    with pytest.raises(RuntimeError, match="closed"):
+        await lane.run(int)
+
+
+async def test_inference_is_never_concurrent_and_cpu_work_is_bounded() -> None:
+    inside, most, lock = 0, 0, threading.Lock()
+    both = threading.Barrier(2)
+
+    def infer() -> None:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        with lock:
+            inside -= 1
+
+    async with Bridge(cpu_workers=2) as bridge:
+        await asyncio.gather(*(bridge.infer(infer) for _ in range(50)))
+        await asyncio.gather(bridge.cpu(both.wait), bridge.cpu(both.wait))
+    assert most == 1
+    assert not ours()
+
+
+async def test_a_bridge_closes_the_lanes_that_were_forgotten() -> None:
+    async with Bridge() as bridge:
+        lane = bridge.lane("forgotten")
+        await lane.run(int)
+    assert not ours()
+
+
+def test_there_is_at_least_one_core() -> None:
+    assert available_cores() >= 1

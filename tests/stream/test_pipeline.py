@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from facestream.stream.device import Bridge
+from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.stage import Stage
+from facestream.stream.types import FrameFaces, Image
+from facestream.testing.plugins import FakeAligner, FakeDetector
+from facestream.tests.stream.build import frame
+
+BOXES = [(2, 2, 20, 20)]
+
+
+@pytest.fixture
+async def bridge() -> AsyncIterator[Bridge]:
+    async with Bridge(torch_threads=1) as bridge:
+        yield bridge
+
+
+def pipeline(bridge: Bridge, detector: FakeDetector, aligner: FakeAligner | None = None, **options: int) -> Pipeline:
+    stages = [Stage.detect(detector, bridge), Stage.faces(aligner or FakeAligner(), bridge)]
+    return Pipeline(stages, bridge, tracks=Tracks(), **options)
+
+
+def collect(results: list[FrameFaces]) -> Callable[[FrameFaces], Awaitable[None]]:
+    async def publish(faces: FrameFaces) -> None:
+        results.append(faces)
+
+    return publish
+
+
+async def test_every_frame_of_a_file_comes_out_once_in_order_with_everything_known(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES), in_flight=6)
+    results: list[FrameFaces] = []
+    chain.gate.add("a", live=False)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chain.run(collect(results)))
+        for seq in range(50):
+            await chain.gate.put(frame("a", seq))
+        await chain.gate.close()
+    assert [faces.frame.seq for faces in results] == list(range(50))
+    last = results[-1]
+    assert last.landmarks is not None
+    assert last.aligned is not None
+    assert last.tracks is not None
+    assert last.tracks.tolist() == [1]
+
+
+async def test_frames_without_faces_come_out_too(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector([]))
+    results: list[FrameFaces] = []
+    chain.gate.add("a", live=False)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chain.run(collect(results)))
+        for seq in range(5):
+            await chain.gate.put(frame("a", seq))
+        await chain.gate.close()
+    assert [len(faces) for faces in results] == [0] * 5
+
+
+async def test_in_overload_the_newest_frame_is_next_and_every_frame_is_accounted_for(bridge: Bridge) -> None:
+    detector = FakeDetector(BOXES)
+    chain = pipeline(bridge, detector)
+    results: list[FrameFaces] = []
+    chain.gate.add("camera", live=True)
+    async with asyncio.TaskGroup() as tasks:
+        with detector.held():
+            tasks.create_task(chain.run(collect(results)))
+            await chain.gate.put(frame("camera", 0))
+            await asyncio.to_thread(detector.entered.wait)
+            for seq in range(1, 100):
+                await chain.gate.put(frame("camera", seq))
+                await asyncio.sleep(0)
+        await chain.gate.close()
+    seqs = [faces.frame.seq for faces in results]
+    assert seqs[0] == 0
+    assert seqs[-1] == 99
+    assert len(seqs) <= 4  # one on the device, one prepared, the newest, and none that grew old
+    assert len(results) + sum(faces.dropped for faces in results) == 100
+    statistics = chain.gate.statistics("camera")
+    assert statistics.captured == len(results) + statistics.dropped
+
+
+async def test_no_more_batches_are_in_flight_than_allowed(bridge: Bridge) -> None:
+    detector = FakeDetector(BOXES, batch_size=1)
+    chain = pipeline(bridge, detector, in_flight=2)
+    results: list[FrameFaces] = []
+    for name in "abcd":
+        chain.gate.add(name, live=True)
+    async with asyncio.TaskGroup() as tasks:
+        with detector.held():
+            tasks.create_task(chain.run(collect(results)))
+            for name in "abcd":
+                await chain.gate.put(frame(name))
+            await asyncio.to_thread(detector.entered.wait)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert chain.batches_in_flight == 2
+        await chain.gate.close()
+    assert sorted(faces.frame.source for faces in results) == list("abcd")
+
+
+async def test_flush_waits_for_what_was_accepted_and_the_stream_goes_on(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES))
+    results: list[FrameFaces] = []
+    chain.gate.add("a", live=False)
+    chain.gate.add("idle", live=True)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chain.run(collect(results)))
+        for seq in range(3):
+            await chain.gate.put(frame("a", seq))
+        await chain.flush()
+        assert len(results) == 3
+        await chain.gate.put(frame("a", 3))
+        await chain.flush()
+        await chain.gate.close()
+    assert len(results) == 4
+
+
+async def test_one_frame_is_processed_beside_a_running_stream_and_not_published(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES))
+    results: list[FrameFaces] = []
+    chain.gate.add("a", live=False)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chain.run(collect(results)))
+        await chain.gate.put(frame("a", 0))
+        alone = await chain.process_one(frame("other", 7))
+        await chain.gate.close()
+    assert alone.frame.source == "other"
+    assert alone.landmarks is not None
+    assert [faces.frame.source for faces in results] == ["a"]
+
+
+async def test_one_frame_with_more_faces_than_a_batch_holds_is_processed_whole(bridge: Bridge) -> None:
+    many = [(i, i, i + 10, i + 10) for i in range(40)]
+    chain = pipeline(bridge, FakeDetector(many), FakeAligner(batch_size=16))
+    assert len(await chain.process_one(frame())) == 40
+
+
+async def test_a_models_error_ends_the_run_as_itself(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES, error=LookupError("broken model")))
+    chain.gate.add("a", live=False)
+    await chain.gate.put(frame("a", 0))
+    with pytest.raises(LookupError, match="broken model"):
+        await chain.run(collect([]))
+
+
+async def test_a_removed_source_leaves_the_others_running(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES))
+    results: list[FrameFaces] = []
+    chain.gate.add("a", live=True)
+    chain.gate.add("b", live=True)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chain.run(collect(results)))
+        await chain.remove("a")
+        await chain.gate.put(frame("b", 0))
+        await chain.flush()
+        await chain.gate.close()
+    assert [faces.frame.source for faces in results] == ["b"]
+
+
+async def test_a_new_epoch_starts_new_tracks(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES))
+    results: list[FrameFaces] = []
+    chain.gate.add("a", live=False)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chain.run(collect(results)))
+        for epoch in range(2):
+            for seq in range(5):
+                await chain.gate.put(frame("a", seq, epoch=epoch))
+        await chain.gate.close()
+    first, last = results[4].tracks, results[9].tracks
+    assert first is not None
+    assert last is not None
+    assert first.tolist() == [1]
+    assert last.tolist() == [2]
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    counts=st.lists(st.integers(0, 50), min_size=1, max_size=30),
+    sources=st.integers(1, 4),
+    sizes=st.tuples(st.integers(1, 8), st.integers(1, 32)),
+    in_flight=st.integers(1, 7),
+    flushes=st.sets(st.integers(0, 29)),
+)
+def test_any_frames_sources_batch_sizes_and_flushes_keep_order_and_faces(
+    counts: list[int], sources: int, sizes: tuple[int, int], in_flight: int, flushes: set[int]
+) -> None:
+    def boxes_of(image: Image) -> list[tuple[int, int, int, int]]:
+        """A frame's first pixel says how many faces it has; each box tells its place."""
+        return [(i, i, i + 10, i + 10) for i in range(image[0, 0, 0])]
+
+    async def run() -> list[FrameFaces]:
+        results: list[FrameFaces] = []
+        async with Bridge(torch_threads=1) as bridge:
+            stages = [
+                Stage.detect(FakeDetector(boxes_of, batch_size=sizes[0]), bridge),
+                Stage.faces(FakeAligner(batch_size=sizes[1]), bridge),
+            ]
+            chain = Pipeline(stages, bridge, in_flight=in_flight)
+            for i in range(sources):
+                chain.gate.add(str(i), live=False)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(chain.run(collect(results)))
+                for i, count in enumerate(counts):
+                    one = frame(str(i % sources), i // sources)
+                    one.image[0, 0, 0] = count
+                    await chain.gate.put(one)
+                    if i in flushes:
+                        await chain.flush()
+                await chain.gate.close()
+        return results
+
+    results = asyncio.run(run())
+    for source in range(sources):
+        mine = [faces for faces in results if faces.frame.source == str(source)]
+        assert [faces.frame.seq for faces in mine] == list(range(len(counts[source::sources])))
+        assert [len(faces) for faces in mine] == counts[source::sources]
+        assert all(faces.boxes[:, 0].tolist() == list(range(len(faces))) for faces in mine)

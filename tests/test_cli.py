@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facestream import __version__
+
+HEAVY = {"torch", "cv2", "av", "numpy", "scipy", "onnx", "websockets"}
+
+
+def facestream(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "facestream", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("code", ["import facestream", "from facestream.cli import cli; cli(['--help'], 'x', standalone_mode=False)"])
+def test_importing_and_helping_load_nothing_heavy(code: str) -> None:
+    probe = f"import sys\n{code}\nprint(sorted({{m.split('.')[0] for m in sys.modules}} & {HEAVY}), file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert result.stderr.strip() == "[]"
+
+
+def test_help_shows_the_commands() -> None:
+    result = facestream("--help")
+    assert result.returncode == 0
+    for command in ("serve", "extract", "models", "sources"):
+        assert command in result.stdout
+
+
+def test_version() -> None:
+    assert __version__ in facestream("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["extract", "/no/such/clip.mp4", "--jsonl", "-"], 1, "/no/such/clip.mp4"),
+        (["extract", "x.mp4"], 2, "nowhere to put the faces"),
+        (["extract"], 2, "Missing argument"),
+        (["serve", "--no-such-option"], 2, "No such option"),
+        (["serve", "ftp://camera/"], 2, "ftp://"),
+        (["serve", "/no/such/clip.mp4"], 1, "/no/such/clip.mp4"),
+        (["serve", "--no-demo", "--host", "0.0.0.0"], 2, "token"),
+        (["serve", "--no-demo", "--detector", "yunnet"], 1, "yunet"),
+        (["models", "path", "nothing"], 1, "nothing"),
+        (["serve", "--config", "/no/such/file.toml"], 2, "/no/such/file.toml"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(arguments: list[str], code: int, words: str) -> None:
+    result = facestream(*arguments)
+    assert result.returncode == code, result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert words in last
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[serve]\nprot = 1", "prot"),
+        ("[serve]\nport = 'x'", "serve.port"),
+        ("[[sources]]\nname = 'a'", "url"),
+        ("not toml", "isn't valid TOML"),
+    ],
+)
+def test_a_malformed_configuration_names_file_and_key(tmp_path: Path, text: str, words: str) -> None:
+    config = tmp_path / "facestream.toml"
+    config.write_text(text)
+    result = facestream("serve", "--config", str(config))
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert str(config) in result.stderr
+
+
+def test_debug_shows_the_traceback() -> None:
+    result = facestream("--debug", "extract", "/no/such/clip.mp4", "--jsonl", "-")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
