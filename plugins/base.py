@@ -1,17 +1,6 @@
 """What every torch model shares, so that a model's file holds its network, conversion and decoding.
 
-A detector's author writes a subclass of :class:`TorchDetector` with a ``card`` and three methods::
-
-    class MyDetector(TorchDetector):
-        card = MYDETECTOR
-
-        @staticmethod
-        def network() -> nn.Module: ...
-
-        @staticmethod
-        def convert(files: Sequence[Path]) -> Arrays: ...
-
-        def decode(self, raw: Outputs) -> Candidates: ...
+What a role adds to it is in that role's folder: ``detect/base.py``, ``align/base.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +9,6 @@ import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
@@ -32,10 +20,8 @@ from torch import Tensor, nn
 from facestream.errors import DeviceError, ModelError, OutOfDeviceMemory, WeightsCorrupt
 from facestream.plugins import weights
 from facestream.plugins.card import Card
-from facestream.plugins.letterbox import Letterbox, letterbox
-from facestream.plugins.nms import suppress_batch
 from facestream.plugins.weights import Arrays
-from facestream.stream.types import Detections, Floats, Image, Ints
+from facestream.stream.types import Floats, Image
 
 Outputs: TypeAlias = tuple[Floats, ...]
 """A network's outputs on the host, in the order in which it returns them."""
@@ -67,7 +53,7 @@ class TorchModel(ABC):
     @staticmethod
     @abstractmethod
     def network() -> nn.Module:
-        """The network, weights still random: (B, 3, H, W) floats as the card describes → one or several tensors."""
+        """The network, weights still random: (B, 3, H, W) as the card describes → one or several tensors."""
 
     @staticmethod
     @abstractmethod
@@ -96,9 +82,8 @@ class TorchModel(ABC):
             torch.tensor(values, device=self._device, dtype=self._dtype).view(1, 3, 1, 1)
             for values in (self.card.mean, self.card.std)
         )
-        self._net = (
-            net.eval().requires_grad_(False).to(self._device, self._dtype, memory_format=torch.channels_last)
-        )
+        net = net.eval().requires_grad_(False).to(self._device, self._dtype)
+        self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._warm_up()
 
     def forward(self, pixels: Image) -> Outputs:
@@ -136,77 +121,6 @@ class TorchModel(ABC):
     @abstractmethod
     def _warm_up(self) -> None:
         """Run once on blank pixels and check what comes out."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """What a detector's decoding finds in a batch, before suppression; flat over the batch, canvas pixels.
-
-    Attributes:
-        frame_ids: int32 (N,), the canvas of each.
-        boxes: float32 (N, 4) ltrb.
-        scores: float32 (N,).
-        points: float32 (N, 5, 2) or None.
-    """
-
-    frame_ids: Ints
-    boxes: Floats
-    scores: Floats
-    points: Floats | None = None
-
-
-class TorchDetector(TorchModel):
-    """A fully convolutional detector: letterbox, network, decoding, suppression, back to frame pixels.
-
-    Args:
-        size: pixels of the long side that a frame is scaled to; None means the card's.
-        threshold: the least score of a detection; None means the card's.
-        batch_size: frames at a time; None means the card's.
-
-    Attributes:
-        iou: overlap above which the lesser of two boxes goes.
-    """
-
-    iou: ClassVar[float] = 0.3
-
-    def __init__(
-        self, *, size: int | None = None, threshold: float | None = None, batch_size: int | None = None
-    ) -> None:
-        super().__init__(batch_size=batch_size)
-        self.size = size or self.card.input_size
-        self.threshold = threshold if threshold is not None else (self.card.threshold or 0.5)
-
-    @abstractmethod
-    def decode(self, raw: Outputs) -> Candidates:
-        """The network's outputs → the batch's candidates with a score of at least ``self.threshold``."""
-
-    def pre_process(self, images: Sequence[Image]) -> Letterbox:
-        """Frames of any sizes → one canvas."""
-        return letterbox(images, self.size, rgb=self.card.colour == "rgb")
-
-    def infer(self, feed: Letterbox) -> Outputs:
-        """The canvas through the network; see :meth:`TorchModel.forward`."""
-        return self.forward(feed.canvas) if len(feed) else ()
-
-    def post_process(self, raw: Outputs, feed: Letterbox) -> list[Detections]:
-        """Decoded, suppressed, scaled back: one :class:`Detections` a frame, best first, in frame pixels."""
-        if not raw:
-            return []
-        found = self.decode(raw)
-        corners = feed.to_frame(found.boxes.reshape(-1, 2, 2), found.frame_ids).reshape(-1, 4)
-        points = None if found.points is None else feed.to_frame(found.points, found.frame_ids)
-        kept = suppress_batch(found.frame_ids, corners, found.scores, self.iou, len(feed))
-        return [
-            Detections(corners[rows], found.scores[rows], None if points is None else points[rows])
-            for rows in kept
-        ]
-
-    def _warm_up(self) -> None:
-        feed = self.pre_process([np.zeros((48, 64, 3), np.uint8)])
-        raw = self.infer(feed)
-        check_finite(self.name, raw)
-        (found,) = self.post_process(raw, feed)
-        check_shape(self.name, "boxes", found.boxes, (len(found.scores), 4))
 
 
 def checked_device(device: str) -> torch.device:

@@ -52,7 +52,7 @@ def _convolution(node: Any, values: dict[str, Array], followers: Iterable[Any]) 
         if follower.op_type == "BatchNormalization":
             gamma, beta, mean, variance = (values[name] for name in follower.input[1:5])
             epsilon = next((a.f for a in follower.attribute if a.name == "epsilon"), 1e-5)
-            gain = gamma / np.sqrt(variance + epsilon)
+            gain = np.asarray(gamma / np.sqrt(variance + epsilon), np.float32)
             weight = np.moveaxis(np.moveaxis(weight, outputs, -1) * gain, -1, outputs)
             bias = (bias - mean) * gain + beta
     return np.ascontiguousarray(weight, np.float32), np.ascontiguousarray(bias, np.float32)

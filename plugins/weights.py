@@ -86,7 +86,7 @@ def fetch_weights(
 
 
 def cached_weights(card: Card) -> Path | None:
-    """The model's converted weights where the cache holds them whole and made from the card's files; else None."""
+    """The model's converted weights if the cache holds them whole and made from the card's files."""
     path = _weights_path(card)
     header = _read_header(path)
     return path if header is not None and header.get("__metadata__") == _metadata(card) else None

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facestream.plugins.base import Candidates, Outputs, TorchDetector
+from facestream.plugins.base import Outputs
+from facestream.plugins.detect.base import Candidates, TorchDetector
 from facestream.plugins.detect.cards import YUNET
 from facestream.plugins.onnx_file import read_convolutions
 from facestream.plugins.torch_state import in_order

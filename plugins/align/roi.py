@@ -1,0 +1,101 @@
+"""Squares around faces, and the crops that an aligner sees. All arrays are over N faces at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facestream.stream.types import Floats, Image, Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Squares:
+    """Squares in frame pixels, which may be turned and may reach out of the frame.
+
+    Attributes:
+        centres: float32 (N, 2).
+        sides: float32 (N,).
+        angles: float32 (N,), radians; positive turns the square's x axis towards y (clockwise on the screen).
+    """
+
+    centres: Floats
+    sides: Floats
+    angles: Floats
+
+    def matrices(self, size: int) -> Floats:
+        """Crop pixels of a ``size`` × ``size`` crop → frame pixels: float32 (N, 2, 3)."""
+        scale = self.sides / size
+        cos, sin = np.cos(self.angles) * scale, np.sin(self.angles) * scale
+        linear = np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)
+        origin = self.centres - linear.sum(axis=2) * (size / 2)
+        return np.concatenate([linear, origin[:, :, None]], axis=2).astype(np.float32)
+
+
+def level_squares(boxes: Floats, points: Floats | None, scale: float) -> Squares:
+    """Squares of ``scale`` long sides of each box, about its centre, turned so that the eyes are level.
+
+    Args:
+        boxes: (N, 4) ltrb.
+        points: (N, 5, 2) with the eyes first, or None: then the squares are upright.
+    """
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) * scale
+    angles = np.zeros(len(boxes), np.float32) if points is None else eye_angles(points[:, 0], points[:, 1])
+    return Squares((boxes[:, :2] + boxes[:, 2:]) / 2, np.maximum(sides, 1), angles)
+
+
+def bounding_squares(points: Floats, angles: Floats, scale: float) -> Squares:
+    """Squares of ``scale`` long sides of the points' bounds, measured along axes turned by ``angles``.
+
+    Args:
+        points: (N, P, 2).
+        angles: (N,) radians.
+    """
+    cos, sin = np.cos(angles), np.sin(angles)
+    turn = np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)  # frame → turned axes, as row vectors
+    turned = points @ turn
+    low, high = turned.min(axis=1), turned.max(axis=1)
+    centres = ((low + high) / 2)[:, None] @ turn.transpose(0, 2, 1)
+    sides = (high - low).max(axis=1, initial=0) * scale
+    return Squares(centres[:, 0], np.maximum(sides, 1), angles)
+
+
+def eye_angles(right: Floats, left: Floats) -> Floats:
+    """The line from the subject's right eye (on the picture's left) to the left: (N, 2) twice → (N,) radians."""
+    across = left - right
+    return np.asarray(np.arctan2(across[:, 1], across[:, 0]), np.float32)
+
+
+def crop(
+    images: Sequence[Image], frame_ids: Ints, matrices: Floats, size: int, *, rgb: bool = False
+) -> Image:
+    """Cut squares out of frames; black outside: uint8 (N, size, size, 3).
+
+    Args:
+        images: uint8 BGR frames.
+        frame_ids: (N,) the frame of each square.
+        matrices: (N, 2, 3) crop pixels → frame pixels.
+        rgb: give the crops in RGB order.
+    """
+    crops = np.empty((len(matrices), size, size, 3), np.uint8)
+    for out, frame, matrix in zip(crops, frame_ids, _centred(matrices)):
+        cv2.warpAffine(
+            images[frame], matrix, (size, size), dst=out, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        if rgb:
+            cv2.cvtColor(out, cv2.COLOR_BGR2RGB, dst=out)
+    return crops
+
+
+def apply(matrices: Floats, points: Floats) -> Floats:
+    """(N, 2, 3) matrices on (N, P, 2) points: float32 (N, P, 2)."""
+    return np.asarray(points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2], np.float32)
+
+
+def _centred(matrices: Floats) -> Floats:
+    """OpenCV counts from the first pixel's centre, our coordinates from its corner."""
+    shifted = matrices.astype(np.float64)
+    shifted[:, :, 2] += shifted[:, :, :2].sum(axis=2) * 0.5 - 0.5
+    return shifted
