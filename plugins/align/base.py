@@ -85,7 +85,7 @@ class TorchAligner(TorchModel):
             return
         points, scores = self.decode(raw.outputs)
         batch.landmarks = apply(raw.matrices, points)
-        batch.landmark_scores = scores.astype(np.float32)
+        batch.landmark_scores = scores
 
     def _cut(self, squares: Squares, images: list[Image], frame_ids: Ints) -> Crops:
         size = self.card.input_size

@@ -52,7 +52,7 @@ class Mesh(TorchAligner):
 
     def decode(self, raw: Outputs) -> tuple[Floats, Floats]:
         flag = np.clip(raw[1].reshape(-1), -30, 30)
-        return to_68(_mesh(raw)), 1 / (1 + np.exp(-flag))
+        return to_68(_mesh(raw)), np.asarray(1 / (1 + np.exp(-flag)), np.float32)
 
 
 def _mesh(raw: Outputs) -> Floats:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from facestream.stream.types import Floats, Image, Ints
 
@@ -43,7 +44,8 @@ def level_squares(boxes: Floats, points: Floats | None, scale: float) -> Squares
     """
     sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) * scale
     angles = np.zeros(len(boxes), np.float32) if points is None else eye_angles(points[:, 0], points[:, 1])
-    return Squares((boxes[:, :2] + boxes[:, 2:]) / 2, np.maximum(sides, 1), angles)
+    centres = np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
+    return Squares(centres, np.maximum(sides, 1), angles)
 
 
 def bounding_squares(points: Floats, angles: Floats, scale: float) -> Squares:
@@ -63,7 +65,7 @@ def bounding_squares(points: Floats, angles: Floats, scale: float) -> Squares:
 
 
 def eye_angles(right: Floats, left: Floats) -> Floats:
-    """The line from the subject's right eye (on the picture's left) to the left: (N, 2) twice → (N,) radians."""
+    """The line from the subject's right eye (on the picture's left) to the left one: (N,) radians."""
     across = left - right
     return np.asarray(np.arctan2(across[:, 1], across[:, 0]), np.float32)
 
@@ -94,7 +96,7 @@ def apply(matrices: Floats, points: Floats) -> Floats:
     return np.asarray(points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2], np.float32)
 
 
-def _centred(matrices: Floats) -> Floats:
+def _centred(matrices: Floats) -> npt.NDArray[np.float64]:
     """OpenCV counts from the first pixel's centre, our coordinates from its corner."""
     shifted = matrices.astype(np.float64)
     shifted[:, :, 2] += shifted[:, :, :2].sum(axis=2) * 0.5 - 0.5

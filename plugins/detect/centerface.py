@@ -127,8 +127,8 @@ class Merge(nn.Module):
         self.lateral = _convolution(finer, _NECK, 1)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        up: Tensor = self.up(coarse)
-        return up + self.lateral(fine)
+        merged: Tensor = self.up(coarse) + self.lateral(fine)
+        return merged
 
 
 def _convolution(
