@@ -222,7 +222,7 @@ class LiveSession:
         feed = _Feed(spec, source, asyncio.get_running_loop().create_future())
         self._feeds[spec.name] = feed
         self._pipeline.gate.add(spec.name, live=source.live)
-        source.on_state(lambda _: self._changed(feed))
+        source.on_state(lambda state, reason: self._changed(feed))
         feed.task = self._tasks.create_task(self._pump(feed), name=f"live.source.{spec.name}")
         if spec.kind.finite:
             try:

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from facestream.errors import ConfigError, SourceError
+from facestream.io.urls import parse_source
+from facestream.jobs.live import LiveSession, SourceInfo, SourceOptions
+from facestream.stream.device import Bridge
+from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.stage import Stage
+from facestream.stream.types import FrameFaces, Sink, SourceState
+from facestream.testing.plugins import FakeAligner, FakeDetector
+from facestream.testing.sources import FakeSource, make_clip, make_picture
+
+BOXES = [(4, 4, 40, 40)]
+
+
+@asynccontextmanager
+async def live(
+    detector: FakeDetector | None = None, *sinks: Sink, options: SourceOptions | None = None
+) -> AsyncIterator[LiveSession]:
+    async with Bridge(torch_threads=1) as bridge:
+        stages = [Stage.detect(detector or FakeDetector(BOXES), bridge), Stage.faces(FakeAligner(), bridge)]
+        pipeline = Pipeline(stages, bridge, tracks=Tracks())
+        async with LiveSession(pipeline, bridge, sinks=sinks, options=options) as session:
+            yield session
+
+
+async def start(session: LiveSession, source: FakeSource) -> None:
+    await session.start(parse_source(f"{source.name}=rtsp://camera/"), source)
+
+
+async def until(session: LiveSession, happened: Callable[[], bool]) -> None:
+    """Wait until something has happened, looking at each result."""
+    async with asyncio.timeout(20), session.hub.subscribe() as results:
+        async for _ in results:
+            if happened():
+                return
+
+
+def info(session: LiveSession, name: str) -> SourceInfo:
+    return next(info for info in session.sources() if info.name == name)
+
+
+class Notebook:
+    """A sink that remembers, and can be slow or broken."""
+
+    def __init__(self, *, gate: asyncio.Event | None = None, error: Exception | None = None) -> None:
+        self.results: list[FrameFaces] = []
+        self.finalised = 0
+        self._gate, self._error = gate, error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.finalised += 1
+
+    async def write(self, faces: FrameFaces) -> None:
+        if self._gate is not None:
+            await self._gate.wait()
+        if self._error is not None:
+            raise self._error
+        self.results.append(faces)
+
+    async def drain(self) -> None:
+        pass
+
+
+async def test_results_of_several_sources_reach_hub_and_sinks_in_order() -> None:
+    notebook = Notebook()
+    async with live(None, notebook) as session:
+        for name in ("door", "yard"):
+            await start(session, FakeSource(name, frames=None, live=True, rate=200))
+        await until(session, lambda: all(source.processed >= 5 for source in session.sources()))
+    for name in ("door", "yard"):
+        seqs = [faces.frame.seq for faces in notebook.results if faces.frame.source == name]
+        assert len(seqs) >= 5
+        assert seqs == sorted(set(seqs))
+    assert notebook.finalised == 1
+
+
+async def test_captured_is_processed_plus_dropped_exactly_once_the_session_has_stopped() -> None:
+    detector = FakeDetector(BOXES, delay=0.01)
+    async with live(detector) as session:
+        for name in ("a", "b"):
+            await start(session, FakeSource(name, frames=None, live=True, rate=2000))
+        await until(session, lambda: all(source.dropped > 20 for source in session.sources()))
+    for source in session.sources():
+        assert source.captured == source.processed + source.dropped
+        assert source.state is SourceState.STOPPED
+
+
+async def test_one_broken_camera_stops_and_says_why_while_the_other_goes_on() -> None:
+    changes: list[tuple[str, SourceState]] = []
+    async with live() as session:
+        session.on_change(lambda source: changes.append((source.name, source.state)))
+        await start(session, FakeSource("bad", frames=None, live=True, fail_at=3))
+        await start(session, FakeSource("good", frames=None, live=True, rate=200))
+        await until(session, lambda: info(session, "good").processed >= 10)
+        assert info(session, "bad").state is SourceState.STOPPED
+        assert "lost" in info(session, "bad").reason
+    assert ("bad", SourceState.STOPPED) in changes
+
+
+async def test_a_removed_source_is_closed_and_forgotten_and_its_name_is_free_again() -> None:
+    async with live() as session:
+        first = FakeSource("door", frames=None, live=True, rate=100)
+        await start(session, first)
+        await until(session, lambda: info(session, "door").processed > 0)
+        await session.remove_source("door")
+        assert first.closed
+        assert session.sources() == []
+        await start(session, FakeSource("door", frames=None, live=True, rate=100))
+        await until(session, lambda: info(session, "door").processed > 0)
+        with pytest.raises(KeyError):
+            await session.remove_source("window")
+
+
+async def test_a_slow_sink_misses_results_and_delays_nobody() -> None:
+    gate = asyncio.Event()
+    slow, quick = Notebook(gate=gate), Notebook()
+    async with live(None, slow, quick) as session:
+        await start(session, FakeSource("door", frames=None, live=True, rate=500))
+        await until(session, lambda: len(quick.results) >= 40)
+        assert slow.results == []
+        gate.set()
+    statistics = session.statistics().sinks[0]
+    assert statistics.dropped > 0
+    assert statistics.written == len(slow.results)
+
+
+async def test_a_models_error_is_the_sessions_and_sinks_are_finalised_all_the_same() -> None:
+    notebook = Notebook()
+    with pytest.raises(LookupError, match="broken model"):
+        async with live(FakeDetector(BOXES, error=LookupError("broken model")), notebook) as session:
+            await start(session, FakeSource("door", frames=None, live=True))
+            await asyncio.Event().wait()
+    assert notebook.finalised == 1
+
+
+async def test_a_sinks_error_is_the_sessions() -> None:
+    with pytest.raises(OSError, match="disk on fire"):
+        async with live(None, Notebook(error=OSError("disk on fire"))) as session:
+            await start(session, FakeSource("door", frames=None, live=True))
+            await asyncio.Event().wait()
+
+
+async def test_a_file_plays_at_its_own_pace_and_loops(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, frames=10, rate=50)
+    async with live() as session:
+        added = await session.add_source(str(clip), loop=True)
+        assert added.live
+        await until(session, lambda: info(session, "clip").captured > 25)
+        assert info(session, "clip").epoch == 0
+
+
+async def test_a_lossless_file_loses_nothing_however_slow_the_model(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, frames=20, rate=200)
+    notebook = Notebook()
+    async with live(FakeDetector(BOXES, delay=0.02), notebook, options=SourceOptions(lossless=True)) as session:
+        await session.add_source(str(clip))
+        await until(session, lambda: info(session, "clip").processed == 20)
+    assert info(session, "clip").dropped == 0
+
+
+async def test_a_missing_file_is_refused_at_once_and_not_kept(tmp_path: Path) -> None:
+    async with live() as session:
+        with pytest.raises(SourceError, match=r"missing\.mp4"):
+            await session.add_source(str(tmp_path / "missing.mp4"))
+        assert session.sources() == []
+
+
+async def test_an_unreachable_camera_is_degraded_and_its_password_is_nowhere(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with live() as session:
+        degraded = asyncio.Event()
+        session.on_change(lambda source: source.state is SourceState.DEGRADED and degraded.set())
+        added = await session.add_source("door=rtsp://user:hush@127.0.0.1:9/x")
+        async with asyncio.timeout(20):
+            await degraded.wait()
+        assert "hush" not in f"{added} {session.sources()} {caplog.text}"
+
+
+async def test_a_name_can_be_taken_once() -> None:
+    async with live() as session:
+        await start(session, FakeSource("door", frames=None, live=True, rate=10))
+        with pytest.raises(ConfigError, match="already"):
+            await session.add_source("door=rtsp://camera/")
+        with pytest.raises(ConfigError, match="not one to push to"):
+            await session.push_source("door")
+
+
+async def test_pictures_that_are_pushed_come_out_like_any_others() -> None:
+    async with live() as session:
+        source = await session.push_source("phone")
+        assert await session.push_source("phone") is source
+        source.connect()
+        async with session.hub.subscribe() as results:
+            await source.feed(make_picture(0))
+            faces = await anext(results)
+        assert (faces.frame.source, len(faces)) == ("phone", 1)
+        source.disconnect()
+
+
+async def test_closing_twice_is_closing_once() -> None:
+    async with live() as session:
+        await start(session, FakeSource("door", frames=None, live=True, rate=100))
+        await session.aclose()
+        await session.aclose()
