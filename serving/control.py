@@ -1,0 +1,204 @@
+"""``/ws/control``: JSON-RPC 2.0 over the live session (https://www.jsonrpc.org/specification)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from facestream.errors import ConfigError, ProtocolError, SourceError
+from facestream.io.urls import SourceKind, check_name, parse_source
+from facestream.serving.limits import Limits
+from facestream.serving.messages import (
+    AddParams,
+    ErrorResponse,
+    NoParams,
+    RemoveParams,
+    ResultResponse,
+    RpcError,
+    source_message,
+)
+from facestream.serving.session import Session
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+NO_SUCH_SOURCE: Final = -32001
+REFUSED: Final = -32002
+SOURCE_FAILED: Final = -32003
+
+NETWORK_KINDS: Final = frozenset({SourceKind.RTSP, SourceKind.HTTP, SourceKind.PUSH})
+"""What may be added over the network. Files and devices of this machine are its operator's to give."""
+
+_NETWORK_URL: Final = re.compile(r"(rtsp[stu]?|https?)://|push:", re.IGNORECASE)
+
+Method = Callable[[Any], Awaitable[Any]]
+
+
+class _Failure(Exception):
+    """A request that can't be answered with a result."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.error = RpcError(code=code, message=message)
+
+
+class Control:
+    """Answers the requests of every control connection.
+
+    Args:
+        session: what is controlled.
+        statistics: the result of ``statistics``.
+        allow_local_sources: let the network add files and devices of this machine too.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        limits: Limits,
+        statistics: Callable[[], dict[str, Any]],
+        *,
+        allow_local_sources: bool = False,
+    ) -> None:
+        self._session = session
+        self._limits = limits
+        self._statistics = statistics
+        self._allow_local_sources = allow_local_sources
+        self._methods: dict[str, Method] = {
+            "sources.add": self._add,
+            "sources.remove": self._remove,
+            "sources.list": self._list,
+            "statistics": self._count,
+        }
+
+    async def answer(self, text: str) -> bytes | None:
+        """The response to one message, or None when it holds notifications only.
+
+        Cancelling may leave a source half added: it is then in the list, connecting.
+
+        Raises:
+            ProtocolError: the message is nested deeper than the limit.
+        """
+        check_depth(text, self._limits.json_depth)
+        try:
+            message = msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            return _failed(_Failure(PARSE_ERROR, f"this isn't JSON: {error}"), None)
+        if not isinstance(message, list):
+            return await self._answer_one(message)
+        if not 1 <= len(message) <= self._limits.batch:
+            problem = f"a batch holds 1 to {self._limits.batch} requests, not {len(message)}"
+            return _failed(_Failure(INVALID_REQUEST, problem), None)
+        responses = [
+            response for request in message if (response := await self._answer_one(request)) is not None
+        ]
+        return b"[" + b",".join(responses) + b"]" if responses else None
+
+    async def _answer_one(self, request: Any) -> bytes | None:
+        try:
+            method, params = self._read(request)
+            result = await method(params)
+        except _Failure as failure:
+            if _is_notification(request) and failure.error.code != INVALID_REQUEST:
+                return None
+            return _failed(failure, _request_id(request))
+        if _is_notification(request):
+            return None
+        return msgspec.json.encode(ResultResponse(result=result, id=_request_id(request)))
+
+    def _read(self, request: Any) -> tuple[Method, Any]:
+        if (
+            not isinstance(request, dict)
+            or request.get("jsonrpc") != "2.0"
+            or not isinstance(request.get("method"), str)
+        ):
+            raise _Failure(
+                INVALID_REQUEST, 'this isn\'t a request; send {"jsonrpc": "2.0", "id": 1, "method": …}'
+            )
+        if not isinstance(request.get("id"), str | int | float | None) or isinstance(request.get("id"), bool):
+            raise _Failure(INVALID_REQUEST, "a request's id is a string, a number or null")
+        method = self._methods.get(request["method"])
+        if method is None:
+            names = ", ".join(self._methods)
+            raise _Failure(
+                METHOD_NOT_FOUND, f"there is no method {request['method'][:64]!r}; there are {names}"
+            )
+        return method, request.get("params", {})
+
+    async def _add(self, params: Any) -> Any:
+        wanted = _convert(params, AddParams)
+        if len(self._session.sources()) >= self._limits.sources:
+            raise _Failure(REFUSED, f"there are {self._limits.sources} sources already; remove one first")
+        try:
+            self._check_source(wanted.url)
+            name = None if wanted.name is None else check_name(wanted.name)
+            return source_message(await self._session.add_source(wanted.url, name=name))
+        except ConfigError as error:
+            raise _Failure(REFUSED, str(error)) from error
+        except SourceError as error:
+            raise _Failure(SOURCE_FAILED, str(error)) from error
+
+    def _check_source(self, url: str) -> None:
+        # By its looks first: parsing a path would look at the disk, and tell.
+        network = _NETWORK_URL.match(url) and parse_source(url).kind in NETWORK_KINDS
+        if not network and not self._allow_local_sources:
+            raise ConfigError("only rtsp://, http(s):// and push: sources can be added over the network")
+
+    async def _remove(self, params: Any) -> Any:
+        name = _convert(params, RemoveParams).name
+        try:
+            await self._session.remove_source(name)
+        except KeyError:
+            raise _Failure(NO_SUCH_SOURCE, f"there is no source {name[:64]!r}; see sources.list") from None
+        return {}
+
+    async def _list(self, params: Any) -> Any:
+        _convert(params, NoParams)
+        return [source_message(info) for info in self._session.sources()]
+
+    async def _count(self, params: Any) -> Any:
+        _convert(params, NoParams)
+        return self._statistics()
+
+
+def check_depth(text: str, limit: int) -> None:
+    """Refuse JSON nested deeper than ``limit`` before anything parses it.
+
+    Raises:
+        ProtocolError: it is.
+    """
+    depth = 0
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', text, re.DOTALL):
+        if token[0] in "[{":
+            depth += 1
+            if depth > limit:
+                raise ProtocolError(
+                    "too-deep", f"the message is nested deeper than {limit} levels; flatten it"
+                )
+        elif token[0] in "]}":
+            depth -= 1
+
+
+def _convert(params: Any, kind: type[P]) -> P:
+    try:
+        return msgspec.convert(params, kind)
+    except msgspec.ValidationError as error:
+        raise _Failure(INVALID_PARAMS, f"wrong params: {error}") from None
+
+
+def _is_notification(request: Any) -> bool:
+    return isinstance(request, dict) and "id" not in request
+
+
+def _request_id(request: Any) -> Any:
+    given = request.get("id") if isinstance(request, dict) else None
+    return given if isinstance(given, str | int | float) and not isinstance(given, bool) else None
+
+
+def _failed(failure: _Failure, request_id: Any) -> bytes:
+    return msgspec.json.encode(ErrorResponse(error=failure.error, id=request_id))

@@ -1,0 +1,41 @@
+"""What one peer may ask of the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every bound of the network interface, in one place.
+
+    Attributes:
+        connections: TCP connections at once, of any kind; one more is dropped unanswered.
+        subscribers: websocket connections at once; one more is told and closed with 1013.
+        text_bytes: one message on ``/ws/control``, or of any peer that has nothing to say.
+        picture_bytes: one message on ``/ws/push``.
+        picture_pixels: width × height of a pushed picture, known from its header before anything is decoded.
+        json_depth: nested arrays and objects in a control message.
+        batch: requests in one JSON-RPC batch.
+        sources: sources that may be there before the network may add another.
+        name_length: characters of a source's name.
+        stall_timeout: seconds without a sign of life after which a websocket is closed with 1013.
+        open_timeout: seconds for a peer to finish its request, and to take a page.
+        close_timeout: seconds that a closing server waits for its peers before it hangs up.
+        stuck_after: seconds without a result, while a source delivers frames, after which ``/health``
+            says 503.
+    """
+
+    connections: int = 512
+    subscribers: int = 256
+    text_bytes: int = 64 * 1024
+    picture_bytes: int = 16 * 1024 * 1024
+    picture_pixels: int = 40_000_000
+    json_depth: int = 32
+    batch: int = 32
+    sources: int = 64
+    name_length: int = 64
+    stall_timeout: float = 10.0
+    open_timeout: float = 5.0
+    close_timeout: float = 2.0
+    stuck_after: float = 15.0

@@ -1,0 +1,198 @@
+"""A websocket connection that knows when its peer has stopped reading, and how to end all the same.
+
+``websockets`` 17 has two holes here: with a full write buffer its keepalive waits for ever, and so does
+``close()``. So the server pings by itself, looks at the write buffer, and ends such connections with
+``transport.abort()``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from facestream.errors import ProtocolError
+from facestream.serving.heartbeat import SWEEPS, Heartbeat, Verdict
+from facestream.serving.limits import Limits
+from facestream.serving.messages import ErrorMessage
+
+log = logging.getLogger("facestream.server")
+
+UNSENT_BYTES: Final = 64 * 1024
+"""Bytes that the kernel may hold unsent for one peer. By default it takes megabytes: minutes of results."""
+
+_PING: Final = Frame(Opcode.PING, b"").serialize(mask=False)
+_EXPLAINED: Final[dict[int, str]] = {
+    CloseCode.PROTOCOL_ERROR: "bad-websocket",
+    CloseCode.INVALID_DATA: "not-utf8",
+    CloseCode.MESSAGE_TOO_BIG: "too-big",
+}
+"""Closes that the websocket library decides on by itself: close code → our error code."""
+
+
+def text_frame(message: msgspec.Struct) -> bytes:
+    """A message as a websocket frame, ready for the socket."""
+    return Frame(Opcode.TEXT, msgspec.json.encode(message)).serialize(mask=False)
+
+
+class Peer(ServerConnection):
+    """One connection. Of what it overrides, only asyncio's protocol callbacks and ``send_data`` matter.
+
+    Attributes:
+        on_drained: called when the write buffer, once stuck, is empty again.
+    """
+
+    def __init__(
+        self, protocol: ServerProtocol, server: Server, *, peers: Peers, limits: Limits, **options: Any
+    ) -> None:
+        super().__init__(protocol, server, **options)
+        self.on_drained: Callable[[], None] | None = None
+        self._peers = peers
+        self._limits = limits
+        self._heartbeat = Heartbeat(self.loop.time(), limits.stall_timeout)
+        self._explained = False
+
+    def push(self, frame: bytes) -> None:
+        """Write a whole frame without waiting. Only while :attr:`ready`, or for rare and short messages."""
+        self.transport.write(frame)
+
+    @property
+    def ready(self) -> bool:
+        """Open, and everything written so far has left our buffer."""
+        return not self.paused and self.state is State.OPEN
+
+    @property
+    def buffered(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    async def refuse(self, error: ProtocolError) -> None:
+        """Say why, then close with the error's code."""
+        self.explain(error.code, str(error))
+        await self.close(error.close_code, _reason(str(error)))
+
+    def explain(self, code: str, message: str) -> None:
+        if self.state is State.OPEN:
+            self._explained = True
+            self.push(text_frame(ErrorMessage(code=code, message=message)))
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Try to say goodbye, then free everything at once, whatever the peer does."""
+        if self.state is State.OPEN:
+            self.protocol.send_close(code, _reason(reason))
+            self.send_data()
+        self.transport.abort()
+
+    def look_after(self, now: float) -> bool:
+        """Ping the peer when it is time to; whether it had to be given up."""
+        if self.state is not State.OPEN:
+            return False
+        verdict = self._heartbeat.check(now, self.buffered)
+        if verdict is Verdict.PING:
+            self.push(_PING)
+        elif verdict is Verdict.STALLED:
+            log.warning(
+                "closed %s with 1013: it took nothing for %g s", self.name, self._limits.stall_timeout
+            )
+            self.explain(
+                "stalled", f"you took nothing for {self._limits.stall_timeout:g} s; read faster, or less"
+            )
+            self.hang_up(CloseCode.TRY_AGAIN_LATER, "too slow")
+            return True
+        return False
+
+    @property
+    def name(self) -> str:
+        """Address and port, for logs and statistics."""
+        address = self.remote_address
+        return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "a peer"
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._peers.add(self)
+        _bound_kernel_buffer(transport)
+        if len(self._peers) > self._limits.connections:
+            log.warning("dropped %s: there are %d connections already", self.name, self._limits.connections)
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._peers.discard(self)
+        self.on_drained = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._heartbeat.heard(self.loop.time())
+        super().data_received(data)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.on_drained is not None:
+            self.on_drained()
+
+    def send_data(self) -> None:
+        """Before a close that the library has decided on goes out, say why."""
+        close = self.protocol.close_sent
+        if close is not None and self.protocol.close_rcvd is None and not self._explained:
+            self._explained = True
+            if (code := _EXPLAINED.get(close.code)) is not None:
+                self.transport.write(
+                    text_frame(ErrorMessage(code=code, message=self._why(code, close.reason)))
+                )
+        super().send_data()
+
+    def _why(self, code: str, reason: str) -> str:
+        if code == "too-big":
+            return f"the message is larger than {self.protocol.max_message_size} bytes; send smaller ones"
+        return reason or "the websocket protocol was broken"
+
+
+class Peers(set[Peer]):
+    """Every connection there is, from its first byte on; and whoever has been given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stalled = 0
+
+    async def watch(self, timeout: float) -> None:
+        """Look after every peer until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(timeout / SWEEPS)
+            now = loop.time()
+            self.stalled += sum(peer.look_after(now) for peer in tuple(self))
+
+    def abort_silent(self) -> None:
+        """Free every connection that hasn't asked for anything yet."""
+        for peer in tuple(self):
+            if peer.request is None:
+                peer.transport.abort()
+
+    def abort(self) -> None:
+        """Free every connection at once."""
+        for peer in tuple(self):
+            peer.transport.abort()
+
+
+def _bound_kernel_buffer(transport: asyncio.BaseTransport) -> None:
+    sock = transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    if option is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
+    else:  # Windows
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
+
+
+def _reason(text: str) -> str:
+    """A close frame has room for 123 bytes of reason."""
+    return text.encode()[:123].decode(errors="ignore")

@@ -1,0 +1,294 @@
+"""One port for everything: the viewer, ``/health``, ``/metrics``, ``/api/sources`` and the three websockets.
+
+::
+
+    async with LiveSession(pipeline, bridge) as session, Server(session) as server:
+        print(server.url)
+        await asyncio.Event().wait()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import logging
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from typing import Any, Self
+
+import msgspec
+from websockets.asyncio.server import Server as WebsocketServer
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+
+from facestream import __version__
+from facestream.errors import ConfigError, FacestreamError, ProtocolError
+from facestream.serving.access import Access
+from facestream.serving.control import Control
+from facestream.serving.fanout import Fanout
+from facestream.serving.forms import Wanted
+from facestream.serving.health import Health, judge
+from facestream.serving.http import Site, Target, respond
+from facestream.serving.limits import Limits
+from facestream.serving.messages import HelloMessage, source_message, status_message
+from facestream.serving.metrics import Metrics, Snapshot
+from facestream.serving.pages import load_pages
+from facestream.serving.peer import Peer, Peers, text_frame
+from facestream.serving.push import open_push, receive_pictures
+from facestream.serving.session import Session
+from facestream.stream.tasks import task_group
+
+log = logging.getLogger("facestream.server")
+
+RECEIVE_QUEUE = 4
+"""Messages that the websocket library may hold unread; a pushed picture can be megabytes."""
+
+
+class Server:
+    """Serves a live session; an async context manager.
+
+    Args:
+        session: what is served; it outlives the server.
+        host: an address of this machine. Any but a loopback one needs a token.
+        port: 0 for any free one.
+        token: what every websocket and API path asks for; None for nothing.
+        allow_origins: web pages from elsewhere that may open websockets, as ``https://host[:port]``.
+        allow_local_sources: let ``/ws/control`` add files and devices of this machine.
+
+    Entering raises:
+        ConfigError: the address needs a token, or isn't one of this machine.
+        FacestreamError: the port is in use.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8765,
+        token: str | None = None,
+        allow_origins: Iterable[str] = (),
+        allow_local_sources: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.peers = Peers()
+        self._session = session
+        self._host = host
+        self._port = port
+        self._access = Access(host, token, frozenset(allow_origins))
+        self._control = Control(
+            session, self.limits, self.statistics, allow_local_sources=allow_local_sources
+        )
+        self._metrics = Metrics(self._snapshot)
+        self._websockets = 0
+        self._since = session.hub.clock()
+        self._fanout: Fanout
+        self._site: Site
+        self._server: WebsocketServer
+        self._stack = AsyncExitStack()
+
+    @property
+    def port(self) -> int:
+        """The port in use, also when any was asked for."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the viewer."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}/"
+
+    def statistics(self) -> dict[str, Any]:
+        """Everything that is counted, as plain values: the result of ``statistics`` on ``/ws/control``."""
+        statistics = msgspec.to_builtins(self._session.statistics())
+        assert isinstance(statistics, dict)
+        return {
+            **statistics,
+            "server": {
+                "version": __version__,
+                "connections": len(self.peers),
+                "websockets": self._websockets,
+                "stalled": self.peers.stalled,
+                **self._fanout.statistics()._asdict(),
+            },
+            "subscribers": self._fanout.subscribers(),
+        }
+
+    async def __aenter__(self) -> Self:
+        self._access.check_bind()
+        session = self._session
+        async with AsyncExitStack() as stack:
+            tasks = await stack.enter_async_context(task_group())
+            self._fanout = Fanout(session.hub, session.bridge, tasks)
+            self._site = Site(
+                pages=await session.bridge.cpu(load_pages),
+                access=self._access,
+                health=self._health,
+                metrics=self._metrics.render,
+                sources=lambda: msgspec.json.encode([source_message(info) for info in session.sources()]),
+            )
+            self._server = await self._listen()
+            stack.callback(tasks.create_task(self.peers.watch(self.limits.stall_timeout)).cancel)
+            stack.push_async_callback(self._close)
+            session.on_change(lambda info: self._fanout.announce(status_message(info, removed=False)))
+            for info in session.sources():
+                self._fanout.announce(status_message(info, removed=False))
+            session.hub.attach(self._fanout)
+            stack.callback(session.hub.detach, self._fanout)
+            self._stack = stack.pop_all()
+        log.info("serving %s", self.url)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        return await self._stack.__aexit__(*exc_info)  # type: ignore[arg-type]
+
+    async def _listen(self) -> WebsocketServer:
+        limits = self.limits
+        logger = logging.getLogger("facestream.server.websockets")
+        logger.setLevel(logging.WARNING)  # at DEBUG the library logs request lines and headers: tokens
+        try:
+            return await serve_websockets(
+                self._handle,
+                self._host,
+                self._port,
+                process_request=self._process_request,
+                create_connection=functools.partial(Peer, peers=self.peers, limits=limits),  # type: ignore[arg-type]
+                compression=None,  # on JPEG it costs 38 times the CPU
+                ping_interval=None,  # Peers.watch does it
+                open_timeout=limits.open_timeout,
+                close_timeout=limits.close_timeout,
+                max_size=limits.text_bytes,
+                max_queue=RECEIVE_QUEUE,
+                write_limit=0,  # "stuck" means that anything at all is left in our buffer
+                server_header="facestream",
+                logger=logger,
+            )
+        except OSError as error:
+            raise _listen_error(self._host, self._port, error) from error
+
+    async def _close(self) -> None:
+        """Say goodbye to everybody, and hang up on those who don't answer in time."""
+        self.peers.abort_silent()  # a browser keeps spare connections open
+        self._server.close(code=CloseCode.GOING_AWAY, reason="the server is closing")
+        closed = asyncio.ensure_future(self._server.wait_closed())
+        await asyncio.wait([closed], timeout=self.limits.close_timeout)
+        self.peers.abort()
+        await closed
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        response = respond(self._site, request)
+        if response is None and Target.parse(request.path).path == "/ws/push":
+            connection.protocol.max_message_size = self.limits.picture_bytes
+        if response is not None and response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            assert isinstance(connection, Peer)
+            log.warning("refused %s: %d %s", connection.name, response.status_code, response.reason_phrase)
+        return response
+
+    async def _handle(self, peer: ServerConnection) -> None:
+        assert isinstance(peer, Peer)
+        assert peer.request is not None
+        target = Target.parse(peer.request.path)
+        target.query.pop("token", None)
+        self._websockets += 1
+        try:
+            if self._websockets > self.limits.subscribers:
+                raise ProtocolError(
+                    "too-many-subscribers",
+                    f"there are {self.limits.subscribers} subscribers already; try again later",
+                    close_code=CloseCode.TRY_AGAIN_LATER,
+                )
+            await self._talk(peer, target)
+        except ProtocolError as error:
+            await peer.refuse(error)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._websockets -= 1
+
+    async def _talk(self, peer: Peer, target: Target) -> None:
+        if target.path == "/ws/faces":
+            await self._send_faces(peer, target)
+        elif target.path == "/ws/push":
+            await self._take_pictures(peer, target)
+        else:
+            await self._answer_requests(peer, target)
+
+    async def _send_faces(self, peer: Peer, target: Target) -> None:
+        wanted = Wanted.parse(target.query)
+        self._greet(peer)
+        with self._fanout.subscribed(peer, wanted):
+            async for _ in peer:
+                raise ProtocolError(
+                    "unexpected-message", "/ws/faces takes no messages; use /ws/control or /ws/push"
+                )
+
+    async def _take_pictures(self, peer: Peer, target: Target) -> None:
+        names = target.query.get("source", [])
+        if len(names) != 1 or target.query.keys() - {"source", "fields"}:
+            raise ProtocolError(
+                "bad-parameter", "connect to /ws/push?source=NAME; fields is the only other parameter"
+            )
+        wanted = Wanted.parse(target.query)
+        push = await open_push(self._session, names[0], self.limits)
+        try:
+            self._greet(peer)
+            with self._fanout.subscribed(peer, wanted, own_notices=True):
+                await receive_pictures(peer, push, self._session.bridge, self.limits)
+        finally:
+            push.disconnect()
+
+    async def _answer_requests(self, peer: Peer, target: Target) -> None:
+        if target.query:
+            raise ProtocolError("bad-parameter", f"/ws/control has no parameter {sorted(target.query)[0]!r}")
+        self._greet(peer)
+        async for message in peer:
+            if isinstance(message, bytes):
+                raise ProtocolError(
+                    "not-text", "send JSON-RPC requests as text", close_code=CloseCode.UNSUPPORTED_DATA
+                )
+            response = await self._control.answer(message)
+            if response is not None:
+                await peer.send(response, text=True)
+
+    def _greet(self, peer: Peer) -> None:
+        sources = [source_message(info) for info in self._session.sources()]
+        peer.push(text_frame(HelloMessage(version=__version__, sources=sources)))
+
+    def _health(self) -> Health:
+        hub = self._session.hub
+        return judge(
+            self._session.sources(), hub.statistics(), hub.clock(), self._since, self.limits.stuck_after
+        )
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(
+            session=self._session.statistics(),
+            flows=self._session.hub.statistics(),
+            fanout=self._fanout.statistics(),
+            stalled=self.peers.stalled,
+            connections=len(self.peers),
+        )
+
+
+async def serve(session: Session, **options: Any) -> None:
+    """Serve ``session`` until cancelled; options as for :class:`Server`."""
+    async with Server(session, **options):
+        await asyncio.Event().wait()
+
+
+def _listen_error(host: str, port: int, error: OSError) -> FacestreamError:
+    if error.errno == errno.EADDRINUSE:
+        return FacestreamError(
+            f"port {port} is in use on {host}: stop the other program, or choose another port with --port"
+        )
+    if error.errno == errno.EACCES:
+        return FacestreamError(
+            f"port {port} needs more rights than this program has; choose one above 1023 with --port"
+        )
+    return ConfigError(f"can't serve {host}: it isn't an address of this machine; choose another with --host")
