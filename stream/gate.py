@@ -38,7 +38,8 @@ class FrameGate:
         return final
 
     async def put(self, frame: Frame) -> None:
-        """Offer ``frame``. A lossless source waits for room, a live one never does. Cancelling leaves it unoffered.
+        """Offer ``frame``. A lossless source waits for room, a live one never does. Cancelling while it waits leaves
+        the frame unoffered.
 
         Raises:
             BrokenChannel: the source was removed, or the gate closed.
@@ -49,6 +50,7 @@ class FrameGate:
                 raise BrokenChannel
             self._queue.offer(frame)
             self._changed.notify_all()
+        await asyncio.sleep(0)  # a source that always has a frame must not keep the loop to itself
 
     async def take(self, limit: int) -> list[Frame]:
         """One to ``limit`` frames, as soon as there is one. Cancelling loses nothing.
