@@ -56,8 +56,13 @@ class Mesh(TorchAligner):
 
 
 def _mesh(raw: Outputs) -> Floats:
-    """(N, 468, 2), crop pixels. The third coordinate, depth, has no use here."""
-    return raw[0].reshape(-1, 468, 3)[:, :, :2]
+    """(N, 468, 2), crop pixels. The third coordinate, depth, has no use here.
+
+    The network counts from the first pixel's centre and we from its corner: without the half pixel, the
+    points of a face and those of its mirror image lie 0.67 crop pixels on either side of where they should
+    meet.
+    """
+    return raw[0].reshape(-1, 468, 3)[:, :, :2] + np.float32(0.5)
 
 
 class MeshNetwork(nn.Module):
