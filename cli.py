@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,11 +49,10 @@ def run_async(job: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end, on uvloop where there is one."""
     import asyncio
 
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        new_event_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    if find_spec("uvloop"):
+        from uvloop import new_event_loop as factory
+    with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(job)
 
 
@@ -198,6 +198,6 @@ def sources() -> None:
 
     webcams = list_webcams()
     for webcam in webcams:
-        click.echo(f"{webcam.url}\t{webcam.name}")
+        click.echo(f"{webcam.url}\t{webcam.label}")
     if not webcams:
         click.echo("No webcam found. Plug one in, or open the viewer and use the browser's camera.", err=True)

@@ -7,6 +7,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -132,7 +133,7 @@ def _sinks(options: ExtractOptions, bridge: Bridge) -> list[Sink]:
     return sinks
 
 
-def _progress(options: ExtractOptions) -> tqdm[None]:
+def _progress(options: ExtractOptions) -> "tqdm[NoReturn]":
     return tqdm(unit="frame", disable=options.quiet or not sys.stderr.isatty(), dynamic_ncols=True)
 
 

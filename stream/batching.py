@@ -227,7 +227,6 @@ class InFlight:
         self.limit = limit
         self._frames_left: deque[int] = deque()
 
-    @property
     def has_room(self) -> bool:
         return len(self._frames_left) < self.limit
 

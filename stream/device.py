@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Lane:
         self.name = name
         self._on_close = on_close
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix=f"facestream-{name}")
-        self._pending: set[asyncio.Future[object]] = set()
+        self._pending: set[asyncio.Future[Any]] = set()
         self._closed = False
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
@@ -44,12 +44,12 @@ class Lane:
         future = asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
         # A cancelled waiter abandons its future, but closing must still wait for the call behind it.
         call: asyncio.Future[T] = asyncio.ensure_future(future)
-        self._pending.add(call)  # type: ignore[arg-type]
+        self._pending.add(call)
         call.add_done_callback(self._forget)
         return await asyncio.shield(call)
 
     def _forget(self, call: asyncio.Future[T]) -> None:
-        self._pending.discard(call)  # type: ignore[arg-type]
+        self._pending.discard(call)
         if not call.cancelled():
             call.exception()  # an abandoned call's error has nobody left to raise to
 

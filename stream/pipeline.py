@@ -18,7 +18,7 @@ import numpy as np
 
 from facestream.faces.aligned import align
 from facestream.stream.batching import FrameJoiner, InFlight
-from facestream.stream.channel import EndOfChannel, Receiver, Sender, channel
+from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
 from facestream.stream.stage import Stage, StageStatistics
@@ -86,10 +86,10 @@ class Pipeline:
         gate's readers wait. Cancelling loses the frames in flight.
         """
         async with task_group() as tasks:
-            sender, receiver = channel[ExtractBatch](1)
+            sender, receiver = Channel[ExtractBatch](1).ends
             tasks.create_task(self._admit(sender), name="pipeline.admit")
             for stage in self._stages:
-                outbound, next_receiver = channel[ExtractBatch](1)
+                outbound, next_receiver = Channel[ExtractBatch](1).ends
                 tasks.create_task(stage.run(receiver, outbound), name=f"pipeline.{stage.name}")
                 receiver = next_receiver
             tasks.create_task(self._publish(receiver, publish), name="pipeline.publish")
@@ -161,7 +161,7 @@ class Pipeline:
             batch.aligned = await self._bridge.cpu(align, np.asarray(batch.landmarks))
 
     def _update_room(self) -> None:
-        if self._in_flight.has_room:
+        if self._in_flight.has_room():
             self._room.set()
         else:
             self._room.clear()

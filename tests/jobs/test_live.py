@@ -184,7 +184,12 @@ async def test_an_unreachable_camera_is_degraded_and_its_password_is_nowhere(
 ) -> None:
     async with live() as session:
         degraded = asyncio.Event()
-        session.on_change(lambda source: source.state is SourceState.DEGRADED and degraded.set())
+
+        def changed(source: SourceInfo) -> None:
+            if source.state is SourceState.DEGRADED:
+                degraded.set()
+
+        session.on_change(changed)
         added = await session.add_source("door=rtsp://user:hush@127.0.0.1:9/x")
         async with asyncio.timeout(20):
             await degraded.wait()

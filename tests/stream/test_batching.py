@@ -207,10 +207,10 @@ def test_in_flight_counts_batches_until_their_last_frame_is_out() -> None:
     flight = InFlight(2)
     flight.enter(2)
     flight.enter(1)
-    assert not flight.has_room
+    assert not flight.has_room()
     flight.leave()
-    assert not flight.has_room
+    assert not flight.has_room()
     flight.leave()
-    assert flight.has_room
+    assert flight.has_room()
     flight.leave()
     assert len(flight) == 0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from facestream.errors import ModelError, OutOfDeviceMemory
 from facestream.stream.channel import Channel
 from facestream.stream.device import Bridge
 from facestream.stream.stage import Stage
-from facestream.stream.types import Detections, ExtractBatch
+from facestream.stream.types import Detections, ExtractBatch, Floats, Image
 from facestream.testing.plugins import FakeAligner, FakeDetector
 from facestream.tests.stream.build import batch, frame
 
@@ -82,9 +82,9 @@ async def test_neighbouring_batches_overlap(bridge: Bridge) -> None:
     prepared = threading.Semaphore(0)
 
     class Detector(FakeDetector):
-        def pre_process(self, images: object) -> object:
+        def pre_process(self, images: Sequence[Image]) -> list[Image]:
             prepared.release()
-            return super().pre_process(images)  # type: ignore[arg-type]
+            return super().pre_process(images)
 
     detector = Detector(BOXES)
     with detector.held():
@@ -133,7 +133,7 @@ async def test_boxes_that_are_not_boxes_are_dropped(bridge: Bridge) -> None:
 
 async def test_a_detector_that_forgets_a_frame_is_named(bridge: Bridge) -> None:
     class Forgetful(FakeDetector):
-        def post_process(self, raw: object, feed: object) -> list[Detections]:
+        def post_process(self, raw: list[Floats], feed: list[Image]) -> list[Detections]:
             return []
 
     with pytest.raises(BaseExceptionGroup) as caught:
