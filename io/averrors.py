@@ -8,42 +8,44 @@ from av.error import FFmpegError
 from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
 from facestream.io.urls import redact
 
-_UNAVAILABLE: tuple[tuple[type[FFmpegError], str], ...] = (
-    (av_error.FileNotFoundError, "isn't there; check the path"),
+_KNOWN: tuple[tuple[type[FFmpegError], str], ...] = (
+    (av_error.FileNotFoundError, "isn't there"),
     (av_error.HTTPUnauthorizedError, "refused the user name or password (401); correct them in its URL"),
-    (av_error.HTTPForbiddenError, "forbids access (403); check the user's rights on the camera"),
-    (av_error.HTTPNotFoundError, "has no such stream (404); check the path in its URL"),
-    (
-        av_error.ConnectionRefusedError,
-        "refused the connection; check that it is on and that the port is right",
-    ),
-    (av_error.PermissionError, "may not be read by this user; check its permissions"),
-    (av_error.IsADirectoryError, "is a folder; give a file"),
-    (av_error.EOFError, "closed the connection; check that it still sends"),
+    (av_error.HTTPForbiddenError, "forbids access (403); correct the user's rights, or the URL"),
+    (av_error.HTTPNotFoundError, "has no such stream (404); correct the path in its URL"),
+    (av_error.ConnectionRefusedError, "refused the connection"),
+    (av_error.ConnectionResetError, "cut the connection"),
+    (av_error.BrokenPipeError, "cut the connection"),
+    (av_error.EOFError, "closed the connection"),
+    (av_error.PermissionError, "may not be read by this user"),
+    (av_error.IsADirectoryError, "is a folder"),
 )
 _FORMAT = (
     av_error.InvalidDataError,
     av_error.DemuxerNotFoundError,
     av_error.DecoderNotFoundError,
     av_error.PatchWelcomeError,
-    av_error.ProtocolNotFoundError,
 )
 
 
-def explain(error: FFmpegError, label: str, timeout: float) -> SourceError:
+def explain(error: FFmpegError, label: str, hint: str, *, camera: bool, late: bool, timeout: float) -> SourceError:
     """``error`` as one line about the source called ``label``, with the next step and without a credential.
 
     FFmpeg's own text is used only where we have nothing better, and never the part that quotes the URL.
+
+    Args:
+        hint: the next step where the error itself suggests none.
+        camera: it speaks a camera's protocol: FFmpeg calls most failures to connect there "invalid data".
+        late: the call took its whole ``timeout``, in seconds: FFmpeg reports that under several names as
+            well.
     """
-    if isinstance(error, av_error.ExitError | av_error.TimeoutError):  # PyAV's time-out arrives as the former
-        return SourceUnavailable(
-            f"{label} didn't answer within {timeout:g} s; check that it is on and reachable"
-        )
-    for kind, text in _UNAVAILABLE:
+    if late or isinstance(error, av_error.ExitError | av_error.TimeoutError):
+        return SourceUnavailable(f"{label} didn't answer within {timeout:g} s; {hint}")
+    for kind, text in _KNOWN:
         if isinstance(error, kind):
-            return SourceUnavailable(f"{label} {text}")
+            return SourceUnavailable(f"{label} {text}" + ("" if ";" in text else f"; {hint}"))
     if isinstance(error, _FORMAT):
-        return SourceFormatError(f"{label} isn't a video that FFmpeg can read; check what it is")
-    return SourceUnavailable(
-        f"can't read {label}: {redact(error.strerror or 'unknown error')}; check that it works elsewhere"
-    )
+        if camera:
+            return SourceUnavailable(f"{label} doesn't answer like a camera; {hint}")
+        return SourceFormatError(f"{label} isn't a video that FFmpeg can read; {hint}")
+    return SourceUnavailable(f"{label} can't be read ({redact(error.strerror or 'no reason given')}); {hint}")

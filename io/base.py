@@ -26,6 +26,7 @@ class BaseSource(ABC):
         live: when the pipeline is busy, the newest frame matters and older ones may be dropped. A source over
             HTTP knows only once it is open.
         state: where it is in its life.
+        quiet: don't log the changes of state: another source speaks for this one.
         reason: why it is in that state; one line without credentials, "" when there's nothing to say.
     """
 
@@ -34,13 +35,19 @@ class BaseSource(ABC):
         self.live = live
         self.state = SourceState.CONNECTING
         self.reason = ""
+        self.quiet = False
         self._callbacks: list[StateCallback] = []
         self._captured = 0
         self._opened = False
 
     @property
+    def finite(self) -> bool:
+        """It has an end, and reaching it is no failure. Final once open."""
+        return False
+
+    @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) of the latest frame or as announced; None while unknown. May change with the epoch."""
+        """(width, height) in pixels; None while unknown. May change with the epoch."""
         return None
 
     @property
@@ -64,10 +71,14 @@ class BaseSource(ABC):
         if (state, reason) == (self.state, self.reason):
             return
         self.state, self.reason = state, reason
-        level = logging.WARNING if state is SourceState.DEGRADED else logging.INFO
-        _log.log(level, "source %s: %s%s", self.name, state.value, f" ({reason})" if reason else "")
+        if not self.quiet:
+            self._log_state()
         for callback in self._callbacks:
             callback(state, reason)
+
+    def _log_state(self) -> None:
+        level = logging.WARNING if self.state is SourceState.DEGRADED else logging.INFO
+        _log.log(level, "source %s: %s%s", self.name, self.state.value, self.reason and f" ({self.reason})")
 
     @abstractmethod
     async def _open(self) -> None: ...

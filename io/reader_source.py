@@ -25,7 +25,8 @@ class ReaderSource(BaseSource):
         loop: begin a recording again at its end. Epoch stays, ``seq`` and ``pts`` go on rising.
         lossless: every frame matters, so the source isn't ``live``. None: cameras and what plays at its
             native pace are live.
-        lane: a thread to use and leave open; None for one of its own.
+        lane: the thread for the reader; None for a new one.
+        keep_lane: leave the lane open on closing, for somebody else's use.
         clock: Unix seconds, for ``captured_at``.
         sleep: how to wait for a frame's time.
     """
@@ -39,6 +40,7 @@ class ReaderSource(BaseSource):
         loop: bool = False,
         lossless: bool | None = None,
         lane: Lane | None = None,
+        keep_lane: bool = False,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -47,8 +49,8 @@ class ReaderSource(BaseSource):
         self._loop = loop
         self._lossless = lossless
         super().__init__(name, live=self._is_live())
-        self._own_lane = Lane(name) if lane is None else None
-        self._lane = lane or self._own_lane
+        self._lane: Lane | None = lane or Lane(name)
+        self._keep_lane = keep_lane
         self._clock = clock
         self._sleep = sleep
         self._pacer = Pacer()
@@ -60,7 +62,6 @@ class ReaderSource(BaseSource):
 
     @property
     def finite(self) -> bool:
-        """It has an end, and reaching it is no failure. Final once open."""
         return self._reader.finite
 
     @property
@@ -120,5 +121,5 @@ class ReaderSource(BaseSource):
         try:
             await lane.run(self._reader.close)  # runs after the call in progress
         finally:
-            if self._own_lane is not None:
-                await self._own_lane.aclose()
+            if not self._keep_lane:
+                await lane.aclose()

@@ -5,17 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
+from facestream.errors import ConfigError
+from facestream.io.backoff import Backoff
 from facestream.io.base import BaseSource
 from facestream.io.images import ImageReader
+from facestream.io.live import ReconnectingSource
+from facestream.io.push import PushSource
 from facestream.io.reader_source import Pace, ReaderSource
 from facestream.io.reading import Reader
 from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, check_name, default_name, redact_url, source_kind
 from facestream.io.video import VideoInput, VideoReader
-from facestream.stream.device import Bridge
+from facestream.io.webcams import Webcam, device_input, list_webcams, webcam_input
+from facestream.stream.device import Bridge, Lane
+
+__all__ = ["BaseSource", "Pace", "PushSource", "Webcam", "list_webcams", "open_source"]
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
+RtspTransport: TypeAlias = Literal["tcp", "udp"]
+
+# What a camera's or web server's answer may make FFmpeg open next. Never a file of ours.
+_NETWORK_PROTOCOLS = "http,https,tcp,tls,udp,rtp,srtp,crypto,data"
+
+_CAMERA_HINT = "check that it is on, and its address, port and path"
+_WEB_HINT = "check its address, and that it sends MJPEG, HLS or a video file"
+_FILE_HINT = "check the path, and that it is a video"
 
 
 def open_source(
@@ -27,34 +42,108 @@ def open_source(
     loop: bool = False,
     lossless: bool | None = None,
     reconnect: bool = False,
-    rtsp_transport: str = "tcp",
+    backoff: Backoff | None = None,
+    rtsp_transport: RtspTransport = "tcp",
     open_timeout: float = 5.0,
     read_timeout: float = 5.0,
     clock: Callable[[], float] = time.time,
 ) -> BaseSource:
-    """Open a source of frames of whatever kind.
+    """Everything that gives frames, by its URL. Nothing is opened before ``async with``::
 
-    ::
-
-        async with open_source("clip.mp4") as source:
+        async with open_source("rtsp://camera/stream") as source:
             async for frame in source:
                 ...
+
+    Args:
+        url: ``rtsp://…``, ``rtsps://…``, ``http(s)://…`` (MJPEG, HLS or a video file), ``webcam:N``,
+            ``/dev/videoN``, ``device:FORMAT:NAME`` (any input device of FFmpeg's, such as
+            ``device:x11grab::0``), ``push:NAME``, a video file, a picture, a folder of pictures, or a list of
+            picture files.
+        name: the source's name; by default one made from the URL, which another source may have as well.
+        bridge: lends the thread that the source works in; None to start one.
+        pace: "fast" reads a recording as fast as it is asked for; "native" plays it as it was filmed and
+            makes it ``live``.
+        loop: begin a recording again at its end. Epoch stays, ``seq`` and ``pts`` go on rising.
+        lossless: every frame matters, so the source isn't ``live``, whatever it is.
+        reconnect: come back from errors instead of raising them; see :class:`ReconnectingSource`.
+        backoff: the waits between tries; None for 0.5 s doubling to 10 s.
+        rtsp_transport: "tcp" or "udp".
+        open_timeout, read_timeout: seconds that connecting, and waiting for a picture, may take.
+        clock: Unix seconds, for ``captured_at``.
+
+    Raises:
+        ConfigError: the URL or the name is of no form that we know. Errors of the source itself come when it
+        opens.
     """
-    kind = SourceKind.FILE
-    target = str(url)
-    if isinstance(url, str | Path):
-        kind = source_kind(target)
-    name = check_name(name) if name is not None else default_name(target, kind)
-    if kind is SourceKind.FOLDER or Path(target).suffix.lower() in IMAGE_SUFFIXES:
-        reader: Reader = ImageReader(target if kind is SourceKind.FOLDER else [target])
-    elif not isinstance(url, str | Path):
-        reader = ImageReader(list(url))
-    else:
-        reader = VideoReader(
-            VideoInput("file:" + target, redact_url(target), finite=True),
-            threads=1 if pace == "native" else 0,
-            open_timeout=open_timeout,
-            read_timeout=read_timeout,
+    kind = source_kind(str(url)) if isinstance(url, str | Path) else SourceKind.LIST
+    name = check_name(name) if name is not None else _name_of(url, kind)
+    if kind is SourceKind.PUSH:
+        return PushSource(name, clock=clock)
+    if rtsp_transport not in ("tcp", "udp"):
+        raise ConfigError(f"there's no RTSP transport {rtsp_transport!r}; choose tcp or udp")
+    lane = bridge.lane(name) if bridge is not None else Lane(name)
+
+    def read() -> ReaderSource:
+        return ReaderSource(
+            name,
+            _reader(url, kind, pace, rtsp_transport, open_timeout, read_timeout),
+            pace=pace,
+            loop=loop,
+            lossless=lossless,
+            lane=lane,
+            keep_lane=reconnect,
+            clock=clock,
         )
-    lane = bridge.lane(name) if bridge is not None else None
-    return ReaderSource(name, reader, pace=pace, loop=loop, lossless=lossless, lane=lane, clock=clock)
+
+    if not reconnect:
+        return read()
+    live = not lossless and (pace == "native" or not (kind.finite or kind is SourceKind.HTTP))
+    return ReconnectingSource(name, read, file=kind.finite, live=live, lane=lane, backoff=backoff)
+
+
+def _name_of(url: Location, kind: SourceKind) -> str:
+    if isinstance(url, str | Path):
+        return default_name(str(url), kind)
+    return default_name(str(url[0]), SourceKind.FILE) if url else "pictures"
+
+
+def _reader(
+    url: Location, kind: SourceKind, pace: Pace, rtsp_transport: str, open_timeout: float, read_timeout: float
+) -> Reader:
+    if not isinstance(url, str | Path):
+        return ImageReader(url)
+    if kind is SourceKind.FOLDER:
+        return ImageReader(url)
+    if kind is SourceKind.FILE and Path(url).suffix.lower() in IMAGE_SUFFIXES:
+        return ImageReader([url])
+    # All cores for a file that is read as fast as possible; what is watched live wants no picture held back
+    # in a decoder's threads, and there may be many such sources.
+    threads = 0 if kind is SourceKind.FILE and pace == "fast" else 1
+    return VideoReader(
+        _video_input(str(url), kind, rtsp_transport),
+        threads=threads,
+        open_timeout=open_timeout,
+        read_timeout=read_timeout,
+    )
+
+
+def _video_input(url: str, kind: SourceKind, rtsp_transport: str) -> VideoInput:
+    label = redact_url(url)
+    if kind is SourceKind.WEBCAM:
+        return webcam_input(url)
+    if kind is SourceKind.DEVICE:
+        return device_input(url)
+    if kind is SourceKind.RTSP:
+        options = {
+            "rtsp_transport": rtsp_transport,
+            "allowed_media_types": "video",
+            # Don't look at a second of frames to learn the rate. And no fflags=nobuffer, as often advised: it
+            # throws away what the probe has read, the first key frame with it, and then waits for another.
+            "fpsprobesize": "0",
+            "flags": "low_delay",
+            "protocol_whitelist": _NETWORK_PROTOCOLS,
+        }
+        return VideoInput(url, label, _CAMERA_HINT, None, options)
+    if kind is SourceKind.HTTP:
+        return VideoInput(url, label, _WEB_HINT, None, {"protocol_whitelist": _NETWORK_PROTOCOLS}, finite=None)
+    return VideoInput("file:" + url, label, _FILE_HINT, finite=True)  # or FFmpeg would read "a:b.mp4" as protocol a

@@ -186,12 +186,10 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_ENDINGS = ("password", "passwd", "token", "secret", "apikey", "username")
 
-# A password may itself hold ":", "/", "?", "#" and "@", so nothing short of the last "@" surely ends it. That
-# hides more than it must of a URL with an "@" in its path, and never less.
-_CREDENTIALS = re.compile(r"(?<![\w/.])((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)\S*@")
-_GLUED_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)\S*@")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://|(?<![\w/.:])//)(\S*)")
 _ENCODED_CREDENTIALS = re.compile(r"(%3A%2F%2F)\S*%40", re.IGNORECASE)
-_PARAMETER = re.compile(r"(?<=[?&;/#])([\w.\-\[\]%]+)=([^&\s]*)")
+_PARAMETER = re.compile(r"(?:[?&;/#]|%3F|%26|%3B)([\w.\-\[\]]+)(?:=|%3D)", re.IGNORECASE)
+_VALUE = re.compile(r"[^&\s]*")
 
 
 def redact(text: str) -> str:
@@ -200,20 +198,38 @@ def redact(text: str) -> str:
     Works on any text, FFmpeg's messages included. A URL is taken to end at white space; use
     :func:`redact_url` on a string that is one URL.
     """
-    text = _GLUED_CREDENTIALS.sub(rf"\1{HIDDEN}@", text)
-    text = _CREDENTIALS.sub(rf"\1{HIDDEN}@", text)
+    text = _URL.sub(_redact_credentials, text)
     text = _ENCODED_CREDENTIALS.sub(rf"\1{HIDDEN}%40", text)
-    return _PARAMETER.sub(_redact_parameter, text)
+    for name_end, value_end in reversed(_secret_values(text)):
+        text = text[:name_end] + HIDDEN + text[value_end:]
+    return text
 
 
 def redact_url(url: str) -> str:
-    """Like :func:`redact` for a string that is one URL as a whole, even when white space is in its password."""
+    """Like :func:`redact` for a string that is one URL, even with white space in its password."""
     return redact(re.sub(r"\s", "%20", url)) if "://" in url else redact(url)
 
 
-def _redact_parameter(match: re.Match[str]) -> str:
-    name = match[1]
-    return f"{name}={HIDDEN}" if _is_secret(name) else match[0]
+def _redact_credentials(url: re.Match[str]) -> str:
+    """A password may itself hold ``: / ? #`` and ``@``, so nothing short of the last ``@`` surely ends it.
+    That hides more than it must of a URL with an ``@`` in its path or query, and never less.
+    """
+    scheme, rest = url.groups()
+    at = rest.rfind("@")
+    if at < 0:
+        return url[0]
+    end = max([at + 1, *(value_end for name_end, value_end in _secret_values(rest) if name_end <= at)])
+    return f"{scheme}{HIDDEN}@{rest[end:]}"
+
+
+def _secret_values(text: str) -> list[tuple[int, int]]:
+    """Where the values of secret query parameters begin and end, in order and without overlap."""
+    spans: list[tuple[int, int]] = []
+    for name in _PARAMETER.finditer(text):
+        value = _VALUE.match(text, name.end())
+        if value is not None and _is_secret(name[1]) and (not spans or name.end() >= spans[-1][1]):
+            spans.append(value.span())
+    return spans
 
 
 def _is_secret(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import deque
@@ -26,6 +27,8 @@ from facestream.io.averrors import explain
 from facestream.io.reading import Picture
 from facestream.stream.types import Image
 
+_log = logging.getLogger("facestream.video")
+
 HOPELESS = 100
 """So many failed reads of the container in a row are the end of a damaged file."""
 
@@ -35,15 +38,17 @@ class VideoInput:
     """What to hand to FFmpeg.
 
     Attributes:
-        target: the URL, path or device, credentials included.
+        target: the URL, path or device, credentials included; or a function that finds it at each opening.
         label: the same for messages, without credentials.
+        hint: what to check when it can't be read.
         format: FFmpeg's name of the format or device layer; None to find out.
         options: FFmpeg's own options.
         finite: it ends; None when only opening it tells (HTTP: a clip or a camera).
     """
 
-    target: str
+    target: str | Callable[[], str]
     label: str
+    hint: str = "check that it is a video"
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     finite: bool | None = False
@@ -61,8 +66,9 @@ class VideoReader:
 
     Args:
         source: what to open.
-        threads: of the decoder; 0 for as many as it likes. With frame threads each delays the picture by one
-            frame, so what is watched live wants 1.
+        threads: of the decoder; 0 for as many as it likes. Each delays the picture by one frame, so what is
+            watched live wants 1; and damage among the last few frames of a file may take its neighbours with
+            it.
         open_timeout, read_timeout: seconds, for connecting and for the wait for each picture. Finding out
             what a connected camera sends may take another ``open_timeout``.
         monotonic: the clock for the read time-out and for the pts of streams that have none.
@@ -89,11 +95,12 @@ class VideoReader:
         self._last_pts = -math.inf
         self._opened_at = 0.0
         self._interrupted = False
+        self._decoded = 0
         self.damaged = 0
         self.size: tuple[int, int] | None = None
         self.rate: float | None = None
         self.count: int | None = None
-        self.finite = source.finite is not False
+        self.finite = source.finite is not False  # HTTP: a guess until open
 
     def open(self) -> None:
         self._call(self._open_container)
@@ -101,15 +108,13 @@ class VideoReader:
             # A file's first frame tells what no header does: that it decodes, and how it is turned.
             if not self._fill():
                 self.close()
-                raise SourceFormatError(
-                    f"{self._source.label} holds no picture that can be decoded; try another file"
-                )
+                raise SourceFormatError(f"{self._source.label} holds no picture that can be decoded; try another file")
             self.size = _shown_size(self._ready[0])
 
     def _open_container(self) -> None:
         source = self._source
         container = av.open(
-            source.target,
+            source.target if isinstance(source.target, str) else source.target(),
             mode="r",
             format=source.format,
             options=dict(source.options),
@@ -117,9 +122,8 @@ class VideoReader:
         )
         self._container = container
         stream = container.streams.best("video")
-        if (
-            not isinstance(stream, VideoStream) or container.format.name == "tty"
-        ):  # FFmpeg draws any .txt as a film
+        # FFmpeg draws any text file as a film ("tty").
+        if not isinstance(stream, VideoStream) or container.format.name == "tty":
             raise SourceFormatError(
                 f"{source.label} has no video in it; give a video, a folder of pictures or a camera"
             )
@@ -131,13 +135,16 @@ class VideoReader:
         self._packets = container.demux()
         self._opened_at = self._monotonic()
         self._last_pts = -math.inf
+        self._decoded = 0
         self.size = (stream.width, stream.height) if stream.width and stream.height else None
         self.rate = float(stream.average_rate) if stream.average_rate else None
         self.count = stream.frames or None
 
     def read(self) -> Picture | None:
         if not self._fill():
+            self._tell_early_end()
             return None
+        self._decoded += 1
         frame = self._ready.popleft()
         image = orient(self._to_bgr(frame), display_matrix(frame))
         self.size = image.shape[1], image.shape[0]
@@ -151,8 +158,7 @@ class VideoReader:
                 return False
             if not self.finite and not self._ready and self._monotonic() - started > self._timeouts[1]:
                 raise SourceUnavailable(
-                    f"{self._source.label} sent no picture for {self._timeouts[1]:g} s; "
-                    "check the camera's video settings"
+                    f"{self._source.label} sent no picture for {self._timeouts[1]:g} s; {self._source.hint}"
                 )
         return True
 
@@ -168,7 +174,7 @@ class VideoReader:
         return True
 
     def _next_packet(self) -> Packet[Stream] | None:
-        """The next packet of any stream: a camera whose sound goes on mustn't hide that its picture stopped."""
+        """The next packet of any stream: sound that goes on mustn't hide that the picture stopped."""
         assert self._container is not None
         for _ in range(HOPELESS):
             try:
@@ -178,9 +184,18 @@ class VideoReader:
                 self._packets = self._container.demux()  # the exception has ended the old one
         return None
 
+    def _tell_early_end(self) -> None:
+        """A file that was cut off has no damaged packet: what is missing shows by its number only."""
+        if self.count and not self._interrupted and self._decoded + self.damaged < 0.9 * self.count:
+            _log.warning(
+                "%s ended after %d of %d frames; it may be cut short",
+                self._source.label,
+                self._decoded,
+                self.count,
+            )
+
     def _to_bgr(self, frame: VideoFrame) -> Image:
-        # One reformatter for all frames: making its scaler anew for each one costs time and, in PyAV 18,
-        # memory.
+        # One reformatter for all: making its scaler anew for each frame costs time and memory.
         return np.asarray(self._reformatter.reformat(frame, format="bgr24").to_ndarray(), np.uint8)
 
     def _pts(self, frame: VideoFrame) -> float:
@@ -210,13 +225,18 @@ class VideoReader:
 
     def _call(self, function: Callable[[], bool | None]) -> bool:
         """Call into FFmpeg; its errors come out as ours, with no trace of its text, which quotes the URL."""
+        timeout = self._timeouts[0 if self._stream is None else 1]
+        started, source = self._monotonic(), self._source
         failure: SourceError
         try:
             return function() is not False
         except FFmpegError as error:
-            failure = explain(error, self._source.label, self._timeouts[0 if self._stream is None else 1])
+            late = source.finite is not True and self._monotonic() - started >= 0.95 * timeout
+            failure = explain(
+                error, source.label, source.hint, camera=source.finite is False, late=late, timeout=timeout
+            )
         except ValueError as error:  # av.open on a format it doesn't have
-            failure = SourceFormatError(f"can't open {self._source.label}: {error}")
+            failure = SourceFormatError(f"can't open {source.label}: {error}; {source.hint}")
         except SourceError:
             self.close()
             raise

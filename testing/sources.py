@@ -157,10 +157,12 @@ def make_clip(
         format: the container, where the file's ending doesn't say it.
     """
     import av
+    from av.video.stream import VideoStream
 
     pictures = [make_picture(i, size) for i in range(frames)] if isinstance(frames, int) else frames
     with av.open(str(path), "w", format=format, options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pixel_format
         stream.gop_size = keyframe_every

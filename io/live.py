@@ -1,0 +1,147 @@
+"""A source that comes back: reopens what is lost, and says so meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from facestream.errors import SourceError
+from facestream.io.backoff import Backoff
+from facestream.io.base import BaseSource
+from facestream.stream.device import Lane
+from facestream.stream.types import Frame, SourceState, SourceStatistics
+
+
+class ReconnectingSource(BaseSource):
+    """Wraps sources that may fail into one that doesn't.
+
+    Opening returns at once for a camera: it connects when the first frame is asked for, and whatever goes
+    wrong, then or later, becomes the state ``DEGRADED`` with a reason, a wait (see :class:`Backoff`) and
+    another try, for ever. Each connection that gives a frame is a new epoch, with ``seq`` from 0.
+
+    A file is opened at once, and what goes wrong then is raised: no patience makes a video of a text file.
+    Its end is the end.
+
+    Args:
+        connect: makes a new, unopened source for each try.
+        file: it is a file, a folder or a list of pictures.
+        live: as in :class:`facestream.stream.types.Source`, until the first connection knows better.
+        lane: what the sources work on, closed together with this one.
+        monotonic: the clock of the back-off, in seconds.
+        sleep: how to wait for the next try.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], BaseSource],
+        *,
+        file: bool = False,
+        live: bool = True,
+        lane: Lane | None = None,
+        backoff: Backoff | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        super().__init__(name, live=live)
+        self._connect = connect
+        self._file = file
+        self._lane = lane
+        self._backoff = backoff or Backoff()
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._source: BaseSource | None = None  # the present connection
+        self._latest: BaseSource | None = None  # the same, and after it is lost what is still known of it
+        self._pause: asyncio.Future[None] | None = None
+        self._closed = False
+        self._epoch = -1
+        self._first_frame_due = True
+        self._reconnects = 0
+        self._damaged = 0  # in former connections
+
+    @property
+    def finite(self) -> bool:
+        return self._latest.finite if self._latest is not None else self._file
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return self._latest.size if self._latest is not None else None
+
+    @property
+    def rate(self) -> float | None:
+        return self._latest.rate if self._latest is not None else None
+
+    @property
+    def count(self) -> int | None:
+        return self._latest.count if self._latest is not None else None
+
+    def statistics(self) -> SourceStatistics:
+        """``reconnects`` counts the tries after a loss, ``epoch`` those that gave frames."""
+        damaged = self._damaged + (self._source.statistics().damaged if self._source is not None else 0)
+        return SourceStatistics(self._captured, damaged, max(0, self._epoch), self._reconnects)
+
+    async def _open(self) -> None:
+        if self._file:
+            await self._open_source()
+
+    async def _open_source(self) -> BaseSource:
+        """Raises what the source raises; what it leaves behind then is nothing."""
+        source = self._latest = self._connect()
+        source.quiet = True
+        await source.__aenter__()
+        self._source = source
+        self._first_frame_due = True
+        self.live = source.live
+        return source
+
+    async def _next(self) -> Frame | None:
+        while not self._closed:
+            try:
+                source = self._source or await self._open_source()
+                frame = await anext(source, None)
+            except SourceError as error:
+                await self._retry_after(str(error))
+                continue
+            if frame is not None:
+                return self._arrived(frame)
+            if source.finite or self._closed:
+                return None
+            await self._retry_after(f"{self.name} stopped sending")
+        return None
+
+    def _arrived(self, frame: Frame) -> Frame:
+        if self._first_frame_due:
+            self._first_frame_due = False
+            self._epoch += 1
+        self._backoff.arrived(self._monotonic())
+        self._set_state(SourceState.LIVE)
+        frame.epoch = self._epoch
+        return frame
+
+    async def _retry_after(self, reason: str) -> None:
+        """Let go of the lost connection and wait for the time of the next try."""
+        self._set_state(SourceState.DEGRADED, reason)
+        await self._drop_source()
+        self._pause = asyncio.ensure_future(self._sleep(self._backoff.lost()))
+        try:
+            await asyncio.wait([self._pause])
+        finally:
+            self._pause.cancel()
+        self._reconnects += 1
+
+    async def _drop_source(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            self._damaged += source.statistics().damaged
+            await source.aclose()
+
+    async def _close(self) -> None:
+        self._closed = True
+        if self._pause is not None:
+            self._pause.cancel()
+        try:
+            await self._drop_source()
+        finally:
+            if self._lane is not None:
+                await self._lane.aclose()
