@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ def retimed(folder: Path, fps: int) -> Path:
         pictures = source.streams.video[0]
         stream = out.add_stream("libx264", rate=fps, options={"preset": "veryfast", "g": str(fps)})
         stream.width, stream.height, stream.pix_fmt = pictures.width, pictures.height, "yuv420p"
-        for picture in source.decode(video=0):
-            picture.pts = None
+        for i, picture in enumerate(source.decode(video=0)):
+            picture.pts, picture.time_base = i, Fraction(1, fps)
             out.mux(stream.encode(picture))
         out.mux(stream.encode())
     return target

@@ -19,7 +19,7 @@ from report import report
 
 from facestream.faces.aligned import align
 from facestream.jobs.demo import demo_video
-from facestream.jobs.extract import BATCHES_PER_STAGE, read_all
+from facestream.jobs.extract import BATCHES_PER_STAGE, run_inputs
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.plugins import registry
 from facestream.stream.device import Bridge, available_cores, set_thread_counts
@@ -65,9 +65,7 @@ async def pipelined(clip: Path, stages_of: ModelOptions) -> tuple[int, int, floa
         stages = await load_stages(stages_of, bridge)
         pipeline = Pipeline(stages, bridge, in_flight=BATCHES_PER_STAGE * len(stages), tracks=Tracks())
         start = time.perf_counter()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(read_all((clip,), pipeline.gate, bridge))
-            await pipeline.run(count)
+        await run_inputs((clip,), pipeline, bridge, count)
         return frames, found, time.perf_counter() - start
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from facestream.errors import SourceError
 from facestream.io.sources import BaseSource, open_source
-from facestream.io.urls import parse_source
+from facestream.io.urls import SourceSpec, parse_source
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.stream.channel import BrokenChannel, Channel, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
-from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.pipeline import Pipeline, Publish, Tracks
 from facestream.stream.tasks import task_group
 from facestream.stream.types import FrameFaces
+
+log = logging.getLogger("facestream.extract")
 
 T = TypeVar("T")
 Input: TypeAlias = str | Path
@@ -60,7 +64,7 @@ async def extract(
         batch_size: frames that the detector sees at once.
 
     Raises:
-        SourceError: an input can't be read. What was found before is yielded first.
+        SourceError: an input can't be read. What the other inputs hold is yielded first.
         ModelError: a model is unknown or its weights can't be had.
 
     Leaving the loop early closes everything; cancelling loses the frames in flight.
@@ -84,38 +88,61 @@ async def _run(inputs: tuple[Input, ...], options: ModelOptions, track: bool, re
             stages = await load_stages(options, bridge)
             in_flight = BATCHES_PER_STAGE * len(stages)
             pipeline = Pipeline(stages, bridge, in_flight=in_flight, tracks=Tracks() if track else None)
-            async with task_group() as tasks:
-                tasks.create_task(read_all(inputs, pipeline.gate, bridge), name="extract.read")
-                await pipeline.run(results.send)
+            await run_inputs(inputs, pipeline, bridge, results.send)
     except BrokenChannel:
         pass  # the caller has left the loop
     finally:
         results.close()
 
 
-async def read_all(
-    inputs: tuple[Input, ...],
-    gate: FrameGate,
+async def run_inputs(
+    inputs: Sequence[Input],
+    pipeline: Pipeline,
     bridge: Bridge,
+    publish: Publish,
     opened: Callable[[BaseSource], None] = lambda source: None,
 ) -> None:
-    """Put every frame of every input into ``gate``, one input after another, then close it; ``opened`` hears of each.
+    """Send every frame of every input through ``pipeline``, one input after another; ``opened`` hears of each.
 
-    What was read before an input fails still reaches the models: the gate closes before the error is raised.
+    An input that can't be read, or not to its end, doesn't keep the others from being read.
+
+    Raises:
+        SourceError: one input failed, or how many did and why the first; after everything else is published.
+        ConfigError: one of the inputs isn't a source; before anything is read.
     """
+    specs = [parse_source(str(text)) for text in inputs]
+    failures: list[SourceError] = []
+    async with task_group() as tasks:
+        tasks.create_task(_read_all(specs, pipeline.gate, bridge, opened, failures), name="extract.read")
+        await pipeline.run(publish)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise SourceError(f"{len(failures)} of {len(specs)} inputs could not be read; the first: {failures[0]}")
+
+
+async def _read_all(
+    specs: Sequence[SourceSpec],
+    gate: FrameGate,
+    bridge: Bridge,
+    opened: Callable[[BaseSource], None],
+    failures: list[SourceError],
+) -> None:
     taken: set[str] = set()
-    try:
-        for text in inputs:
-            spec = parse_source(str(text))
-            name = unique_name(spec.name, taken)
-            taken.add(name)
+    for spec in specs:
+        name = unique_name(spec.name, taken)
+        taken.add(name)
+        try:
             async with open_source(spec.url, name=name, bridge=bridge) as source:
                 opened(source)
-                gate.add(source.name, live=source.live)
+                gate.add(name, live=source.live)
                 async for frame in source:
                     await gate.put(frame)
-    finally:
-        await gate.close()
+        except SourceError as error:
+            failures.append(error)
+            if len(specs) > 1:
+                log.error("skipped: %s", error)
+    await gate.close()
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:

@@ -15,11 +15,10 @@ from facestream.errors import ConfigError
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.io.sources import BaseSource
-from facestream.jobs.extract import BATCHES_PER_STAGE, read_all
+from facestream.jobs.extract import BATCHES_PER_STAGE, run_inputs
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
-from facestream.stream.tasks import task_group
 from facestream.stream.types import FrameFaces, Sink
 
 
@@ -111,15 +110,15 @@ async def extract_command(options: ExtractOptions) -> None:
             summary.sources.append(source)
             bar.total = (bar.total or 0) + source.count if source.count else None
 
-        async with task_group() as tasks:
-            tasks.create_task(read_all(options.inputs, pipeline.gate, bridge, opened), name="extract.read")
-            await pipeline.run(publish)
-        for sink in sinks:
-            await sink.drain()
-        bar.close()
-    if not options.quiet:
-        for line in (*summary.lines(time.monotonic()), *_written(sinks)):
-            print(line, file=sys.stderr)
+        try:
+            await run_inputs(options.inputs, pipeline, bridge, publish, opened)
+        finally:
+            for sink in sinks:
+                await sink.drain()
+            bar.close()
+            if not options.quiet:
+                for line in (*summary.lines(time.monotonic()), *_written(sinks)):
+                    print(line, file=sys.stderr)
 
 
 def _sinks(options: ExtractOptions, bridge: Bridge) -> list[Sink]:

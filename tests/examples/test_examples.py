@@ -1,0 +1,68 @@
+"""The examples work as they are printed."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+
+from facestream.tests.e2e.serving import serving
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+pytestmark = pytest.mark.usefixtures("weights")
+
+
+def run(name: str, *arguments: object) -> str:
+    command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def short_clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first second of the face."""
+    target = tmp_path_factory.mktemp("clips") / "short.mp4"
+    with av.open(str(face_clip)) as source, av.open(str(target), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for _, picture in zip(range(25), source.decode(video=0)):
+            picture.pts = None
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture.to_ndarray(format="rgb24"), format="rgb24")))
+        out.mux(stream.encode())
+    return target
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: str(path.name))
+def test_an_example_has_fewer_than_fifty_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 50
+
+
+def test_faces_to_csv(short_clip: Path, tmp_path: Path) -> None:
+    run("faces_to_csv.py", short_clip, tmp_path / "faces.csv")
+    rows = list(csv.DictReader((tmp_path / "faces.csv").read_text().splitlines()))
+    assert [int(row["frame"]) for row in rows] == list(range(25))
+    assert {row["track"] for row in rows} == {"1"}
+
+
+def test_annotate_video(short_clip: Path, tmp_path: Path) -> None:
+    run("annotate_video.py", short_clip, tmp_path / "annotated.mp4")
+    with av.open(str(tmp_path / "annotated.mp4")) as container:
+        pictures = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+    assert len(pictures) == 25
+    red, green, blue = pictures[10][..., 0], pictures[10][..., 1], pictures[10][..., 2]
+    assert ((green > 150) & (red < 130) & (blue < 130)).sum() > 300  # the green box
+
+
+async def test_print_tracks(face_clip: Path) -> None:
+    import asyncio
+
+    async with serving(str(face_clip), "--loop") as server:
+        output = await asyncio.to_thread(run, "print_tracks.py", f"ws://127.0.0.1:{server.port}", 5)
+    assert len(output.splitlines()) == 5
+    assert "#1 at" in output
