@@ -39,7 +39,7 @@ class FacesPhoto:
 
 
 def wider(folder: Path) -> list[FacesPhoto]:
-    """WIDER FACE photos; the official text: path / N / N rows of x y w h blur expr illum invalid occl pose."""
+    """WIDER FACE photos; official text: path / N / N rows of x y w h blur expr illum invalid occl pose."""
     lines = iter((folder / "gt.txt").read_text().split("\n"))
     photos = []
     for line in lines:

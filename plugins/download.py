@@ -134,8 +134,9 @@ def _length(path: Path) -> int:
 def _pip_reason(stderr: str) -> str:
     """pip's own last word, without the user's index credentials."""
     lines = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    offline = re.search(r"NewConnectionError|NameResolutionError|Network is unreachable|ProxyError", stderr)
-    reason = "no network" if offline else (lines[-1] if lines else "it said nothing")
+    if "from versions: none" in stderr:  # pip says no more than this when it has reached no index at all
+        return "no package index could be reached, or none has it"
+    reason = lines[-1] if lines else "it said nothing"
     return re.sub(r"(://)[^/\s@]*@", r"\1", reason)
 
 

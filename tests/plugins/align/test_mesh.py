@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from facestream.plugins.align.mesh68 import INDICES, LEFT_EYE_CORNER, RIGHT_EYE_CORNER, to_68
+from facestream.stream.types import Detections, ExtractBatch
+from tests.plugins.conftest import Load, align, batch_of, detect
+
+# Chin, nose tip, outer eye corners, mouth corners of the leftmost and the rightmost face. The network's outputs were
+# compared with the TensorFlow Lite runtime on the published file: they agree to 8e-5 crop pixels.
+SOME = [8, 30, 36, 45, 48, 54]
+LEFTMOST = [[252.7, 174.9], [267.7, 126.9], [236.5, 99.1], [296.6, 113.6], [239.0, 138.5], [279.5, 147.3]]
+RIGHTMOST = [[723.9, 423.9], [728.9, 357.9], [702.3, 337.4], [769.7, 347.2], [705.3, 379.6], [755.5, 386.3]]
+
+
+@pytest.fixture(scope="module")
+def found(load: Load, photo: np.ndarray) -> Detections:
+    (found,) = detect(load("detect", "yunet", size=320), photo)
+    return found
+
+
+def eye_distance(landmarks: np.ndarray) -> np.ndarray:
+    distance: np.ndarray = np.linalg.norm(landmarks[:, 45] - landmarks[:, 36], axis=1)
+    return distance
+
+
+def test_finds_the_points_that_it_found_before(load: Load, photo: np.ndarray, found: Detections) -> None:
+    batch = batch_of(photo, found)
+    landmarks = align(load("align", "mesh"), batch)
+    order = np.argsort(found.boxes[:, 0])
+    np.testing.assert_allclose(landmarks[order[0], SOME], LEFTMOST, atol=0.5)
+    np.testing.assert_allclose(landmarks[order[-1], SOME], RIGHTMOST, atol=0.5)
+    assert batch.landmark_scores is not None
+    assert (batch.landmark_scores > 0.9).all()
+
+
+def test_a_batch_equals_its_singles(load: Load, photo: np.ndarray, found: Detections) -> None:
+    mesh = load("align", "mesh")
+    together = align(mesh, batch_of(photo, found))
+    for index in range(len(found.boxes)):
+        batch = batch_of(photo, found)
+        batch.keep(slice(index, index + 1))
+        np.testing.assert_allclose(align(mesh, batch)[0], together[index], atol=0.05)
+
+
+def test_a_turned_face_is_levelled_by_the_detectors_points(load: Load, photo: np.ndarray, found: Detections) -> None:
+    mesh = load("align", "mesh")
+    upright = align(mesh, batch_of(photo, found))
+    height = photo.shape[0]
+    turned = np.ascontiguousarray(np.rot90(photo, k=-1))  # clockwise: (x, y) → (height - y, x)
+
+    def turn(points: np.ndarray) -> np.ndarray:
+        return np.stack([height - points[..., 1], points[..., 0]], -1)
+
+    corners = turn(found.boxes.reshape(-1, 2, 2))
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], 1)
+    again = Detections(boxes, found.scores, turn(found.points))
+    error = np.linalg.norm(align(mesh, batch_of(turned, again)) - turn(upright), axis=2)
+    assert (error.mean(axis=1) / eye_distance(upright)).max() < 0.03
+
+
+def test_without_points_an_upright_square_is_used(load: Load, photo: np.ndarray, found: Detections) -> None:
+    mesh = load("align", "mesh")
+    with_points, without = (align(mesh, batch_of(photo, found, points=points)) for points in (True, False))
+    error = np.linalg.norm(with_points - without, axis=2).mean(axis=1)
+    assert (error / eye_distance(with_points)).max() < 0.05
+
+
+def test_no_face_lowers_the_confidence(load: Load, photo: np.ndarray) -> None:
+    sky = Detections(np.float32([[600, 20, 700, 120]]), np.ones(1, np.float32))
+    batch = batch_of(photo, sky)
+    align(load("align", "mesh"), batch)
+    assert batch.landmark_scores is not None
+    assert batch.landmark_scores[0] < 0.5
+
+
+def test_a_batch_without_faces_gets_empty_landmarks(load: Load, photo: np.ndarray) -> None:
+    batch = ExtractBatch(frames=batch_of(photo, Detections(np.zeros((0, 4), np.float32), np.zeros(0))).frames)
+    assert align(load("align", "mesh"), batch).shape == (0, 68, 2)
+    assert batch.landmark_scores is not None
+    assert batch.landmark_scores.shape == (0,)
+
+
+@pytest.mark.parametrize("box", [(-300, -300, -200, -200), (990, 660, 1010, 680), (5, 5, 5, 5), (0, 0, 4000, 9)])
+def test_boxes_out_of_the_frame_and_without_a_size_pass(load: Load, photo: np.ndarray, box: tuple[int, ...]) -> None:
+    landmarks = align(load("align", "mesh"), batch_of(photo, Detections(np.float32([box]), np.ones(1, np.float32))))
+    assert np.isfinite(landmarks).all()
+
+
+def test_the_68_are_distinct_vertices_of_the_468() -> None:
+    assert len(set(INDICES.tolist())) == 68
+    assert INDICES[36] == RIGHT_EYE_CORNER
+    assert INDICES[45] == LEFT_EYE_CORNER
+
+
+def test_offsets_are_in_eye_distances() -> None:
+    mesh = np.zeros((1, 468, 2), np.float32)
+    mesh[0, LEFT_EYE_CORNER] = 30, 40
+    offsets = np.zeros((68, 2), np.float32)
+    offsets[0] = 0.1, -0.2
+    assert to_68(mesh, offsets)[0, 0].tolist() == [5, -10]

@@ -1,0 +1,60 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from facestream.errors import WeightsMissing
+from facestream.plugins import registry
+from facestream.stream.types import Detections, ExtractBatch, Frame
+
+Load = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def load() -> Load:
+    """``load(role, name, **options)``: a registered model on the CPU, with its real weights."""
+
+    def load_model(role: str, name: str, **options: Any) -> Any:
+        model = registry.create(role, name, **options)
+        try:
+            model.load("cpu")
+        except WeightsMissing as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
+        return model
+
+    return load_model
+
+
+@pytest.fixture(scope="session")
+def photo(five_faces: Path) -> np.ndarray:
+    """Five people, one in sunglasses: (667, 1000, 3)."""
+    return np.asarray(cv2.imread(str(five_faces)), np.uint8)
+
+
+def detect(detector: Any, *images: np.ndarray) -> list[Detections]:
+    feed = detector.pre_process(images)
+    found: list[Detections] = detector.post_process(detector.infer(feed), feed)
+    return found
+
+
+def align(aligner: Any, batch: ExtractBatch) -> np.ndarray:
+    feed = aligner.pre_process(batch)
+    aligner.post_process(aligner.infer(feed), feed, batch)
+    assert batch.landmarks is not None
+    return batch.landmarks
+
+
+def batch_of(image: np.ndarray, found: Detections, *, points: bool = True) -> ExtractBatch:
+    return ExtractBatch(
+        frames=[Frame("photo", 0, 0, 0.0, 0.0, image)],
+        boxes=found.boxes,
+        scores=found.scores,
+        points=found.points if points else None,
+        frame_ids=np.zeros(len(found.boxes), np.int32),
+    )

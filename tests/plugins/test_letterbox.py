@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from facestream.plugins.letterbox import letterbox
+
+
+def blank(height: int, width: int, shade: int = 200) -> np.ndarray:
+    return np.full((height, width, 3), shade, np.uint8)
+
+
+def test_the_long_side_is_the_size_and_both_sides_are_padded_to_the_stride() -> None:
+    boxed = letterbox([blank(720, 1280)], 640)
+    assert boxed.canvas.shape == (1, 384, 640, 3)
+    assert (boxed.canvas[0, :360] == 200).all()
+    assert (boxed.canvas[0, 360:] == 0).all()
+
+
+def test_a_batchs_canvas_holds_its_largest_frame_on_each_side() -> None:
+    boxed = letterbox([blank(100, 200), blank(200, 100)], 64)
+    assert boxed.canvas.shape == (2, 64, 64, 3)
+    assert (boxed.canvas[0, 32:] == 0).all()
+    assert (boxed.canvas[1, :, 32:] == 0).all()
+
+
+@pytest.mark.parametrize("size", [(37, 41), (333, 1000), (1000, 333), (5, 3000), (1, 1)])
+def test_corners_come_back_exactly(size: tuple[int, int]) -> None:
+    height, width = size
+    boxed = letterbox([blank(height, width)], 640)
+    filled = np.argwhere(boxed.canvas[0, :, :, 0])
+    corner = (filled.max(axis=0)[::-1] + 1).astype(np.float32)
+    np.testing.assert_allclose(boxed.to_frame(corner[None], np.zeros(1, np.int32)), [[width, height]], rtol=1e-5)
+
+
+def test_points_of_each_frame_are_scaled_by_its_own_scale() -> None:
+    boxed = letterbox([blank(50, 100), blank(400, 400)], 200)
+    points = np.full((2, 5, 2), 100, np.float32)
+    assert boxed.to_frame(points, np.int32([0, 1]))[:, 0].tolist() == [[50, 50], [200, 200]]
+
+
+def test_colours_are_turned_when_asked() -> None:
+    picture = blank(32, 32)
+    picture[:] = 1, 2, 3
+    assert letterbox([picture], 32).canvas[0, 0, 0].tolist() == [1, 2, 3]
+    assert letterbox([picture], 32, rgb=True).canvas[0, 0, 0].tolist() == [3, 2, 1]
+
+
+def test_no_frames_make_an_empty_canvas() -> None:
+    assert len(letterbox([], 640)) == 0
