@@ -126,7 +126,7 @@ class ImageReader:
         self._max_pixels = max_pixels
         self._paths: list[Path] = []
         self._index = 0
-        self._read_any = False
+        self._first: Picture | None = None  # read when opening, for the size and to know that one can be read
         self._complained: set[Path] = set()
         self._interrupted = False
         self.damaged = 0
@@ -142,9 +142,19 @@ class ImageReader:
         if not self._paths:
             raise SourceFormatError("the list of pictures is empty; give at least one file")
         self.count = len(self._paths)
-        self._index, self._read_any = 0, False
+        self._index = 0
+        self._first = self._next()
+        if self._first is None and not self._interrupted:
+            where = f" in {self._pictures}" if isinstance(self._pictures, str | Path) else ""
+            raise SourceFormatError(
+                f"none of the {len(self._paths)} pictures{where} can be read; see the warnings for why"
+            )
 
     def read(self) -> Picture | None:
+        first, self._first = self._first, None
+        return first or self._next()
+
+    def _next(self) -> Picture | None:
         while self._index < len(self._paths) and not self._interrupted:
             index, path = self._index, self._paths[self._index]
             self._index += 1
@@ -156,11 +166,8 @@ class ImageReader:
                     raise
                 self._complain(path, error)
                 continue
-            self._read_any = True
             self.size = image.shape[1], image.shape[0]
             return Picture(image, index / PICTURES_PER_SECOND, path.name)
-        if not self._read_any and not self._interrupted:
-            raise SourceFormatError(self._none_readable())
         return None
 
     def _complain(self, path: Path, error: Exception) -> None:
@@ -168,12 +175,8 @@ class ImageReader:
             self._complained.add(path)
             _log.warning("skipped: %s", error)
 
-    def _none_readable(self) -> str:
-        where = f" in {self._pictures}" if isinstance(self._pictures, str | Path) else ""
-        return f"none of the {len(self._paths)} pictures{where} can be read; see the warnings for why"
-
     def close(self) -> None:
-        self._paths = []
+        self._paths, self._first = [], None
 
     def interrupt(self) -> None:
         self._interrupted = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import time
@@ -13,6 +14,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av import error as av_error
 from av.buffer import Buffer
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
@@ -182,6 +184,10 @@ class VideoReader:
             except InvalidDataError:
                 self.damaged += 1
                 self._packets = self._container.demux()  # the exception has ended the old one
+            except av_error.OSError as error:
+                if error.errno == errno.EIO and self._container.format.name == "mpjpeg":
+                    return None  # its demuxer's word for the end
+                raise
         return None
 
     def _tell_early_end(self) -> None:

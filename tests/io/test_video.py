@@ -1,0 +1,195 @@
+import logging
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facestream.errors import SourceFormatError, SourceUnavailable
+from facestream.io.reading import Picture
+from facestream.io.video import VideoInput, VideoReader, orient
+from facestream.stream.types import Image
+from facestream.testing.sources import make_clip, make_picture
+
+# What stands in the corners of make_picture: red, green, blue, grey. Turned and mirrored accordingly:
+UPRIGHT, LEFT, RIGHT, DOWN, MIRRORED, LEFT_MIRRORED = "RGB.", "G.RB", "BR.G", ".BGR", "GR.B", ".GBR"
+
+
+def corners(image: Image) -> str:
+    height, width = image.shape[:2]
+    letters = {(0, 0, 1): "R", (0, 1, 0): "G", (1, 0, 0): "B"}
+    found = [image[y, x] > 180 for y in (height // 4, -height // 4) for x in (width // 4, -width // 4)]
+    return "".join(letters.get((int(b), int(g), int(r)), ".") for b, g, r in found)
+
+
+def reader_of(path: Path, threads: int = 1) -> VideoReader:
+    return VideoReader(VideoInput(f"file:{path}", path.name, finite=True), threads=threads)
+
+
+def read_all(reader: VideoReader) -> list[Picture]:
+    reader.open()
+    pictures = []
+    while (picture := reader.read()) is not None:
+        pictures.append(picture)
+    reader.close()
+    return pictures
+
+
+@pytest.mark.parametrize("threads", [1, 0])
+def test_every_frame_of_a_file_comes_once_and_in_order(tmp_path: Path, threads: int) -> None:
+    reader = reader_of(make_clip(tmp_path / "clip.mp4", frames=45, rate=30), threads)
+    pictures = read_all(reader)
+    assert [round(picture.pts * 30) for picture in pictures] == list(range(45))
+    assert [int(p.image[100].sum(axis=1).argmax()) // 2 for p in pictures] == list(range(45))  # the white column
+    assert (reader.size, reader.rate, reader.count, reader.damaged) == ((160, 120), 30.0, 45, 0)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "mirrored", "expected"),
+    [
+        (0, False, UPRIGHT),
+        (90, False, LEFT),
+        (-90, False, RIGHT),
+        (180, False, DOWN),
+        (0, True, MIRRORED),
+        (90, True, LEFT_MIRRORED),
+    ],
+)
+def test_rotation_and_mirroring_are_applied(tmp_path: Path, rotation: int, mirrored: bool, expected: str) -> None:
+    reader = reader_of(make_clip(tmp_path / "clip.mp4", frames=3, size=(160, 96), rotation=rotation, mirrored=mirrored))
+    reader.open()
+    size = (96, 160) if rotation in (90, -90) else (160, 96)
+    assert reader.size == size
+    picture = reader.read()
+    assert picture is not None
+    assert picture.image.shape == (size[1], size[0], 3)
+    assert picture.image.flags.c_contiguous
+    assert corners(picture.image) == expected
+    reader.close()
+
+
+def test_a_display_matrix_turns_as_its_formula_says() -> None:
+    image = make_picture(0, (40, 30))
+    matrix = np.zeros((3, 3), np.int32)
+    matrix[0, 1], matrix[1, 0] = 1 << 16, -(1 << 16)  # (x, y) is shown at (-y, x): a quarter turn clockwise
+    np.testing.assert_array_equal(orient(image, matrix), np.rot90(image, -1))
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_variable_frame_rate_keeps_its_times(tmp_path: Path, ending: str) -> None:
+    times = [0.0, 0.1, 0.15, 0.9, 2.0]
+    clip = make_clip(tmp_path / f"clip.{ending}", frames=5, pts=times)
+    assert [round(picture.pts, 3) for picture in read_all(reader_of(clip))] == times
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format"),
+    [
+        ("libx264", "yuv420p10le"),
+        ("libx264", "yuv444p"),
+        ("ffv1", "gray"),
+        ("ffv1", "gray10le"),
+        ("ffv1", "bgra"),
+        ("mjpeg", "yuvj420p"),
+    ],
+)
+def test_every_pixel_format_becomes_bgr_of_8_bits(tmp_path: Path, codec: str, pixel_format: str) -> None:
+    picture = read_all(reader_of(make_clip(tmp_path / "clip.mkv", frames=2, codec=codec, pixel_format=pixel_format)))[1]
+    assert picture.image.dtype == np.uint8
+    assert picture.image.shape == (120, 160, 3)
+    wanted = (76, 76, 76) if "gray" in pixel_format else (0, 0, 255)
+    np.testing.assert_allclose(picture.image[30, 40].astype(int), wanted, atol=6)
+
+
+def noisy_clip(path: Path, codec: str = "mjpeg") -> Path:
+    """Frames that are large enough to be damaged one by one."""
+    pictures = [np.random.default_rng(n).integers(0, 255, (96, 128, 3), dtype=np.uint8) for n in range(30)]
+    pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    options = {"movflags": "faststart"}
+    return make_clip(path, frames=pictures, codec=codec, pixel_format=pixel_format, options=options)
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "libx264"])
+def test_damaged_packets_are_skipped_and_counted_and_quietly(
+    tmp_path: Path, codec: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clip = noisy_clip(tmp_path / "clip.mp4", codec)
+    data = bytearray(clip.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4000] = bytes(4000)
+    clip.write_bytes(data)
+    reader = reader_of(clip)
+    pictures = read_all(reader)
+    assert reader.damaged > 0
+    assert len(pictures) + reader.damaged == 30
+    assert pictures[-1].pts == pytest.approx(29 / 30)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_that_was_cut_short_gives_what_it_has_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = noisy_clip(tmp_path / "clip.mp4")
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    with caplog.at_level(logging.WARNING):
+        pictures = read_all(reader_of(clip))
+    assert 5 < len(pictures) < 25
+    assert f"clip.mp4 ended after {len(pictures)} of 30 frames" in caplog.text
+
+
+def test_a_reader_opens_again_from_the_beginning(tmp_path: Path) -> None:
+    reader = reader_of(make_clip(tmp_path / "clip.mp4", frames=5))
+    assert len(read_all(reader)) == len(read_all(reader)) == 5
+
+
+def test_an_interrupted_reader_ends_at_once(tmp_path: Path) -> None:
+    reader = reader_of(make_clip(tmp_path / "clip.mp4", frames=5))
+    reader.open()
+    reader.interrupt()
+    reader.read()  # what was decoded already
+    assert reader.read() is None
+    reader.close()
+    reader.close()
+
+
+def test_decoding_leaves_no_thread_behind(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    read_all(reader_of(clip, threads=0))
+    before = len(list(Path("/proc/self/task").glob("*"))) if Path("/proc").exists() else threading.active_count()
+    for _ in range(5):
+        read_all(reader_of(clip, threads=0))
+    after = len(list(Path("/proc/self/task").glob("*"))) if Path("/proc").exists() else threading.active_count()
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.txt", b"hello, world\n" * 100),
+        ("clip.mp4", b""),
+        ("clip.mp4", b"hello"),
+        ("clip.avi", bytes(range(256)) * 20),
+    ],
+)
+def test_what_is_no_video_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceFormatError, match=name) as raised:
+        reader_of(tmp_path / name).open()
+    assert "\n" not in str(raised.value)
+
+
+def test_sound_without_picture_is_refused(tmp_path: Path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "sound.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+    with pytest.raises(SourceFormatError, match="has no video"):
+        reader_of(tmp_path / "sound.wav").open()
+
+
+def test_a_missing_file_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match=r"gone\.mp4 isn't there; check"):
+        reader_of(tmp_path / "gone.mp4").open()
