@@ -1,0 +1,304 @@
+"""Sinks that write pictures: every face as a PNG that faceswap can read, or whole frames.
+
+A picture is written to a temporary name and renamed, so whoever looks into the folder sees whole pictures
+only. A folder that can't be written to (full, gone, not ours) costs pictures, not the stream: it is reported
+when it starts and when it ends, counted meanwhile, and tried anew with every picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import aiofiles.os
+import cv2
+import numpy as np
+
+from facestream.errors import ConfigError
+from facestream.faces.aligned import align, solved
+from facestream.faces.crops import Resampling, crop, crop_matrices
+from facestream.io.faces import FrameStems, face_header, with_header, write_atomically
+from facestream.stream.device import Bridge
+from facestream.stream.types import Aligned, Faces, Floats, FrameFaces, Image
+
+log = logging.getLogger("facestream.savers")
+
+_LOOSE: Final = 1.6  # the square around a face without landmarks, in its box's longer sides: about a head
+
+_write_file = aiofiles.os.wrap(write_atomically)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatistics:
+    """What a sink has written so far: items, of how many bytes, how many were lost, and why the last one was."""
+
+    written: int = 0
+    failed: int = 0
+    bytes: int = 0
+    last_error: str | None = None
+
+
+class WriteHealth:
+    """Counts what is written and lost, and says so when it changes, not each time. Pure but for its log."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._lost = 0  # since writing last worked
+        self.statistics = WriteStatistics()
+
+    def succeeded(self, size: int) -> None:
+        if self._lost:
+            log.info("%s: writing works again, %d lost meanwhile", self._target, self._lost)
+            self._lost = 0
+        done = self.statistics
+        self.statistics = replace(done, written=done.written + 1, bytes=done.bytes + size)
+
+    def failed(self, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        if not self._lost:
+            log.error("%s: can't write: %s; going on without, trying anew each time", self._target, reason)
+        self._lost += 1
+        self.statistics = replace(self.statistics, failed=self.statistics.failed + 1, last_error=reason)
+
+
+class PictureWriter:
+    """Encodes and writes pictures into one folder, a limited number at a time.
+
+    Args:
+        max_in_flight: pictures being encoded or written at once, each of which keeps its frame in memory.
+    """
+
+    def __init__(self, folder: Path, bridge: Bridge, *, max_in_flight: int) -> None:
+        self.folder = folder
+        self._bridge = bridge
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._threads = ThreadPoolExecutor(max_in_flight, thread_name_prefix="facestream-save")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._error: BaseException | None = None  # a bug in an encoder: raised to whoever comes next
+        self.health = WriteHealth(str(folder))
+        self.closed = False
+
+    async def open(self) -> list[str]:
+        """Make the folder; the names of the files that are in it already.
+
+        Raises:
+            ConfigError: it can't be made or written to.
+        """
+        try:
+            await aiofiles.os.makedirs(self.folder, exist_ok=True, executor=self._threads)
+            if not await aiofiles.os.access(self.folder, os.W_OK | os.X_OK, executor=self._threads):
+                raise PermissionError("no permission to write there")
+            return await aiofiles.os.listdir(self.folder, executor=self._threads)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigError(f"can't save to {self.folder}: {reason}; choose another folder") from error
+
+    async def submit(self, name: str, encode: Callable[..., bytes], *args: object) -> None:
+        """Encode and write in the background; waits while ``max_in_flight`` pictures are on their way.
+
+        Cancelling while it waits loses that picture.
+        """
+        self._raise_error()
+        if self.closed:
+            raise RuntimeError(f"the saver for {self.folder} is closed")
+        await self._slots.acquire()
+        task = asyncio.create_task(self._save(name, encode, *args), name=f"save {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    async def _save(self, name: str, encode: Callable[..., bytes], *args: object) -> None:
+        try:
+            content = await self._bridge.cpu(encode, *args)
+            try:
+                await _write_file(self.folder / name, content, executor=self._threads)
+            except OSError as error:
+                self.health.failed(error)
+            else:
+                self.health.succeeded(len(content))
+        finally:
+            self._slots.release()
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._error = self._error or task.exception()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    async def drain(self) -> None:
+        """Wait until everything submitted so far is written or lost."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        self._raise_error()
+
+    async def close(self) -> None:
+        """Write what is on its way, then end the threads. Safe to call twice.
+
+        Cancelling it abandons the pictures that aren't encoded yet; one that is being written is finished by
+        its thread, and no temporary file stays.
+        """
+        self.closed = True
+        try:
+            await self.drain()
+        finally:
+            abandoned = tuple(self._tasks)
+            for task in abandoned:
+                task.cancel()
+            self._threads.shutdown(wait=not abandoned)
+
+
+class _PictureSink:
+    """What the sinks for pictures share. Subclasses say what to submit for a result."""
+
+    def __init__(self, folder: str | os.PathLike[str], bridge: Bridge, *, max_in_flight: int, keep: bool) -> None:
+        self.folder = Path(folder)
+        self._keep = keep
+        self._stems = FrameStems()
+        self._writer = PictureWriter(self.folder, bridge, max_in_flight=max_in_flight)
+
+    async def __aenter__(self) -> Self:
+        present = await self._writer.open()
+        if self._keep:
+            for name in present:
+                self._stems.take(self._stem_of(name))
+        return self
+
+    def _stem_of(self, name: str) -> str:
+        return name.rpartition(".")[0]
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._writer.close()
+
+    async def drain(self) -> None:
+        """Wait until every picture of what was written so far is on disk, or lost and counted."""
+        await self._writer.drain()
+
+    def statistics(self) -> WriteStatistics:
+        return self._writer.health.statistics
+
+
+class FaceSaver(_PictureSink):
+    """Writes every face as ``<frame stem>_<index>.png`` with faceswap's header (design §8, spec §13.1).
+
+    A face without landmarks, or with landmarks that determine no alignment, is saved upright as the square of
+    1.6 times its box's longer side, and without a header: faceswap refuses a header without landmarks.
+
+    Args:
+        folder: made if it isn't there.
+        size: the picture's edge in pixels.
+        centering: "head", "face" or "legacy".
+        max_in_flight: pictures on their way at once; ``write`` waits when there are more.
+        keep: let files of former runs be: a source whose name they bear writes as ``<source>-2``. Otherwise a
+            new run of the same job replaces its own files.
+        suffixes: source → the suffix of its video file, which faceswap's frame names end with. It may be
+            filled in later; a source that isn't in it gets ``.png``.
+        resampling: how the crops are sampled.
+
+    Raises:
+        ConfigError: on entering: the folder can't be made or written to.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        bridge: Bridge,
+        *,
+        size: int = 512,
+        centering: str = "head",
+        max_in_flight: int = 8,
+        keep: bool = False,
+        suffixes: Mapping[str, str] | None = None,
+        resampling: Resampling = Resampling.BEST,
+    ) -> None:
+        super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep)
+        self._size = size
+        self._centering = centering
+        self._suffixes = {} if suffixes is None else suffixes
+        self._resampling = resampling
+
+    def _stem_of(self, name: str) -> str:
+        return name.rpartition("_")[0]
+
+    async def write(self, faces: FrameFaces) -> None:
+        """Take one result. Waits when pictures pile up; cancelling while it waits loses the faces not taken yet."""
+        stem = self._stems.stem(faces.frame)
+        for index in range(len(faces)):
+            await self._writer.submit(f"{stem}_{index}.png", self._encode, faces, index, stem)
+
+    def _encode(self, faces: FrameFaces, index: int, stem: str) -> bytes:
+        aligned = _aligned(faces, index)
+        if aligned is None:
+            return _encoded(".png", self._crop(faces, _loose_matrix(faces, index, self._size)))
+        matrix = crop_matrices(aligned, self._size, self._centering)[0]
+        suffix = self._suffixes.get(faces.frame.source, ".png")
+        header = face_header(faces, index, stem, video_suffix=suffix)
+        return with_header(_encoded(".png", self._crop(faces, matrix)), header)
+
+    def _crop(self, faces: FrameFaces, matrix: Floats) -> Image:
+        return crop(faces.frame.image, matrix, self._size, self._resampling)
+
+
+def _aligned(faces: Faces, index: int) -> Aligned | None:
+    """The aligned view of one face, or None where its landmarks imply none."""
+    if faces.landmarks is None or not np.isfinite(faces.landmarks[index]).all():
+        return None
+    row = slice(index, index + 1)
+    aligned = align(faces.landmarks[row]) if faces.aligned is None else faces.aligned.take(row)
+    return aligned if solved(aligned)[0] else None
+
+
+def _loose_matrix(faces: Faces, index: int, size: int) -> Floats:
+    """(3, 3) frame → crop for a face that has a box only."""
+    left, top, right, bottom = np.nan_to_num(faces.boxes[index].astype(np.float64), posinf=0.0, neginf=0.0)
+    edge = _LOOSE * max(right - left, bottom - top, 1.0)
+    scale = size / edge
+    x, y = (left + right - edge) / 2, (top + bottom - edge) / 2
+    return np.array([[scale, 0, -x * scale], [0, scale, -y * scale], [0, 0, 1]], np.float32)
+
+
+class FrameSaver(_PictureSink):
+    """Writes every frame as ``<frame stem>.jpg`` or ``.png``.
+
+    Args:
+        format: "jpg" or "png".
+        quality: JPEG's, 1..100.
+        folder, max_in_flight, keep: as for :class:`FaceSaver`.
+
+    Raises:
+        ConfigError: on entering: the folder can't be made or written to.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        bridge: Bridge,
+        *,
+        format: Literal["jpg", "png"] = "jpg",
+        quality: int = 95,
+        max_in_flight: int = 8,
+        keep: bool = False,
+    ) -> None:
+        super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep)
+        self._suffix = f".{format}"
+        self._options = [cv2.IMWRITE_JPEG_QUALITY, quality] if format == "jpg" else []
+
+    async def write(self, faces: FrameFaces) -> None:
+        """Take one result. Waits when pictures pile up; cancelling while it waits loses this frame."""
+        name = self._stems.stem(faces.frame) + self._suffix
+        await self._writer.submit(name, _encoded, self._suffix, faces.frame.image, self._options)
+
+
+def _encoded(suffix: str, image: Image, options: list[Any] | None = None) -> bytes:
+    done, content = cv2.imencode(suffix, image, options or [])
+    if not done:
+        raise ValueError(f"OpenCV can't encode {image.shape} as {suffix}")
+    return content.tobytes()
