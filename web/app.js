@@ -10,7 +10,8 @@ import { Settings, applyTheme } from "./settings.js";
 import { SourceBook, SourceListView, compact, describeNumbers, setText } from "./sources.js";
 import { Viewer, seconds } from "./viewer.js";
 
-const ALL = "*"; // can't be a source's name: names have no such character
+const ALL = Symbol("all sources");
+const OWN = Symbol("your camera");
 const NUMBERS_EVERY = 500; // milliseconds, of what is on the page already
 const SOURCES_EVERY = 3000; // milliseconds, of the server's own figures
 
@@ -19,7 +20,8 @@ const settings = new Settings();
 const book = new SourceBook();
 
 let token = readToken();
-let chosen = new URLSearchParams(location.search).get("source"); // a source's name, ALL, or null: nothing chosen yet
+let chosen = new URLSearchParams(location.search).get("source"); // a source's name, ALL, OWN, or null: nothing chosen yet
+let leaving = false; // the page is on its way out, perhaps to come back from the browser's cache
 let problem = ""; // the last error that the server sent for the picture connection
 
 const address = (path, options = {}) => socketUrl(location.origin, path, { ...options, token });
@@ -53,20 +55,12 @@ const camera = new OwnCamera({
   tile: $("own-tile"),
   video: $("own-video"),
   settings,
-  name: ownName(),
   address,
   checkAccess,
 });
 
 const list = new SourceListView($("sources"), $("source-template"), { onSelect: choose, onRemove: askToRemove });
 const people = new PeopleView($("people"), $("person-template"), $("people-empty"));
-
-function ownName() {
-  const key = "facestream.camera";
-  const name = sessionStorage.getItem(key) ?? `browser-${Math.random().toString(36).slice(2, 6)}`;
-  sessionStorage.setItem(key, name);
-  return name;
-}
 
 // --- what the server says -------------------------------------------------------------------------------------------
 
@@ -124,14 +118,14 @@ function showNotice() {
 
 // --- what is shown --------------------------------------------------------------------------------------------------
 
-const showsOwn = () => camera.running && chosen === camera.name;
+const showsOwn = () => camera.running && chosen === OWN;
 
-/** The sources to show now: the chosen one, or all others than the person's own camera. */
+/** The sources to show now: the chosen one, or all others than the person's own camera and those that nobody feeds. */
 function shownNames() {
-  if (showsOwn() || document.hidden) return [];
-  const others = book.names.filter((name) => name !== camera.name);
-  if (others.includes(chosen)) return [chosen];
-  return others;
+  if (showsOwn() || document.hidden || leaving) return [];
+  const others = book.all.filter(({ name }) => name !== camera.name);
+  if (others.some(({ name }) => name === chosen)) return [chosen];
+  return others.filter(({ kind, state }) => kind !== "push" || state === "live").map(({ name }) => name);
 }
 
 function choose(key) {
@@ -180,7 +174,7 @@ function showNumbers() {
   const faces = view ? message?.faces.length : tiles.reduce((sum, tile) => sum + (tile.stage.message?.faces.length ?? 0), 0);
   setText($("n-latency-name"), showsOwn() ? "Round trip" : "Latency");
   number("n-rate", rate ? rate.toFixed(1) : "–", rate ? "fps" : "");
-  number("n-latency", latency ? String(Math.round(latency)) : "–", latency ? "ms" : "");
+  number("n-latency", rate ? String(Math.round(latency)) : "–", rate ? "ms" : "");
   number("n-dropped", compact(dropped));
   number("n-size", message ? `${message.size[0]}×${message.size[1]}` : view ? "–" : String(tiles.length), view ? "" : "sources");
   number("n-faces", faces === undefined ? "–" : String(faces));
@@ -202,13 +196,13 @@ function showSources() {
     .map((source) => ({
       key: source.name,
       name: source.name,
-      state: source.state,
+      state: feed.state === "open" ? source.state : "unknown",
       note: describeNumbers({ ...source, latency: source.latency_ms }),
       removable: true,
     }));
   if (rows.length > 1) rows.unshift({ key: ALL, name: "All sources", state: null, note: `${rows.length} side by side` });
   if (camera.running) rows.unshift(ownRow());
-  const selected = showsOwn() ? camera.name : names.length === 1 ? names[0] : ALL;
+  const selected = showsOwn() ? OWN : names.length === 1 ? names[0] : ALL;
   list.render(rows, selected);
 }
 
@@ -225,7 +219,7 @@ function showTileStates() {
 function ownRow() {
   const states = { starting: "connecting", connecting: "connecting", waiting: "degraded", refused: "stopped", token: "stopped", live: "live" };
   const note = describeNumbers({ size: camera.stage.message?.size, rate: camera.rate.rate(seconds()), latency: camera.roundTrip });
-  return { key: camera.name, name: "Your camera", hint: `Others see it as ${camera.name}`, state: states[camera.state], note };
+  return { key: OWN, name: "Your camera", hint: `Others see it as ${camera.name}`, state: states[camera.state], note };
 }
 
 function showPeople() {
@@ -253,9 +247,16 @@ function showToggles() {
 // --- the person's own camera ----------------------------------------------------------------------------------------
 
 async function startCamera(deviceId) {
-  chosen = camera.name;
+  if (camera.running) await stopCamera();
+  chosen = OWN;
   await camera.start(deviceId);
   if (camera.running) await listCameras();
+}
+
+/** Stop, and take the source that was made for us out of everybody's list. */
+async function stopCamera() {
+  camera.stop();
+  await control(address, "sources.remove", { name: camera.name }).catch(() => {}); // gone already is just as well
 }
 
 async function listCameras() {
@@ -267,14 +268,14 @@ async function listCameras() {
 camera.addEventListener("state", () => {
   if (camera.state === "token") askForToken();
   $("camera-start").disabled = camera.state === "starting";
-  if (camera.state === "off" && chosen === camera.name) chosen = null;
+  if (camera.state === "off" && chosen === OWN) chosen = null;
   showNotice();
   sourcesChanged();
 });
 
 $("camera-start").addEventListener("click", () => startCamera());
 $("empty-camera").addEventListener("click", () => startCamera());
-$("camera-stop").addEventListener("click", () => camera.stop());
+$("camera-stop").addEventListener("click", stopCamera);
 $("camera-device").addEventListener("change", ({ target }) => startCamera(target.value));
 
 // --- buttons and keys -----------------------------------------------------------------------------------------------
@@ -316,7 +317,7 @@ document.addEventListener("keydown", (event) => {
     s: () => $("save").click(),
     f: () => $("full").click(),
     a: () => $("add").click(),
-    c: () => (camera.running ? camera.stop() : startCamera()),
+    c: () => (camera.running ? stopCamera() : startCamera()),
   };
   if (toggle) toggle.click();
   else if (actions[event.key]) actions[event.key]();
@@ -396,8 +397,15 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) feed.retry();
 });
 window.addEventListener("online", () => feed.retry());
-window.addEventListener("pagehide", () => camera.stop());
-window.addEventListener("pageshow", ({ persisted }) => persisted && feed.open());
+window.addEventListener("pagehide", () => {
+  leaving = true;
+  feed.close();
+  camera.stop();
+});
+window.addEventListener("pageshow", ({ persisted }) => {
+  leaving = false;
+  if (persisted) feed.open();
+});
 window.addEventListener("hashchange", () => {
   token = readToken();
   feed.open();

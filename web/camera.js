@@ -25,6 +25,11 @@ export function explainCameraError(error) {
   }
 }
 
+/** A name for this browser's camera, as others will see it. */
+export function cameraName() {
+  return `browser-${Math.random().toString(36).slice(2, 6).padEnd(4, "0")}`;
+}
+
 /** Ask for a camera; throws an error that `explainCameraError` knows. */
 async function openCamera(deviceId) {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
@@ -50,10 +55,10 @@ export class OwnCamera extends EventTarget {
   #watch = 0;
   #run = 0; // counts starts and stops: what belongs to an earlier one is thrown away
 
-  constructor({ tile, video, settings, name, address, checkAccess }) {
+  constructor({ tile, video, settings, address, checkAccess }) {
     super();
     this.video = video;
-    this.name = name;
+    this.name = cameraName();
     this.state = "off"; // off, starting, connecting, live, waiting, refused
     this.detail = "";
     this.answers = 0;
@@ -69,6 +74,7 @@ export class OwnCamera extends EventTarget {
       checkAccess,
       onText: (message) => this.#receive(message),
       onState: (state, detail) => this.#linkChanged(state, detail),
+      mayRetry: (code) => code === "source-taken" && this.#renamed(),
     });
   }
 
@@ -104,6 +110,7 @@ export class OwnCamera extends EventTarget {
   async start(deviceId) {
     const run = ++this.#run;
     this.#release();
+    this.name = cameraName();
     this.#become("starting");
     let stream;
     try {
@@ -224,12 +231,18 @@ export class OwnCamera extends EventTarget {
     if (!lost.length) return;
     this.lost += lost.length;
     this.#link.lost();
-    this.#pump();
+    this.#connection.restart(); // our numbers and the server's may differ now: both begin at 0 again
+  }
+
+  /** Another tab, or our own connection of a moment ago, still holds the name: the next try takes a new one. */
+  #renamed() {
+    this.name = cameraName();
+    return true;
   }
 
   #linkChanged(state, detail) {
     if (!this.running) return;
-    for (const picture of this.#flight.reset()) picture.close();
+    for (const picture of this.#flight.reset()) picture.close(); // the server numbers each connection from 0
     const names = { open: "live", connecting: "connecting", waiting: "waiting", refused: "refused", token: "token" };
     if (names[state]) this.#become(names[state], state === "refused" ? detail : "");
     if (state === "open") this.#pump();

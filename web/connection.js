@@ -2,10 +2,13 @@
 
 import { parseMessage, retryDelay, wantsToken } from "./protocol.js";
 
+const FINAL = [1002, 1003, 1007, 1008, 1009]; // close codes after which the same again would fare no better
+
 /**
  * Calls `onText(message)`, `onBinary(buffer)` and `onState(state, detail)`, the state being one of
  * "connecting", "open" (the server said hello), "waiting" (detail: seconds until the next try), "refused" (detail: why;
- * nothing more is tried until `retry()`), "token" (the server wants one) and "closed".
+ * nothing more is tried until `retry()`), "token" (the server wants one) and "closed". `mayRetry(code)` may say that an
+ * error is worth another try.
  */
 export class Connection {
   #handlers;
@@ -15,7 +18,7 @@ export class Connection {
   #failure = null;
 
   constructor(handlers) {
-    this.#handlers = handlers; // {url, checkAccess, onText, onBinary, onState}
+    this.#handlers = handlers; // {url, checkAccess, onText, onBinary, onState, mayRetry}
     this.state = "closed";
   }
 
@@ -33,6 +36,12 @@ export class Connection {
       socket.close(1000);
     }
     this.#become("closed");
+  }
+
+  /** Hang up and connect again after a moment. */
+  restart() {
+    this.close();
+    this.#wait();
   }
 
   /** Try again at once, as if nothing had failed before. */
@@ -87,13 +96,17 @@ export class Connection {
     this.#socket = null;
     if (access === "token" || wantsToken(code, reason)) {
       this.#become("token", reason);
-    } else if (event.code === 1008 || event.code === 1002 || event.code === 1003 || event.code === 1009) {
+    } else if (FINAL.includes(event.code) && !this.#handlers.mayRetry?.(code)) {
       this.#become("refused", reason || "the server refused the connection");
     } else {
-      const seconds = retryDelay(this.#attempt++, Math.random());
-      this.#become("waiting", seconds);
-      this.#timer = setTimeout(() => this.#connect(), seconds * 1000);
+      this.#wait();
     }
+  }
+
+  #wait() {
+    const seconds = retryDelay(this.#attempt++, Math.random());
+    this.#become("waiting", seconds);
+    this.#timer = setTimeout(() => this.#connect(), seconds * 1000);
   }
 
   #become(state, detail) {

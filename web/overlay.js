@@ -87,13 +87,14 @@ function drawAxes(context, face, [left, top, right, bottom], placement, side) {
 function drawLabel(context, face, [left, top, right, bottom], colour, area) {
   const size = clamp(area.width / 60, 11, 15);
   const main = labelOf(face);
-  const aside = `${Math.round((face.score ?? 0) * 100)}%`;
+  const aside = area.width < 260 || face.score === undefined ? "" : `${Math.round(face.score * 100)}%`;
+  if (!main && !aside) return;
   const bold = `650 ${size}px system-ui, sans-serif`;
   const light = `450 ${size * 0.85}px system-ui, sans-serif`;
   context.font = bold;
   const mainWidth = main ? context.measureText(main).width + size * 0.5 : 0;
   context.font = light;
-  const width = mainWidth + context.measureText(aside).width + size * 1.1;
+  const width = mainWidth + context.measureText(aside).width + size * (aside ? 1.1 : 0.6);
   const height = size * 1.65;
   const above = top - height - size * 0.4;
   const y = above >= area.y + 2 ? above : Math.min(bottom + size * 0.4, area.y + area.height - height - 2);

@@ -1,0 +1,53 @@
+"""What a person would look for on the page, said once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from playwright.async_api import Page
+
+PAINTED = "name => facestream.viewer.tiles.get(name)?.stage.painted ?? 0"
+FACES = "name => facestream.viewer.tiles.get(name)?.stage.message?.faces ?? []"
+
+
+async def until(page: Page, condition: str, argument: Any = None, *, within: float = 60.0) -> None:
+    """Wait until ``condition``, a JavaScript function, holds. (The page's security policy forbids wait_for_function.)"""
+    body = f"async argument => {{ while (!({condition})(argument)) await new Promise(done => setTimeout(done, 20)); }}"
+    try:
+        await asyncio.wait_for(page.evaluate(body, argument), within)
+    except TimeoutError:
+        raise AssertionError(f"not so within {within:g} s: {condition}") from None
+
+
+async def shows_a_face(page: Page, source: str = "demo") -> None:
+    """Wait until the source's picture is there and a confirmed face is in it."""
+    await until(page, f"name => ({FACES})(name).some(face => face.track >= 0)", source)
+
+
+async def goes_on(page: Page, source: str = "demo", pictures: int = 3) -> None:
+    """Wait until some more pictures have been painted."""
+    before = await page.evaluate(PAINTED, source)
+    await until(page, f"([name, least]) => ({PAINTED})(name) >= least", [source, before + pictures])
+
+
+async def pixels(page: Page, canvas: str = "#stages canvas") -> list[int]:
+    """A canvas as the person sees it, scaled down to 64 × 36 RGBA."""
+    return await page.evaluate(
+        """selector => {
+             const small = new OffscreenCanvas(64, 36).getContext("2d");
+             small.drawImage(document.querySelector(selector), 0, 0, 64, 36);
+             return [...small.getImageData(0, 0, 64, 36).data];
+           }""",
+        canvas,
+    )
+
+
+def difference(one: list[int], other: list[int]) -> float:
+    """The mean difference of two pictures, in grey levels."""
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+
+
+async def in_module(page: Page, module: str, body: str, argument: Any = None) -> Any:
+    """Evaluate ``body``, a function of the module's exports and an argument, in the page."""
+    return await page.evaluate(f"async argument => ({body})(await import('/static/{module}'), argument)", argument)

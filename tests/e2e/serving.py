@@ -1,0 +1,63 @@
+"""A real facestream server in a process of its own, as a person starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)")
+SERVE = (sys.executable, "-m", "facestream", "serve")
+LIGHT = ("--device", "cpu", "--detect-size", "320")  # quick enough beside a browser that paints without a GPU
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where a server is, and its process."""
+
+    port: int
+    process: asyncio.subprocess.Process
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    async def stop(self) -> None:
+        """Ask it to stop, as Ctrl-C does, and wait until it's gone."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGINT)
+        await self.process.wait()
+
+
+@asynccontextmanager
+async def serving(*arguments: str, port: int = 0, token: str | None = None) -> AsyncIterator[Served]:
+    """Run ``facestream serve`` until the block ends; ``port`` 0 takes a free one."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FACESTREAM_TOKEN")}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    if token is not None:
+        environment["FACESTREAM_TOKEN"] = token
+    process = await asyncio.create_subprocess_exec(
+        *SERVE, *LIGHT, "--port", str(port), *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = b""
+    async for line in process.stdout:
+        said += line
+        if match := ADDRESS.search(line):
+            break
+    else:
+        await process.wait()
+        raise AssertionError(f"the server ended before it said where it is:\n{said.decode()}")
+    rest = asyncio.create_task(process.stdout.read())  # keeps the pipe from filling up
+    served = Served(int(match[1]), process)
+    try:
+        yield served
+    finally:
+        await served.stop()
+        await rest

@@ -1,0 +1,186 @@
+"""The viewer's pure modules, run where they live: in a page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
+
+from facestream.tests.e2e.looking import in_module
+from facestream.tests.e2e.serving import Served
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def page(browser: Browser, server: Served) -> AsyncIterator[Page]:
+    page = await browser.new_page()
+    await page.goto(f"{server.url}static/favicon.svg")
+    yield page
+    await page.close()
+
+
+async def test_a_picture_message_is_taken_apart(page: Page) -> None:
+    result = await in_module(
+        page,
+        "protocol.js",
+        """({ unpackPicture }) => {
+             const json = new TextEncoder().encode('{"type":"faces","source":"é"}');
+             const bytes = new Uint8Array([0, 0, 0, json.length, ...json, 255, 216, 255]);
+             const { message, jpeg } = unpackPicture(bytes.buffer);
+             return { message, jpeg: [...jpeg] };
+           }""",
+    )
+    assert result == {"message": {"type": "faces", "source": "é", "faces": []}, "jpeg": [255, 216, 255]}
+
+
+async def test_a_message_shorter_than_it_says_is_refused(page: Page) -> None:
+    body = "({ unpackPicture }) => { try { unpackPicture(new Uint8Array([0, 0, 1, 0, 123]).buffer) } catch (e) { return e.name } }"
+    assert await in_module(page, "protocol.js", body) == "RangeError"
+
+
+@pytest.mark.parametrize(
+    ("css", "density", "width"), [(300, 1, 320), (1060, 1, 1280), (390, 2, 960), (390, 3, 1280), (4000, 1, 1920)]
+)
+async def test_few_distinct_widths_are_asked_for(page: Page, css: int, density: float, width: int) -> None:
+    body = "({ pictureWidth }, [css, density]) => pictureWidth(css, density)"
+    assert await in_module(page, "protocol.js", body, [css, density]) == width
+
+
+async def test_retries_back_off_to_ten_seconds(page: Page) -> None:
+    body = "({ retryDelay }) => [0, 1, 2, 3, 4, 5, 60].map(attempt => retryDelay(attempt, 1))"
+    assert await in_module(page, "protocol.js", body) == [0.5, 1, 2, 4, 8, 10, 10]
+
+
+async def test_a_source_name_is_safe_in_an_address(page: Page) -> None:
+    body = (
+        "({ socketUrl }) => socketUrl('https://host:1', '/ws/faces', { source: ['a&b', 'c d'], width: null, fps: 0.2 })"
+    )
+    assert await in_module(page, "protocol.js", body) == "wss://host:1/ws/faces?source=a%26b&source=c+d&fps=0.2"
+
+
+async def test_a_track_keeps_its_colour_and_neighbours_differ(page: Page) -> None:
+    body = "({ trackColour }) => [7, 7, 8, null, -1, undefined].map(trackColour)"
+    seven, again, eight, *unknown = await in_module(page, "geometry.js", body)
+    assert seven == again
+    assert seven != eight
+    assert set(unknown) == {"oklch(0.88 0 0)"}
+
+
+async def test_mirroring_flips_places_but_keeps_left_left_of_right(page: Page) -> None:
+    body = """({ Placement }) => {
+        const area = { x: 10, y: 20, width: 200, height: 100 };
+        return [false, true].map(mirrored => new Placement([400, 200], area, mirrored).box([40, 20, 80, 60]));
+    }"""
+    assert await in_module(page, "geometry.js", body) == [[30, 30, 50, 50], [170, 30, 190, 50]]
+
+
+async def test_a_picture_is_fitted_in_the_middle(page: Page) -> None:
+    assert await in_module(page, "geometry.js", "({ fit }) => fit(640, 360, 400, 400)") == {
+        "x": 0, "y": 87.5, "width": 400, "height": 225,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pose", "axis", "direction"),
+    [
+        ({"pitch": 0, "yaw": 0, "roll": 0}, "across", [1, 0]),
+        ({"pitch": 0, "yaw": 0, "roll": 0}, "up", [0, -1]),
+        ({"pitch": 0, "yaw": 0, "roll": 0}, "out", [0, 0]),
+        ({"pitch": 0, "yaw": 0, "roll": 90}, "up", [1, 0]),
+        ({"pitch": 0, "yaw": -90, "roll": 0}, "out", [1, 0]),
+    ],
+)
+async def test_head_axes_point_where_the_head_does(
+    page: Page, pose: dict[str, float], axis: str, direction: list[float]
+) -> None:
+    found = await in_module(page, "geometry.js", "({ headAxes }, pose) => headAxes(pose)", pose)
+    assert found[axis] == pytest.approx(direction, abs=1e-9)
+
+
+async def run_flight(page: Page, steps: str) -> Any:
+    return await in_module(page, "flight.js", f"({{ Flight }}) => {{ const flight = new Flight(2, 4); {steps} }}")
+
+
+async def test_two_frames_fit_in_flight_and_an_answer_makes_room(page: Page) -> None:
+    steps = """
+        flight.sent("a", 0); flight.sent("b", 0.1);
+        const full = flight.hasRoom, answer = flight.answered(0, 0.5);
+        return { full, answer, room: flight.hasRoom, next: flight.sent("c", 0.6) };"""
+    assert await run_flight(page, steps) == {
+        "full": False,
+        "answer": {"payload": "a", "roundTrip": 0.5, "passed": []},
+        "room": True,
+        "next": 2,
+    }
+
+
+async def test_an_answer_to_a_later_frame_says_which_were_passed_over(page: Page) -> None:
+    steps = (
+        'flight.sent("a", 0); flight.sent("b", 0); return [flight.answered(1, 1), flight.size, flight.answered(0, 2)];'
+    )
+    assert await run_flight(page, steps) == [{"payload": "b", "roundTrip": 1, "passed": ["a"]}, 0, None]
+
+
+async def test_frames_without_an_answer_are_given_up(page: Page) -> None:
+    steps = 'flight.sent("a", 0); flight.sent("b", 3); return [flight.expire(4.5), flight.size, flight.reset(), flight.sent("c", 5)];'
+    assert await run_flight(page, steps) == [["a"], 1, ["b"], 0]
+
+
+async def test_a_slow_link_makes_pictures_smaller_and_a_slow_model_does_not(page: Page) -> None:
+    body = """({ LinkFit }) => {
+        const widths = (roundTrip, served) => {
+          const link = new LinkFit();
+          for (let turn = 0; turn < 12; turn++) link.observe(roundTrip, served);
+          return link.step.width;
+        };
+        return [widths(0.6, 0.1), widths(0.6, 0.55)];
+    }"""
+    assert await in_module(page, "flight.js", body) == [320, 640]
+
+
+async def test_while_work_runs_only_the_newest_waits(page: Page) -> None:
+    body = """async ({ Newest }) => {
+        const done = [], discarded = [];
+        let finish;
+        const newest = new Newest(item => { done.push(item); return new Promise(f => { finish = f; }); }, item => discarded.push(item));
+        const first = newest.offer(1);
+        newest.offer(2); newest.offer(3); newest.offer(4);
+        finish();
+        await Promise.resolve(); await Promise.resolve();
+        finish();
+        await first;
+        return { done, discarded };
+    }"""
+    assert await in_module(page, "newest.js", body) == {"done": [1, 4], "discarded": [2, 3]}
+
+
+async def test_latency_shows_a_queue_building_up_even_when_clocks_differ(page: Page) -> None:
+    body = """({ LatencyMeter }) => {
+        const run = delay => {
+          const meter = new LatencyMeter();
+          for (let seq = 0; seq < 100; seq++) {
+            const at = 1000 + seq / 25, received = at + 3600 + 0.01 + delay(seq);
+            meter.observe({ captured_at: at, latency_ms: 5 }, received, received + 0.005);
+          }
+          return Math.round(meter.milliseconds);
+        };
+        return [run(() => 0), run(seq => seq * 0.01)];
+    }"""
+    steady, growing = await in_module(page, "meters.js", body)
+    assert steady == 10
+    assert growing > 800
+
+
+async def test_a_rate_is_counted_over_the_last_seconds(page: Page) -> None:
+    body = """({ RateMeter }) => {
+        const meter = new RateMeter();
+        for (let event = 0; event <= 90; event++) meter.count(event / 30);
+        return [meter.rate(3), meter.rate(60)];
+    }"""
+    rate, later = await in_module(page, "meters.js", body)
+    assert rate == pytest.approx(30, rel=0.02)
+    assert later == 0
