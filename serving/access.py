@@ -46,9 +46,7 @@ class Access:
             ConfigError: the address can be reached from other machines and there is no token.
         """
         if self.token == "":
-            raise ConfigError(
-                "the token is empty; give a longer one with --token or FACESTREAM_TOKEN, or none at all"
-            )
+            raise ConfigError("the token is empty; give a longer one with --token or FACESTREAM_TOKEN, or none at all")
         if self.token is None and not is_loopback(self.host):
             raise ConfigError(
                 f"serving {self.host or 'every address'} lets other machines in: choose a token with "

@@ -94,9 +94,7 @@ class Control:
         if not 1 <= len(message) <= self._limits.batch:
             problem = f"a batch holds 1 to {self._limits.batch} requests, not {len(message)}"
             return _failed(_Failure(INVALID_REQUEST, problem), None)
-        responses = [
-            response for request in message if (response := await self._answer_one(request)) is not None
-        ]
+        responses = [response for request in message if (response := await self._answer_one(request)) is not None]
         return b"[" + b",".join(responses) + b"]" if responses else None
 
     async def _answer_one(self, request: Any) -> bytes | None:
@@ -117,17 +115,13 @@ class Control:
             or request.get("jsonrpc") != "2.0"
             or not isinstance(request.get("method"), str)
         ):
-            raise _Failure(
-                INVALID_REQUEST, 'this isn\'t a request; send {"jsonrpc": "2.0", "id": 1, "method": …}'
-            )
+            raise _Failure(INVALID_REQUEST, 'this isn\'t a request; send {"jsonrpc": "2.0", "id": 1, "method": …}')
         if not isinstance(request.get("id"), str | int | float | None) or isinstance(request.get("id"), bool):
             raise _Failure(INVALID_REQUEST, "a request's id is a string, a number or null")
         method = self._methods.get(request["method"])
         if method is None:
             names = ", ".join(self._methods)
-            raise _Failure(
-                METHOD_NOT_FOUND, f"there is no method {request['method'][:64]!r}; there are {names}"
-            )
+            raise _Failure(METHOD_NOT_FOUND, f"there is no method {request['method'][:64]!r}; there are {names}")
         return method, request.get("params", {})
 
     async def _add(self, params: Any) -> Any:
@@ -177,9 +171,7 @@ def check_depth(text: str, limit: int) -> None:
         if token[0] in "[{":
             depth += 1
             if depth > limit:
-                raise ProtocolError(
-                    "too-deep", f"the message is nested deeper than {limit} levels; flatten it"
-                )
+                raise ProtocolError("too-deep", f"the message is nested deeper than {limit} levels; flatten it")
         elif token[0] in "]}":
             depth -= 1
 

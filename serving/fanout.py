@@ -27,17 +27,17 @@ class Subscriber:
     """One websocket that receives ``faces`` and ``status`` messages.
 
     Attributes:
+        picky: :meth:`wants` may say no.
         sent: ``faces`` messages written.
         skipped: frames that it was not sent, by its rate, its sloth or ours.
     """
 
-    def __init__(
-        self, peer: Peer, wanted: Wanted, counts: dict[str, int], *, own_notices: bool = False
-    ) -> None:
+    def __init__(self, peer: Peer, wanted: Wanted, counts: dict[str, int], *, own_notices: bool = False) -> None:
         self.peer = peer
         self.wanted = wanted
         self.sent = 0
         self.skipped = 0
+        self.picky = bool(wanted.sources) or wanted.fps is not None
         self._sources = wanted.sources
         self._own_notices = own_notices
         self._limiters = RateLimiters(wanted.fps)
@@ -51,10 +51,10 @@ class Subscriber:
 
     def deliver(self, source: str, sheet: Sheet, count: int) -> None:
         """Write the message, or keep it until the peer can take it."""
-        if self.peer.paused or self._mailbox:
-            self._mailbox.put(source, sheet, count)
-        else:
+        if self.peer.ready:  # then nothing waits: becoming ready has emptied the mailbox
             self._write(sheet, self._mailbox.account(source, count))
+        else:
+            self._mailbox.put(source, sheet, count)
 
     def notify(self, name: str, frame: bytes) -> None:
         """Write a ``status`` message, or keep the newest of that source until the peer can take it."""
@@ -75,10 +75,9 @@ class Subscriber:
         return len(self._mailbox)
 
     def _write(self, sheet: Sheet, dropped: int) -> None:
-        if self.peer.ready:
-            self.peer.transport.write(sheet.frame(dropped))
-            self.sent += 1
-            self.skipped += dropped
+        self.peer.transport.write(sheet.frame(dropped))
+        self.sent += 1
+        self.skipped += dropped
 
     def _drained(self) -> None:
         while self._notices and self.peer.ready:
@@ -135,7 +134,7 @@ class Fanout:
         edition = Edition(result, self._clock())
         source, count = edition.source, result.count
         for subscriber in self._subscribers:
-            if not subscriber.wants(source, result.at):
+            if subscriber.picky and not subscriber.wants(source, result.at):
                 continue
             wanted = subscriber.wanted
             if wanted.width is None:

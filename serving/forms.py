@@ -49,9 +49,7 @@ class Wanted:
         """
         unknown = query.keys() - {"source", "fps", "frames", "width", "fields"}
         if unknown:
-            raise _bad(
-                f"unknown parameter {sorted(unknown)[0]!r}; there are source, fps, frames, width and fields"
-            )
+            raise _bad(f"unknown parameter {sorted(unknown)[0]!r}; there are source, fps, frames, width and fields")
         frames = _single(query, "frames") or "none"
         if frames not in ("none", "jpeg"):
             raise _bad(f"frames={frames!r} isn't possible; ask for none or jpeg")

@@ -86,9 +86,7 @@ def respond(site: Site, request: Request) -> Response | None:
         refusal = site.access.refuse_origin(headers) or site.access.refuse_token(headers, target.query)
         return _refused(refusal) if refusal else None
     if request.method not in ("GET", "HEAD"):
-        refusal = Refusal(
-            HTTPStatus.METHOD_NOT_ALLOWED, "bad-method", f"{target.path} can be read with GET only"
-        )
+        refusal = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "bad-method", f"{target.path} can be read with GET only")
         return _refused(refusal, ("Allow", "GET, HEAD"))
     response = _get(site, target, headers)
     if request.method == "HEAD":
@@ -107,9 +105,7 @@ def _get(site: Site, target: Target, headers: Mapping[str, str]) -> Response:
             health = Health(status=health.status)
         return _response(health.http_status, msgspec.json.encode(health), JSON)
     if target.path not in ("/metrics", "/api/sources"):
-        return _refused(
-            Refusal(HTTPStatus.NOT_FOUND, "not-found", "there is nothing here; the viewer is at /")
-        )
+        return _refused(Refusal(HTTPStatus.NOT_FOUND, "not-found", "there is nothing here; the viewer is at /"))
     if refusal:
         return _refused(refusal)
     if target.path == "/metrics":

@@ -126,11 +126,15 @@ class NoParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ControlRequest(msgspec.Struct, kw_only=True):
-    """A request, or without ``id`` a notification, which gets no response. Several may come in one array."""
+    """A request, or without ``id`` a notification, which gets no response. Several may come in one array.
+
+    Attributes:
+        params: AddParams, RemoveParams or nothing, as the method asks.
+    """
 
     jsonrpc: Literal["2.0"]
     method: Literal["sources.add", "sources.remove", "sources.list", "statistics"]
-    params: AddParams | UnsetType = UNSET
+    params: dict[str, Any] | UnsetType = UNSET
     id: RequestId | UnsetType = UNSET
 
 

@@ -77,9 +77,7 @@ def _sources(snapshot: Snapshot) -> Iterator[Metric]:
     for name, flow in snapshot.flows.items():
         faces.add_metric([name], flow.faces)
     yield faces
-    states = GaugeMetricFamily(
-        "facestream_source_state", "1 for the present state.", labels=["source", "state"]
-    )
+    states = GaugeMetricFamily("facestream_source_state", "1 for the present state.", labels=["source", "state"])
     for source in sources:
         for state in SourceState:
             states.add_metric([source.name, state.value], float(source.state is state))
@@ -89,9 +87,7 @@ def _sources(snapshot: Snapshot) -> Iterator[Metric]:
 
 def _source_gauges(snapshot: Snapshot) -> Iterator[Metric]:
     rate = GaugeMetricFamily("facestream_source_rate_fps", "Frames a second that arrive.", labels=["source"])
-    age = GaugeMetricFamily(
-        "facestream_source_last_frame_age_seconds", "Since the last frame.", labels=["source"]
-    )
+    age = GaugeMetricFamily("facestream_source_last_frame_age_seconds", "Since the last frame.", labels=["source"])
     latency = GaugeMetricFamily(
         "facestream_source_latency_seconds", "From capture to result, the median of late.", labels=["source"]
     )
@@ -105,9 +101,7 @@ def _source_gauges(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _stages(snapshot: Snapshot) -> Iterator[Metric]:
-    seconds = CounterMetricFamily(
-        "facestream_stage_seconds", "Time spent in a model.", labels=["stage", "verb"]
-    )
+    seconds = CounterMetricFamily("facestream_stage_seconds", "Time spent in a model.", labels=["stage", "verb"])
     batches = CounterMetricFamily("facestream_stage_batches", "Batches through a model.", labels=["stage"])
     frames = CounterMetricFamily("facestream_stage_frames", "Frames through a model.", labels=["stage"])
     faces = CounterMetricFamily("facestream_stage_faces", "Faces through a model.", labels=["stage"])
@@ -128,9 +122,7 @@ def _stages(snapshot: Snapshot) -> Iterator[Metric]:
 
 def _sinks(snapshot: Snapshot) -> Iterator[Metric]:
     written = CounterMetricFamily("facestream_sink_written", "Results handed to a sink.", labels=["sink"])
-    dropped = CounterMetricFamily(
-        "facestream_sink_dropped", "Results that a slow sink missed.", labels=["sink"]
-    )
+    dropped = CounterMetricFamily("facestream_sink_dropped", "Results that a slow sink missed.", labels=["sink"])
     for sink in snapshot.session.sinks:
         written.add_metric([sink.name], sink.written)
         dropped.add_metric([sink.name], sink.dropped)
@@ -140,18 +132,10 @@ def _sinks(snapshot: Snapshot) -> Iterator[Metric]:
 def _subscribers(snapshot: Snapshot) -> Iterator[Metric]:
     fanout = snapshot.fanout
     yield GaugeMetricFamily("facestream_connections", "TCP connections.", value=snapshot.connections)
-    yield GaugeMetricFamily(
-        "facestream_subscribers", "Websockets that receive faces.", value=fanout.subscribers
-    )
-    yield CounterMetricFamily(
-        "facestream_messages_sent", "Messages written to subscribers.", value=fanout.sent
-    )
+    yield GaugeMetricFamily("facestream_subscribers", "Websockets that receive faces.", value=fanout.subscribers)
+    yield CounterMetricFamily("facestream_messages_sent", "Messages written to subscribers.", value=fanout.sent)
     yield CounterMetricFamily(
         "facestream_messages_skipped", "Frames that a subscriber was not sent.", value=fanout.skipped
     )
-    yield CounterMetricFamily(
-        "facestream_pictures_encoded", "JPEGs made for subscribers.", value=fanout.pictures
-    )
-    yield CounterMetricFamily(
-        "facestream_subscribers_stalled", "Websockets closed with 1013.", value=snapshot.stalled
-    )
+    yield CounterMetricFamily("facestream_pictures_encoded", "JPEGs made for subscribers.", value=fanout.pictures)
+    yield CounterMetricFamily("facestream_subscribers_stalled", "Websockets closed with 1013.", value=snapshot.stalled)

@@ -47,13 +47,15 @@ class Peer(ServerConnection):
     """One connection. Of what it overrides, only asyncio's protocol callbacks and ``send_data`` matter.
 
     Attributes:
-        on_drained: called when the write buffer, once stuck, is empty again.
+        ready: it is open, and everything written so far has left our buffer.
+        on_drained: called when it is ready again.
     """
 
     def __init__(
         self, protocol: ServerProtocol, server: Server, *, peers: Peers, limits: Limits, **options: Any
     ) -> None:
         super().__init__(protocol, server, **options)
+        self.ready = False
         self.on_drained: Callable[[], None] | None = None
         self._peers = peers
         self._limits = limits
@@ -63,11 +65,6 @@ class Peer(ServerConnection):
     def push(self, frame: bytes) -> None:
         """Write a whole frame without waiting. Only while :attr:`ready`, or for rare and short messages."""
         self.transport.write(frame)
-
-    @property
-    def ready(self) -> bool:
-        """Open, and everything written so far has left our buffer."""
-        return not self.paused and self.state is State.OPEN
 
     @property
     def buffered(self) -> int:
@@ -92,18 +89,14 @@ class Peer(ServerConnection):
 
     def look_after(self, now: float) -> bool:
         """Ping the peer when it is time to; whether it had to be given up."""
-        if self.state is not State.OPEN:
-            return False
+        if self.state is State.CONNECTING:
+            return False  # the library has a timeout for these
         verdict = self._heartbeat.check(now, self.buffered)
-        if verdict is Verdict.PING:
+        if verdict is Verdict.PING and self.ready:
             self.push(_PING)
         elif verdict is Verdict.STALLED:
-            log.warning(
-                "closed %s with 1013: it took nothing for %g s", self.name, self._limits.stall_timeout
-            )
-            self.explain(
-                "stalled", f"you took nothing for {self._limits.stall_timeout:g} s; read faster, or less"
-            )
+            log.warning("closed %s with 1013: it took nothing for %g s", self.name, self._limits.stall_timeout)
+            self.explain("stalled", f"you took nothing for {self._limits.stall_timeout:g} s; read faster, or less")
             self.hang_up(CloseCode.TRY_AGAIN_LATER, "too slow")
             return True
         return False
@@ -128,14 +121,20 @@ class Peer(ServerConnection):
         self._peers.discard(self)
         self.on_drained = None
         super().connection_lost(exc)
+        self.ready = False
 
     def data_received(self, data: bytes) -> None:
         self._heartbeat.heard(self.loop.time())
         super().data_received(data)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.ready = False
+
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.on_drained is not None:
+        self.ready = self.state is State.OPEN
+        if self.ready and self.on_drained is not None:
             self.on_drained()
 
     def send_data(self) -> None:
@@ -144,10 +143,9 @@ class Peer(ServerConnection):
         if close is not None and self.protocol.close_rcvd is None and not self._explained:
             self._explained = True
             if (code := _EXPLAINED.get(close.code)) is not None:
-                self.transport.write(
-                    text_frame(ErrorMessage(code=code, message=self._why(code, close.reason)))
-                )
+                self.transport.write(text_frame(ErrorMessage(code=code, message=self._why(code, close.reason))))
         super().send_data()
+        self.ready = self.state is State.OPEN and not self.paused
 
     def _why(self, code: str, reason: str) -> str:
         if code == "too-big":

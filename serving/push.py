@@ -105,8 +105,6 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Image:
         return decode_image(data, max_pixels=max_pixels)
     except SourceFormatError as error:
         code, close_code = (
-            ("picture-too-large", CloseCode.MESSAGE_TOO_BIG)
-            if too_large
-            else ("bad-jpeg", CloseCode.INVALID_DATA)
+            ("picture-too-large", CloseCode.MESSAGE_TOO_BIG) if too_large else ("bad-jpeg", CloseCode.INVALID_DATA)
         )
         raise ProtocolError(code, str(error), close_code=close_code) from error

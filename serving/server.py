@@ -82,9 +82,7 @@ class Server:
         self._host = host
         self._port = port
         self._access = Access(host, token, frozenset(allow_origins))
-        self._control = Control(
-            session, self.limits, self.statistics, allow_local_sources=allow_local_sources
-        )
+        self._control = Control(session, self.limits, self.statistics, allow_local_sources=allow_local_sources)
         self._metrics = Metrics(self._snapshot)
         self._websockets = 0
         self._since = session.hub.clock()
@@ -224,16 +222,12 @@ class Server:
         self._greet(peer)
         with self._fanout.subscribed(peer, wanted):
             async for _ in peer:
-                raise ProtocolError(
-                    "unexpected-message", "/ws/faces takes no messages; use /ws/control or /ws/push"
-                )
+                raise ProtocolError("unexpected-message", "/ws/faces takes no messages; use /ws/control or /ws/push")
 
     async def _take_pictures(self, peer: Peer, target: Target) -> None:
         names = target.query.get("source", [])
         if len(names) != 1 or target.query.keys() - {"source", "fields"}:
-            raise ProtocolError(
-                "bad-parameter", "connect to /ws/push?source=NAME; fields is the only other parameter"
-            )
+            raise ProtocolError("bad-parameter", "connect to /ws/push?source=NAME; fields is the only other parameter")
         wanted = Wanted.parse(target.query)
         push = await open_push(self._session, names[0], self.limits)
         try:
@@ -249,9 +243,7 @@ class Server:
         self._greet(peer)
         async for message in peer:
             if isinstance(message, bytes):
-                raise ProtocolError(
-                    "not-text", "send JSON-RPC requests as text", close_code=CloseCode.UNSUPPORTED_DATA
-                )
+                raise ProtocolError("not-text", "send JSON-RPC requests as text", close_code=CloseCode.UNSUPPORTED_DATA)
             response = await self._control.answer(message)
             if response is not None:
                 await peer.send(response, text=True)
@@ -262,9 +254,7 @@ class Server:
 
     def _health(self) -> Health:
         hub = self._session.hub
-        return judge(
-            self._session.sources(), hub.statistics(), hub.clock(), self._since, self.limits.stuck_after
-        )
+        return judge(self._session.sources(), hub.statistics(), hub.clock(), self._since, self.limits.stuck_after)
 
     def _snapshot(self) -> Snapshot:
         return Snapshot(

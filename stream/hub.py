@@ -77,9 +77,9 @@ class Mailbox(Generic[T]):
 
     def account(self, source: str, count: int) -> int:
         """Note that the frame with this ``count`` is being sent; how many before it were not."""
-        before = self._sent.get(source, 0)
+        dropped = count - self._sent.get(source, 0) - 1
         self._sent[source] = count
-        return max(0, count - before - 1)  # a late frame of a forgotten source may come between
+        return dropped if dropped > 0 else 0  # a late frame of a forgotten source would make it negative
 
     def forget(self, source: str) -> None:
         """Drop what waits of a source that is gone for good, and its account."""
