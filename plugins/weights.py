@@ -75,9 +75,7 @@ def fetch_weights(
     remedy = f"run `facestream models pull {card.name}` when online"
     with _scratch(card.name) as scratch:
         originals = [_original(file, card.name, scratch, remedy, offline, progress) for file in card.files]
-        data = save(
-            {key: np.ascontiguousarray(array) for key, array in convert(originals).items()}, _metadata(card)
-        )
+        data = save({key: np.ascontiguousarray(array) for key, array in convert(originals).items()}, _metadata(card))
         partial = scratch / target.name
         partial.write_bytes(data)
         _publish(partial, target)

@@ -204,6 +204,4 @@ def _face_68() -> Floats:
 
 
 FACE_68: Floats = _face_68()
-FIVE_POINTS: Floats = np.stack(
-    [FACE_68[36:42].mean(0), FACE_68[42:48].mean(0), FACE_68[30], FACE_68[48], FACE_68[54]]
-)
+FIVE_POINTS: Floats = np.stack([FACE_68[36:42].mean(0), FACE_68[42:48].mean(0), FACE_68[30], FACE_68[48], FACE_68[54]])

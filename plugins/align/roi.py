@@ -70,9 +70,7 @@ def eye_angles(right: Floats, left: Floats) -> Floats:
     return np.asarray(np.arctan2(across[:, 1], across[:, 0]), np.float32)
 
 
-def crop(
-    images: Sequence[Image], frame_ids: Ints, matrices: Floats, size: int, *, rgb: bool = False
-) -> Image:
+def crop(images: Sequence[Image], frame_ids: Ints, matrices: Floats, size: int, *, rgb: bool = False) -> Image:
     """Cut squares out of frames; black outside: uint8 (N, size, size, 3).
 
     Args:
@@ -83,9 +81,7 @@ def crop(
     """
     crops = np.empty((len(matrices), size, size, 3), np.uint8)
     for out, frame, matrix in zip(crops, frame_ids, _centred(matrices)):
-        cv2.warpAffine(
-            images[frame], matrix, (size, size), dst=out, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        )
+        cv2.warpAffine(images[frame], matrix, (size, size), dst=out, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         if rgb:
             cv2.cvtColor(out, cv2.COLOR_BGR2RGB, dst=out)
     return crops

@@ -88,8 +88,7 @@ class TorchDetector(TorchModel):
         points = None if found.points is None else feed.to_frame(found.points, found.frame_ids)
         kept = suppress_batch(found.frame_ids, corners, found.scores, self.iou, len(feed))
         return [
-            Detections(corners[rows], found.scores[rows], None if points is None else points[rows])
-            for rows in kept
+            Detections(corners[rows], found.scores[rows], None if points is None else points[rows]) for rows in kept
         ]
 
     def _warm_up(self) -> None:

@@ -131,9 +131,7 @@ class Merge(nn.Module):
         return merged
 
 
-def _convolution(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
+def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, groups=groups),
         nn.ReLU(inplace=True),

@@ -72,15 +72,9 @@ class YuNetNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         pool = nn.MaxPool2d(2)
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.ReLU(inplace=True), Separable(16, 16)
-        )
-        self.shallow = nn.Sequential(
-            pool, Separable(16, 16), Separable(16, 32), Separable(32, 32), Separable(32, 64)
-        )
-        self.stages = nn.ModuleList(
-            nn.Sequential(pool, Separable(64, 64), Separable(64, 64)) for _ in STRIDES
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.ReLU(inplace=True), Separable(16, 16))
+        self.shallow = nn.Sequential(pool, Separable(16, 16), Separable(16, 32), Separable(32, 32), Separable(32, 64))
+        self.stages = nn.ModuleList(nn.Sequential(pool, Separable(64, 64), Separable(64, 64)) for _ in STRIDES)
         self.lateral = nn.ModuleList(Separable(64, 64) for _ in STRIDES)  # coarse to fine
         self.classes, self.boxes, self.objects, self.points = (
             nn.ModuleList(Separable(64, values, active=False) for _ in STRIDES) for values in (1, 4, 1, 10)
