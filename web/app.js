@@ -8,7 +8,7 @@ import { PeopleView } from "./people.js";
 import { describeState, socketUrl } from "./protocol.js";
 import { Settings, applyTheme } from "./settings.js";
 import { SourceBook, SourceListView, compact, describeNumbers, setText } from "./sources.js";
-import { Viewer, seconds } from "./viewer.js";
+import { MOST_TILES, Viewer, seconds } from "./viewer.js";
 
 const ALL = Symbol("all sources");
 const OWN = Symbol("your camera");
@@ -142,7 +142,6 @@ function sourcesChanged() {
   $("bar").hidden = $("numbers").hidden = !own && !names.length;
   $("mirror").dataset.setting = own ? "selfMirror" : "mirror";
   $("smooth").hidden = $("camera-stop").hidden = !own;
-  $("save").disabled = !own && names.length !== 1;
   $("camera-start").hidden = camera.running;
   if (!own && !document.hidden) $("camera-picker").hidden = true;
   viewer.show(names);
@@ -167,6 +166,7 @@ function showNumbers() {
   const view = inView();
   const tiles = [...viewer.tiles.values()];
   const message = view?.stage.message;
+  $("save").disabled = !message;
   const now = seconds();
   const rate = view ? view.rate.rate(now) : tiles.reduce((sum, tile) => sum + tile.rate.rate(now), 0);
   const latency = view ? view.latency : Math.max(...tiles.map((tile) => tile.latency.milliseconds ?? 0));
@@ -200,7 +200,7 @@ function showSources() {
       note: describeNumbers({ ...source, latency: source.latency_ms }),
       removable: true,
     }));
-  if (rows.length > 1) rows.unshift({ key: ALL, name: "All sources", state: null, note: `${rows.length} side by side` });
+  if (rows.length > 1) rows.unshift({ key: ALL, name: "All sources", state: null, note: `${Math.min(rows.length, MOST_TILES)} side by side` });
   if (camera.running) rows.unshift(ownRow());
   const selected = showsOwn() ? OWN : names.length === 1 ? names[0] : ALL;
   list.render(rows, selected);
@@ -343,6 +343,7 @@ function askForToken() {
   if (!$("token-dialog").open) $("token-dialog").showModal();
 }
 
+$("token-dialog").addEventListener("cancel", (event) => event.preventDefault()); // there is nothing behind it yet
 $("token-form").addEventListener("submit", () => {
   token = $("token").value.trim();
   saveToken(token);

@@ -65,7 +65,6 @@ export class OwnCamera extends EventTarget {
     this.lost = 0;
     this.dropped = 0;
     this.rate = new RateMeter();
-    this.facesSeen = 0;
     this.stream = null;
     this.#settings = settings;
     this.stage = new Stage(tile, settings, { mirrored: () => settings.selfMirror && this.facing !== "environment" });
@@ -211,7 +210,6 @@ export class OwnCamera extends EventTarget {
     for (const picture of answer.passed) picture.close();
     this.answers += 1;
     this.dropped += answer.passed.length;
-    this.facesSeen += message.faces.length;
     this.rate.count(now);
     this.#roundTrips.push(answer.roundTrip * 1000);
     if (this.#roundTrips.length > 15) this.#roundTrips.shift();

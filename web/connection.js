@@ -57,10 +57,6 @@ export class Connection {
     return true;
   }
 
-  get buffered() {
-    return this.#socket?.bufferedAmount ?? 0;
-  }
-
   #connect() {
     this.#failure = null;
     this.#become("connecting");

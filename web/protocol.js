@@ -1,7 +1,5 @@
 // Protocol 1 as pure functions: addresses, messages, retry times. No DOM, no sockets.
 
-export const PROTOCOL = 1;
-
 const WIDTHS = [320, 480, 640, 960, 1280, 1920];
 const FIRST_RETRY = 0.5; // seconds
 const LAST_RETRY = 10;

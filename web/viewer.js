@@ -7,7 +7,7 @@ import { pictureWidth, unpackPicture } from "./protocol.js";
 import { Stage } from "./stage.js";
 
 const SETTLED = 400; // milliseconds without a resize before another width is asked for
-const MOST_TILES = 16;
+export const MOST_TILES = 16;
 
 /** One source's picture and its numbers since it was opened. */
 class Tile {
@@ -16,7 +16,6 @@ class Tile {
     this.element = element;
     this.rate = new RateMeter();
     this.latency = new LatencyMeter();
-    this.received = 0;
     this.dropped = 0; // by the server, for us: its own word
     this.skipped = 0; // here, before decoding, because something newer had come
     this.stage = new Stage(element, settings, { onPaint: (shown) => this.#painted(shown) });
@@ -24,7 +23,6 @@ class Tile {
   }
 
   receive(message, jpeg) {
-    this.received += 1;
     this.dropped += message.dropped ?? 0;
     this.decoding.offer({ message, jpeg, receivedAt: seconds() });
   }
@@ -68,6 +66,7 @@ export class Viewer {
     this.onOpen = onOpen; // a tile was activated
     this.tiles = new Map();
     this.names = [];
+    this.paused = false;
     this.#connection = new Connection({
       url: () => address("/ws/faces", { source: this.names, frames: "jpeg", width: this.#width }),
       checkAccess,
@@ -85,7 +84,7 @@ export class Viewer {
   /** Show these sources and no others; none closes the connection. */
   show(names) {
     const wanted = names.slice(0, MOST_TILES);
-    if (wanted.join("\n") === this.names.join("\n") && this.state !== "closed") return;
+    if (wanted.join("\n") === this.names.join("\n") && (this.state !== "closed" || this.paused)) return;
     this.names = wanted;
     for (const [name, tile] of this.tiles) if (!wanted.includes(name)) this.#drop(name, tile);
     for (const name of wanted) this.#add(name);
@@ -97,12 +96,14 @@ export class Viewer {
     this.#connection.retry();
   }
 
-  /** Stop receiving but keep the last pictures. */
+  /** Stop receiving but keep the last pictures, until other sources are to be shown. */
   pause() {
+    this.paused = true;
     this.#connection.close();
   }
 
   #subscribe() {
+    this.paused = false;
     if (!this.names.length) {
       this.#connection.close();
       return;

@@ -45,7 +45,7 @@ def camera_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
     with av.open(str(clip)) as source, av.open(str(path), "w", format="mjpeg") as target:
         stream = target.add_stream("mjpeg", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuvj420p"
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 640, 360, "yuvj420p", 8_000_000
         for _, frame in zip(range(CAMERA_FRAMES), source.decode(video=0), strict=False):
             target.mux(stream.encode(frame.reformat(format="yuvj420p")))
         target.mux(stream.encode(None))
@@ -108,10 +108,11 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
 def picture() -> Picture:
     """Saves a screenshot for people to look at, into the folder that FACESTREAM_SCREENSHOTS names."""
     folder = os.environ.get("FACESTREAM_SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
 
     async def picture(page: Page, name: str) -> None:
         if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
             await page.screenshot(path=Path(folder) / f"{name}.png")
 
     return picture

@@ -12,7 +12,7 @@ FACES = "name => facestream.viewer.tiles.get(name)?.stage.message?.faces ?? []"
 
 
 async def until(page: Page, condition: str, argument: Any = None, *, within: float = 60.0) -> None:
-    """Wait until ``condition``, a JavaScript function, holds. (The page's security policy forbids wait_for_function.)"""
+    """Wait until ``condition``, a JavaScript function, holds. (The page's policy forbids wait_for_function.)"""
     body = f"async argument => {{ while (!({condition})(argument)) await new Promise(done => setTimeout(done, 20)); }}"
     try:
         await asyncio.wait_for(page.evaluate(body, argument), within)
@@ -33,7 +33,7 @@ async def goes_on(page: Page, source: str = "demo", pictures: int = 3) -> None:
 
 async def pixels(page: Page, canvas: str = "#stages canvas") -> list[int]:
     """A canvas as the person sees it, scaled down to 64 × 36 RGBA."""
-    return await page.evaluate(
+    values: list[int] = await page.evaluate(
         """selector => {
              const small = new OffscreenCanvas(64, 36).getContext("2d");
              small.drawImage(document.querySelector(selector), 0, 0, 64, 36);
@@ -41,6 +41,7 @@ async def pixels(page: Page, canvas: str = "#stages canvas") -> list[int]:
            }""",
         canvas,
     )
+    return values
 
 
 def difference(one: list[int], other: list[int]) -> float:

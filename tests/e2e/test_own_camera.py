@@ -25,9 +25,7 @@ async def some_more_answers(page: Page, count: int = 10) -> None:
     await until(page, f"least => {ANSWERS} >= least", answers + count)
 
 
-async def test_boxes_lie_on_the_persons_own_moving_picture(
-    server: Served, open_page: OpenPage, picture: Picture
-) -> None:
+async def test_boxes_lie_on_the_persons_own_picture(server: Served, open_page: OpenPage, picture: Picture) -> None:
     page = await open_page(server.url)
     await use_my_camera(page)
     first = await pixels(page, "#own canvas")

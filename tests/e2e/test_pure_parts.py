@@ -38,7 +38,9 @@ async def test_a_picture_message_is_taken_apart(page: Page) -> None:
 
 
 async def test_a_message_shorter_than_it_says_is_refused(page: Page) -> None:
-    body = "({ unpackPicture }) => { try { unpackPicture(new Uint8Array([0, 0, 1, 0, 123]).buffer) } catch (e) { return e.name } }"
+    body = """({ unpackPicture }) => {
+        try { unpackPicture(new Uint8Array([0, 0, 1, 0, 123]).buffer); } catch (error) { return error.name; }
+    }"""
     assert await in_module(page, "protocol.js", body) == "RangeError"
 
 
@@ -126,7 +128,9 @@ async def test_an_answer_to_a_later_frame_says_which_were_passed_over(page: Page
 
 
 async def test_frames_without_an_answer_are_given_up(page: Page) -> None:
-    steps = 'flight.sent("a", 0); flight.sent("b", 3); return [flight.expire(4.5), flight.size, flight.reset(), flight.sent("c", 5)];'
+    steps = """
+        flight.sent("a", 0); flight.sent("b", 3);
+        return [flight.expire(4.5), flight.size, flight.reset(), flight.sent("c", 5)];"""
     assert await run_flight(page, steps) == [["a"], 1, ["b"], 0]
 
 
@@ -146,7 +150,8 @@ async def test_while_work_runs_only_the_newest_waits(page: Page) -> None:
     body = """async ({ Newest }) => {
         const done = [], discarded = [];
         let finish;
-        const newest = new Newest(item => { done.push(item); return new Promise(f => { finish = f; }); }, item => discarded.push(item));
+        const work = item => { done.push(item); return new Promise(resolve => { finish = resolve; }); };
+        const newest = new Newest(work, item => discarded.push(item));
         const first = newest.offer(1);
         newest.offer(2); newest.offer(3); newest.offer(4);
         finish();

@@ -38,9 +38,7 @@ async def test_a_face_is_boxed_landmarked_and_numbered(server: Served, open_page
     assert await page.locator(".person-name").inner_text() == f"#{face['track']}"
 
 
-async def test_the_drawing_is_on_the_canvas_and_each_part_can_be_switched_off(
-    server: Served, open_page: OpenPage
-) -> None:
+async def test_each_part_of_the_drawing_can_be_switched_off(server: Served, open_page: OpenPage) -> None:
     page = await open_page(server.url)
     await shows_a_face(page)
     await page.evaluate("facestream.viewer.pause()")
