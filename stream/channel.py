@@ -2,7 +2,7 @@
 
 ::
 
-    sender, receiver = channel(1, Overload.WAIT)
+    sender, receiver = Channel[Frame](1, Overload.WAIT).ends
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(produce(sender))   # await sender.send(item) … sender.close()
         async for item in receiver: ...      # ends when the sender has closed and everything is taken
@@ -52,10 +52,15 @@ class ChannelStatistics:
     peak: int
 
 
-class _State(Generic[T]):
-    """The buffer behind both ends, and the events that its ends wait on. Lives on one event loop."""
+class Channel(Generic[T]):
+    """The buffer behind both ends, and the events that they wait on. Lives on one event loop.
 
-    def __init__(self, capacity: int, overload: Overload) -> None:
+    Args:
+        capacity: items that may wait.
+        overload: what happens to one more.
+    """
+
+    def __init__(self, capacity: int, overload: Overload = Overload.WAIT) -> None:
         if capacity < 1:
             raise ValueError(f"a channel holds at least one item, not {capacity}")
         self.capacity = capacity
@@ -67,6 +72,14 @@ class _State(Generic[T]):
         self.writable = asyncio.Event()  # there is room, or nobody listens
         self.writable.set()
         self.sent = self.received = self.dropped = self.peak = 0
+
+    @property
+    def ends(self) -> tuple[Sender[T], Receiver[T]]:
+        """The sending and the receiving end."""
+        return Sender(self), Receiver(self)
+
+    def statistics(self) -> ChannelStatistics:
+        return ChannelStatistics(self.sent, self.received, self.dropped, len(self.items), self.peak)
 
     def update(self) -> None:
         full = len(self.items) >= self.capacity
@@ -84,8 +97,8 @@ def _set(event: asyncio.Event, value: bool) -> None:
 class Sender(Generic[T]):
     """The end that items go into. One task sends; closing is idempotent."""
 
-    def __init__(self, state: _State[T]) -> None:
-        self._state = state
+    def __init__(self, channel: Channel[T]) -> None:
+        self._channel = channel
 
     async def send(self, item: T) -> None:
         """Hand ``item`` over; waits while the channel is full and its policy is to wait.
@@ -95,7 +108,7 @@ class Sender(Generic[T]):
         Raises:
             BrokenChannel: the receiving end is closed.
         """
-        await self._state.writable.wait()
+        await self._channel.writable.wait()
         self.send_nowait(item)
 
     def send_nowait(self, item: T) -> None:
@@ -105,35 +118,35 @@ class Sender(Generic[T]):
             WouldBlock: the channel is full and its policy is to wait.
             BrokenChannel: the receiving end is closed.
         """
-        state = self._state
-        if state.receiver_closed:
+        channel = self._channel
+        if channel.receiver_closed:
             raise BrokenChannel
-        if state.sender_closed:
+        if channel.sender_closed:
             raise RuntimeError("the channel's sending end is closed")
-        if len(state.items) >= state.capacity:
-            if state.overload is Overload.WAIT:
+        if len(channel.items) >= channel.capacity:
+            if channel.overload is Overload.WAIT:
                 raise WouldBlock
-            state.items.popleft()
-            state.dropped += 1
-        state.items.append(item)
-        state.sent += 1
-        state.peak = max(state.peak, len(state.items))
-        state.update()
+            channel.items.popleft()
+            channel.dropped += 1
+        channel.items.append(item)
+        channel.sent += 1
+        channel.peak = max(channel.peak, len(channel.items))
+        channel.update()
 
     def close(self) -> None:
         """Say that nothing more comes."""
-        self._state.sender_closed = True
-        self._state.update()
+        self._channel.sender_closed = True
+        self._channel.update()
 
     def statistics(self) -> ChannelStatistics:
-        return _statistics(self._state)
+        return self._channel.statistics()
 
 
 class Receiver(Generic[T]):
     """The end that items come out of. One task receives; closing is idempotent."""
 
-    def __init__(self, state: _State[T]) -> None:
-        self._state = state
+    def __init__(self, channel: Channel[T]) -> None:
+        self._channel = channel
 
     async def receive(self) -> T:
         """Take the oldest item, waiting for one. Cancelling loses nothing.
@@ -141,7 +154,7 @@ class Receiver(Generic[T]):
         Raises:
             EndOfChannel: the sender has closed and nothing is left.
         """
-        await self._state.readable.wait()
+        await self._channel.readable.wait()
         return self._take()
 
     def receive_nowait(self) -> T:
@@ -151,17 +164,17 @@ class Receiver(Generic[T]):
             WouldBlock: nothing is there.
             EndOfChannel: nothing is there and nothing will come.
         """
-        if not self._state.items and not self._state.sender_closed:
+        if not self._channel.items and not self._channel.sender_closed:
             raise WouldBlock
         return self._take()
 
     def _take(self) -> T:
-        state = self._state
-        if not state.items:
+        channel = self._channel
+        if not channel.items:
             raise EndOfChannel
-        item = state.items.popleft()
-        state.received += 1
-        state.update()
+        item = channel.items.popleft()
+        channel.received += 1
+        channel.update()
         return item
 
     def __aiter__(self) -> Self:
@@ -175,21 +188,12 @@ class Receiver(Generic[T]):
 
     def close(self) -> None:
         """Say that nobody listens any more. Items still waiting are dropped and counted."""
-        state = self._state
-        state.receiver_closed = True
-        state.dropped += len(state.items)
-        state.items.clear()
-        state.update()
+        channel = self._channel
+        channel.receiver_closed = True
+        channel.dropped += len(channel.items)
+        channel.items.clear()
+        channel.update()
 
     def statistics(self) -> ChannelStatistics:
-        return _statistics(self._state)
+        return self._channel.statistics()
 
-
-def _statistics(state: _State[T]) -> ChannelStatistics:
-    return ChannelStatistics(state.sent, state.received, state.dropped, len(state.items), state.peak)
-
-
-def channel(capacity: int, overload: Overload = Overload.WAIT) -> tuple[Sender[T], Receiver[T]]:
-    """A channel that holds ``capacity`` items: its sending and its receiving end."""
-    state: _State[T] = _State(capacity, overload)
-    return Sender(state), Receiver(state)

@@ -16,7 +16,7 @@ import numpy as np
 
 from facestream.errors import ModelError, OutOfDeviceMemory
 from facestream.stream.batching import FaceBatcher, split
-from facestream.stream.channel import EndOfChannel, Receiver, Sender, WouldBlock, channel
+from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender, WouldBlock
 from facestream.stream.device import Bridge
 from facestream.stream.tasks import task_group
 from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlugin
@@ -158,8 +158,8 @@ class Stage:
 
     async def run(self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch]) -> None:
         """Process batches until ``inbound`` ends, then close ``outbound``. Cancelling loses the batches in the stage."""
-        feeds_in, feeds_out = channel[_Work](1)
-        raws_in, raws_out = channel[_Work](1)
+        feeds_in, feeds_out = Channel[_Work](1).ends
+        raws_in, raws_out = Channel[_Work](1).ends
         async with task_group() as tasks:
             tasks.create_task(self._prepare(inbound, feeds_in), name=f"{self.name}.pre")
             tasks.create_task(self._infer_all(feeds_out, raws_in), name=f"{self.name}.infer")
