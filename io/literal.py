@@ -7,22 +7,29 @@ dicts, lists, tuples, strings, bytes, numbers, True, False and None, in one pass
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import Any, Final
 
 _DEPTH: Final = 16
 _DIGITS: Final = 400  # of one number
+_VALUES: Final = 100_000  # in all: half a second of reading
+
+# The escapes that repr writes. Each character can match in one way only, and nothing is ever tried twice (++, *+).
+_TEXT_ESCAPE: Final = r"\\(?:[\\'\"nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"
+_BYTES_ESCAPE: Final = r"\\(?:[\\'\"nrt]|x[0-9a-f]{2})"
 
 _TOKEN: Final = re.compile(
-    r"""\s*(?:
-      (?P<mark>[\[\](){},:])
+    rf"""\s*(?:
+      (?P<mark>[\[\](){{}},:])
     | (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.])
     | (?P<word>True|False|None)(?!\w)
-    | (?P<string>[bB]?(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))
+    | '(?P<text1>(?:[^'\\\n]++|{_TEXT_ESCAPE})*+)' | "(?P<text2>(?:[^"\\\n]++|{_TEXT_ESCAPE})*+)"
+    | b'(?P<bytes1>(?:[ !"\#-&(-\[\]-~]++|{_BYTES_ESCAPE})*+)' | b"(?P<bytes2>(?:[ !\#-\[\]-~]++|{_BYTES_ESCAPE})*+)"
     )""",
     re.VERBOSE | re.ASCII,
 )
+_ESCAPE: Final = re.compile(_TEXT_ESCAPE)
+_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t"}
 _WORDS: Final = {"True": True, "False": False, "None": None}
 _CLOSING: Final = {"[": "]", "(": ")", "{": "}"}
 
@@ -31,7 +38,7 @@ def parse_literal(text: str) -> Any:
     """The value that ``text`` writes.
 
     Raises:
-        ValueError: it isn't one literal, or nests deeper than 16.
+        ValueError: it isn't one literal, nests deeper than 16 or holds more than 100,000 values.
     """
     reader = _Reader(text)
     value = reader.value(_DEPTH)
@@ -44,6 +51,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self.position = 0
+        self._values = 0
 
     def _next(self) -> tuple[str, str]:
         token = _TOKEN.match(self._text, self.position)
@@ -53,13 +61,19 @@ class _Reader:
         return token.lastgroup, token[token.lastgroup]
 
     def _peek(self) -> str:
+        """The mark that comes next, or nothing when something else does."""
         token = _TOKEN.match(self._text, self.position)
-        return "" if token is None else token[token.lastgroup or 0]
+        return "" if token is None else token["mark"] or ""
 
     def value(self, depth: int) -> Any:
+        self._values += 1
+        if self._values > _VALUES:
+            raise ValueError(f"more than {_VALUES} values")
         kind, text = self._next()
-        if kind == "string":
-            return ast.literal_eval(text)  # one string: no tree, no depth
+        if kind.startswith("text"):
+            return _ESCAPE.sub(_unescaped, text)
+        if kind.startswith("bytes"):
+            return _ESCAPE.sub(_unescaped, text).encode("latin-1")
         if kind == "number":
             return _number(text)
         if kind == "word":
@@ -87,7 +101,7 @@ class _Reader:
             key = self.value(depth)
             if not isinstance(key, (str, int)):
                 raise ValueError(f"{type(key).__name__} as a key before {self.position}")
-            if self._next()[1] != ":":
+            if self._next() != ("mark", ":"):
                 raise ValueError(f"no colon before {self.position}")
             items[key] = self.value(depth)
             self._comma("}")
@@ -102,6 +116,11 @@ class _Reader:
         elif following != closing:
             raise ValueError(f"no comma at {self.position}")
         return following == ","
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    code = escape[0][1:]
+    return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED.get(code, code)
 
 
 def _number(text: str) -> int | float:

@@ -8,6 +8,7 @@ when it starts and when it ends, counted meanwhile, and tried anew with every pi
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -31,12 +32,21 @@ log = logging.getLogger("facestream.savers")
 
 _LOOSE: Final = 1.6  # the square around a face without landmarks, in its box's longer sides: about a head
 
+
+def _prepare(folder: Path) -> list[str]:
+    os.makedirs(folder, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return os.listdir(folder)
+
+
+_prepare_folder = aiofiles.os.wrap(_prepare)
 _write_file = aiofiles.os.wrap(write_atomically)
 
 
 @dataclass(frozen=True, slots=True)
 class WriteStatistics:
-    """What a sink has written so far: items, of how many bytes, how many were lost, and why the last one was."""
+    """What a sink has written: items, their bytes, the items that were lost, and why the last one was."""
 
     written: int = 0
     failed: int = 0
@@ -91,13 +101,12 @@ class PictureWriter:
             ConfigError: it can't be made or written to.
         """
         try:
-            await aiofiles.os.makedirs(self.folder, exist_ok=True, executor=self._threads)
-            if not await aiofiles.os.access(self.folder, os.W_OK | os.X_OK, executor=self._threads):
-                raise PermissionError("no permission to write there")
-            return await aiofiles.os.listdir(self.folder, executor=self._threads)
+            names: list[str] = await _prepare_folder(self.folder, executor=self._threads)
         except OSError as error:
+            self._threads.shutdown()
             reason = error.strerror or str(error)
             raise ConfigError(f"can't save to {self.folder}: {reason}; choose another folder") from error
+        return names
 
     async def submit(self, name: str, encode: Callable[..., bytes], *args: object) -> None:
         """Encode and write in the background; waits while ``max_in_flight`` pictures are on their way.

@@ -19,7 +19,6 @@ from facestream.faces.crops import (
     sub_crop_size,
 )
 from facestream.stream.types import Floats, Image
-from facestream.tests.faces.golden import golden_landmarks
 
 GOLDEN = {
     "legacy": [[1.50351, 0.54723, -453.55422], [-0.54723, 1.50351, -10.46185]],
@@ -60,26 +59,24 @@ def test_coverage_scales_what_is_shown(size: int, centering: str, coverage: floa
 
 
 @pytest.mark.parametrize("centering", sorted(GOLDEN))
-def test_the_golden_face_has_the_golden_crop_matrices_and_corners(centering: str) -> None:
-    matrix = crop_matrices(align(golden_landmarks()), 512, centering)[0]
+def test_the_golden_face_has_the_golden_crop_matrices_and_corners(centering: str, golden_landmarks: Floats) -> None:
+    matrix = crop_matrices(align(golden_landmarks), 512, centering)[0]
     np.testing.assert_allclose(matrix[:2], GOLDEN[centering], atol=1e-3, rtol=1e-5)
     assert original_roi(matrix, 512).tolist() == [list(corner) for corner in GOLDEN_ROI[centering]]
 
 
 @pytest.mark.parametrize("coverage", [1.0, 0.8])
-def test_normalised_matrices_undo_crop_matrices(coverage: float) -> None:
-    aligned = align(golden_landmarks())
+def test_normalised_matrices_undo_crop_matrices(coverage: float, golden_landmarks: Floats) -> None:
+    aligned = align(golden_landmarks)
     matrices = crop_matrices(aligned, 256, "face", coverage=coverage)
     expected = aligned.matrices[0].copy()
     expected[:2, 2] -= aligned.offsets["face"][0]
-    np.testing.assert_allclose(
-        normalised_matrices(matrices, 256, "face", coverage=coverage)[0], expected, atol=1e-5
-    )
+    np.testing.assert_allclose(normalised_matrices(matrices, 256, "face", coverage=coverage)[0], expected, atol=1e-5)
 
 
-def test_a_y_offset_moves_the_content_down() -> None:
-    aligned = align(golden_landmarks())
-    nose = golden_landmarks()[:, 30:31]
+def test_a_y_offset_moves_the_content_down(golden_landmarks: Floats) -> None:
+    aligned = align(golden_landmarks)
+    nose = golden_landmarks[:, 30:31]
     plain, moved = (transform(crop_matrices(aligned, 512, y_offset=y), nose)[0, 0] for y in (0.0, 0.25))
     np.testing.assert_allclose(moved - plain, (0, 0.25 * (512 - 320)), atol=1e-3)
 
@@ -154,9 +151,9 @@ def test_the_size_of_a_sub_crop(target: str, edge: int) -> None:
 
 
 @pytest.mark.parametrize("target", ["face", "legacy"])
-def test_a_sub_crop_shows_what_a_direct_crop_shows(target: str) -> None:
+def test_a_sub_crop_shows_what_a_direct_crop_shows(target: str, golden_landmarks: Floats) -> None:
     frame = photograph(700, 900)
-    aligned = align(golden_landmarks())
+    aligned = align(golden_landmarks)
     head = crop(frame, crop_matrices(aligned, 512, "head")[0], 512)
     edge = sub_crop_size(512, "head", target)
     direct = crop(frame, crop_matrices(aligned, edge, target)[0], edge).astype(int)
@@ -175,7 +172,7 @@ def test_a_sub_crop_can_reach_beyond_its_crop() -> None:
     assert sub_crop(white, offsets, 96).shape == (96, 96, 3)
 
 
-def test_larger_coverage_shows_more_of_the_frame() -> None:
-    aligned = align(golden_landmarks())
+def test_larger_coverage_shows_more_of_the_frame(golden_landmarks: Floats) -> None:
+    aligned = align(golden_landmarks)
     scales = [crop_matrices(aligned, 512, coverage=coverage)[0, 0, 0] for coverage in (0.5, 0.75, 1.0, 1.5)]
     assert all(narrow > wide for narrow, wide in pairwise(scales))

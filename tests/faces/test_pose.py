@@ -6,7 +6,7 @@ from facestream.faces import pose
 from facestream.faces.aligned import align, transform
 from facestream.faces.meanface import MEAN_HEAD, POSE_INDICES, Doubles
 from facestream.faces.pose import Pose
-from facestream.tests.faces.golden import golden_landmarks
+from facestream.stream.types import Floats
 
 CAMERA = np.array([[4.0, 0, 0.5], [0, 4, 0.5], [0, 0, 1]])
 
@@ -19,8 +19,8 @@ def looking(rotation: tuple[float, float, float], translation: tuple[float, floa
     return landmarks
 
 
-def test_the_golden_face_has_the_golden_pose() -> None:
-    landmarks = golden_landmarks()
+def test_the_golden_face_has_the_golden_pose(golden_landmarks: Floats) -> None:
+    landmarks = golden_landmarks
     found = pose.solve(transform(align(landmarks).matrices, landmarks))
     np.testing.assert_allclose(found.rotation[0], (-0.194275, 0, 0), atol=1e-5)
     np.testing.assert_allclose(found.translation[0], (0, 2.593456, -56.372925), atol=2e-3)

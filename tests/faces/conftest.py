@@ -1,11 +1,13 @@
 """The golden face of spec §21: the mean face with a jaw, turned by 20°, 200 px large, at (300, 180)."""
 
 import numpy as np
+import pytest
 
 from facestream.faces.meanface import MEAN_FACE
 from facestream.stream.types import Floats
 
 
+@pytest.fixture
 def golden_landmarks() -> Floats:
     """float32 (1, 68, 2)."""
     angle = np.pi * (1 - np.arange(17) / 16)
