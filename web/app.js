@@ -143,7 +143,7 @@ function sourcesChanged() {
   $("mirror").dataset.setting = own ? "selfMirror" : "mirror";
   $("smooth").hidden = $("camera-stop").hidden = !own;
   $("camera-start").hidden = camera.running;
-  if (!own && !document.hidden) $("camera-picker").hidden = true;
+  $("camera-picker").hidden = !own || $("camera-device").length < 2;
   viewer.show(names);
   showToggles();
   showNumbers();
@@ -261,8 +261,8 @@ async function stopCamera() {
 
 async function listCameras() {
   const devices = await camera.devices();
-  $("camera-picker").hidden = devices.length < 2;
   $("camera-device").replaceChildren(...devices.map(({ id, label }) => new Option(label, id, false, id === camera.deviceId)));
+  sourcesChanged();
 }
 
 camera.addEventListener("state", () => {

@@ -37,14 +37,17 @@ export class LatencyMeter {
   #seen = 0;
   #recent = [];
 
+  /** Takes one painted frame; returns its lag: the seconds of its age that the server doesn't account for. */
   observe(message, receivedAt, paintedAt) {
     const served = (message.latency_ms ?? 0) / 1000;
     const transit = receivedAt - message.captured_at - served;
     if (this.#seen) this.#quickest += DRIFT * Math.max(0, receivedAt - this.#seen);
     this.#seen = receivedAt;
     this.#quickest = Math.min(this.#quickest, transit);
-    this.#recent.push((served + transit - this.#quickest + paintedAt - receivedAt) * 1000);
+    const lag = transit - this.#quickest + paintedAt - receivedAt;
+    this.#recent.push((served + lag) * 1000);
     if (this.#recent.length > 25) this.#recent.shift();
+    return lag;
   }
 
   /** The median of the last 25 frames, or null before the first. */

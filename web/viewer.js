@@ -3,6 +3,7 @@
 import { Connection } from "./connection.js";
 import { LatencyMeter, RateMeter } from "./meters.js";
 import { Newest } from "./newest.js";
+import { Pace } from "./pace.js";
 import { pictureWidth, unpackPicture } from "./protocol.js";
 import { Stage } from "./stage.js";
 
@@ -11,7 +12,8 @@ export const MOST_TILES = 16;
 
 /** One source's picture and its numbers since it was opened. */
 class Tile {
-  constructor(name, element, settings) {
+  constructor(name, element, settings, onLag) {
+    this.onLag = onLag;
     this.name = name;
     this.element = element;
     this.rate = new RateMeter();
@@ -42,7 +44,7 @@ class Tile {
   #painted({ message, receivedAt }) {
     const now = seconds();
     this.rate.count(now);
-    this.latency.observe(message, receivedAt, now);
+    this.onLag(this.latency.observe(message, receivedAt, now), this.rate.rate(now), now);
   }
 
   close() {
@@ -57,6 +59,7 @@ export class Viewer {
   #connection;
   #resizing = 0;
   #width = 0;
+  #pace = new Pace();
 
   constructor({ container, template, settings, address, checkAccess, onState, onError, onOpen }) {
     this.container = container;
@@ -68,7 +71,7 @@ export class Viewer {
     this.names = [];
     this.paused = false;
     this.#connection = new Connection({
-      url: () => address("/ws/faces", { source: this.names, frames: "jpeg", width: this.#width }),
+      url: () => address("/ws/faces", { source: this.names, frames: "jpeg", width: this.#width, fps: this.#pace.fps }),
       checkAccess,
       onBinary: (buffer) => this.#receive(buffer),
       onText: (message) => message.type === "error" && onError(message),
@@ -86,6 +89,7 @@ export class Viewer {
     const wanted = names.slice(0, MOST_TILES);
     if (wanted.join("\n") === this.names.join("\n") && (this.state !== "closed" || this.paused)) return;
     this.names = wanted;
+    this.#pace = new Pace();
     for (const [name, tile] of this.tiles) if (!wanted.includes(name)) this.#drop(name, tile);
     for (const name of wanted) this.#add(name);
     this.container.dataset.layout = wanted.length > 1 ? "grid" : "one";
@@ -120,7 +124,7 @@ export class Viewer {
       element.querySelector(".tile-name").textContent = name;
       element.querySelector(".tile-open").addEventListener("click", () => this.onOpen(name));
       element.querySelector(".tile-open").setAttribute("aria-label", `Show ${name} alone`);
-      this.tiles.set(name, new Tile(name, element, this.settings));
+      this.tiles.set(name, new Tile(name, element, this.settings, (...seen) => this.#keepUp(...seen)));
     }
     this.container.append(this.tiles.get(name).element);
   }
@@ -133,6 +137,10 @@ export class Viewer {
   #receive(buffer) {
     const { message, jpeg } = unpackPicture(buffer);
     this.tiles.get(message.source)?.receive(message, jpeg);
+  }
+
+  #keepUp(lag, rate, now) {
+    if (this.state === "open" && this.#pace.observe(lag, rate, now)) this.#subscribe();
   }
 
   #wantedWidth() {

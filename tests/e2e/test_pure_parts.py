@@ -180,6 +180,22 @@ async def test_latency_shows_a_queue_building_up_even_when_clocks_differ(page: P
     assert growing > 800
 
 
+async def test_a_viewer_that_falls_behind_asks_for_less_and_later_for_more(page: Page) -> None:
+    body = """({ Pace }) => {
+        const pace = new Pace(), asked = [];
+        const paint = (from, to, lag, rate) => {
+          for (let now = from; now < to; now += 1 / rate) if (pace.observe(lag, rate, now)) asked.push(pace.fps);
+        };
+        paint(0, 10, 0.1, 25);
+        paint(10, 10.5, 2, 25);
+        paint(10.5, 20, 0.1, 25);
+        paint(20, 23, 2, 10);
+        paint(23, 60, 0.1, 7);
+        return asked;
+    }"""
+    assert await in_module(page, "pace.js", body) == [7, 14, 28, None]
+
+
 async def test_a_rate_is_counted_over_the_last_seconds(page: Page) -> None:
     body = """({ RateMeter }) => {
         const meter = new RateMeter();
