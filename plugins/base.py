@@ -88,8 +88,12 @@ class TorchModel(ABC):
         self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._warm_up()
 
-    def forward(self, pixels: Image) -> Outputs:
-        """Run the network on uint8 pixels (B, H, W, 3), already in the card's colour order.
+    def forward(self, pixels: Image, part: str = "") -> Outputs:
+        """Run the network on uint8 pixels (B, H, W, 3), B at least 1, already in the card's colour order.
+
+        Args:
+            pixels: the samples.
+            part: the submodule to run, for a model that is several networks.
 
         Raises:
             OutOfDeviceMemory: the batch didn't fit.
@@ -97,7 +101,7 @@ class TorchModel(ABC):
         """
         if self._net is None:
             raise ModelError(f"{self.name}: load() it before use")
-        net, step = self._net, self._step(pixels)
+        net, step = self._net.get_submodule(part), self._step(pixels)
         with torch.inference_mode(), memory_errors(self.name, len(pixels)):
             parts = [self._run(net, pixels[start : start + step]) for start in range(0, len(pixels), step)]
         return parts[0] if len(parts) == 1 else tuple(np.concatenate(part) for part in zip(*parts))
@@ -106,7 +110,8 @@ class TorchModel(ABC):
         """Samples that the network sees at a time."""
         if self._device.type != "cpu":
             return len(pixels)
-        return max(1, _CPU_PIXELS // (pixels.shape[1] * pixels.shape[2]))
+        height, width = pixels.shape[1:3]
+        return max(1, _CPU_PIXELS // int(height * width))
 
     def _run(self, net: nn.Module, pixels: Image) -> Outputs:
         outputs = net(self._normalise(self._upload(pixels)))

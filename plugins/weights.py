@@ -132,7 +132,8 @@ def _fetch(
     by_hand = f"{remedy}, or put {file.name} (sha256 {file.sha256[:12]}…) into {cache_folder() / 'files'}"
     if os.environ.get("FACESTREAM_OFFLINE") if offline is None else offline:
         raise WeightsMissing(f"{what}: not in the cache, and offline: {by_hand}")
-    folder = Path(tempfile.mkdtemp(dir=scratch))
+    folder = scratch / "download"
+    folder.mkdir(exist_ok=True)
     logger.info("%s: fetching %s", what, file.location)
     try:
         fetched = download(file, folder, progress)

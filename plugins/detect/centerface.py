@@ -29,7 +29,7 @@ class CenterFace(TorchDetector):
 
     @staticmethod
     def convert(files: Sequence[Path]) -> Arrays:
-        return in_order(CenterFaceNetwork(), read_convolutions(files[0]))
+        return in_order(CenterFaceNetwork(), read_convolutions(files[0].read_bytes()))
 
     def decode(self, raw: Outputs) -> Candidates:
         """A cell is a face's centre; points are in box sizes from its corner. Maps are y before x."""

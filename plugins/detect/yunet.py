@@ -31,7 +31,7 @@ class YuNet(TorchDetector):
 
     @staticmethod
     def convert(files: Sequence[Path]) -> Arrays:
-        return in_order(YuNetNetwork(), read_convolutions(files[0]))
+        return in_order(YuNetNetwork(), read_convolutions(files[0].read_bytes()))
 
     def decode(self, raw: Outputs) -> Candidates:
         """Score = √(class · objectness); offsets in strides from the cell's corner, sizes as logarithms."""

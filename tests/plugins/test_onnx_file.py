@@ -50,6 +50,6 @@ def test_folded_weights_compute_what_the_graph_computes(tmp_path: Path) -> None:
     path = a_file(tmp_path)
     x = RANDOM.normal(size=(1, 2, 4, 4)).astype(np.float32)
     (expected,) = ReferenceEvaluator(str(path)).run(None, {"x": x})
-    (w1, b1), (w2, b2) = ([from_numpy(array.copy()) for array in pair] for pair in read_convolutions(path))
+    (w1, b1), (w2, b2) = ([from_numpy(array.copy()) for array in pair] for pair in read_convolutions(path.read_bytes()))
     found = F.conv_transpose2d(F.conv2d(from_numpy(x), w1, b1, padding=1), w2, b2, stride=2)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
