@@ -120,6 +120,7 @@ class ImageReader:
     """
 
     finite = True
+    bursts = False
 
     def __init__(self, pictures: str | Path | Sequence[str | Path], *, max_pixels: int = MAX_PIXELS) -> None:
         self._pictures = pictures

@@ -21,7 +21,8 @@ class ReaderSource(BaseSource):
 
     Args:
         pace: "fast" gives frames as fast as they are asked for; "native" holds each frame of a recording back
-            until its time. A camera has its own time either way.
+            until its time. A camera has its own time either way, and live HLS, which comes a segment at a
+            time, is spread over its own.
         loop: begin a recording again at its end. Epoch stays, ``seq`` and ``pts`` go on rising.
         lossless: every frame matters, so the source isn't ``live``. None: cameras and what plays at its
             native pace are live.
@@ -60,6 +61,11 @@ class ReaderSource(BaseSource):
     def _is_live(self) -> bool:
         return not self._lossless and (self._pace == "native" or not self._reader.finite)
 
+    def _paced(self) -> bool:
+        if self._reader.finite:
+            return self._pace == "native"
+        return self._reader.bursts and self.live
+
     @property
     def finite(self) -> bool:
         return self._reader.finite
@@ -92,7 +98,7 @@ class ReaderSource(BaseSource):
         if taken is None:
             return None
         picture, captured_at = taken
-        if self._pace == "native" and self._reader.finite:
+        if self._paced():
             await self._sleep(self._pacer.delay(picture.pts, time.monotonic()))
             captured_at = self._clock()
         frame = Frame(self.name, 0, self._seq, picture.pts, captured_at, picture.image, picture.name)

@@ -25,6 +25,8 @@ class Reader(Protocol):
             reopened.
         size, rate, count: as in :class:`facestream.stream.types.Source`; read from the event loop as well.
         finite: it has an end, and reaching it is no failure. Final once open.
+        bursts: it is live, but comes seconds at a time: its pictures must be spread over their own times.
+            Final once open.
     """
 
     damaged: int
@@ -32,6 +34,7 @@ class Reader(Protocol):
     rate: float | None
     count: int | None
     finite: bool
+    bursts: bool
 
     def open(self) -> None:
         """Start at the beginning; after :meth:`close`, again.

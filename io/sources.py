@@ -28,6 +28,10 @@ RtspTransport: TypeAlias = Literal["tcp", "udp"]
 # What a camera's or web server's answer may make FFmpeg open next. Never a file of ours.
 _NETWORK_PROTOCOLS = "http,https,tcp,tls,udp,rtp,srtp,crypto,data"
 
+# A live playlist comes a segment at a time. FFmpeg sleeps until the next one is out, and loses its place when
+# it's disturbed meanwhile.
+_HLS_PATIENCE = 15.0
+
 _CAMERA_HINT = "check that it is on, and its address, port and path"
 _WEB_HINT = "check its address, and that it sends MJPEG, HLS or a video file"
 _FILE_HINT = "check the path, and that it is a video"
@@ -68,7 +72,8 @@ def open_source(
         reconnect: come back from errors instead of raising them; see :class:`ReconnectingSource`.
         backoff: the waits between tries; None for 0.5 s doubling to 10 s.
         rtsp_transport: "tcp" or "udp".
-        open_timeout, read_timeout: seconds that connecting, and waiting for a picture, may take.
+        open_timeout, read_timeout: seconds that connecting, and waiting for a picture, may take. For a live
+            HLS playlist (``….m3u8``) the latter is 15 at least; closing takes until its next segment.
         clock: Unix seconds, for ``captured_at``.
 
     Raises:
@@ -145,5 +150,7 @@ def _video_input(url: str, kind: SourceKind, rtsp_transport: str) -> VideoInput:
         }
         return VideoInput(url, label, _CAMERA_HINT, None, options)
     if kind is SourceKind.HTTP:
-        return VideoInput(url, label, _WEB_HINT, None, {"protocol_whitelist": _NETWORK_PROTOCOLS}, finite=None)
+        patience = _HLS_PATIENCE if url.partition("?")[0].lower().endswith(".m3u8") else 0.0
+        options = {"protocol_whitelist": _NETWORK_PROTOCOLS}
+        return VideoInput(url, label, _WEB_HINT, None, options, finite=None, patience=patience)
     return VideoInput("file:" + url, label, _FILE_HINT, finite=True)  # or FFmpeg would read "a:b.mp4" as protocol a

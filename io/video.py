@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import av
 import cv2
@@ -27,7 +28,10 @@ from av.video.stream import VideoStream
 from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
 from facestream.io.averrors import explain
 from facestream.io.reading import Picture
+from facestream.io.urls import redact
 from facestream.stream.types import Image
+
+DisplayMatrix: TypeAlias = npt.NDArray[np.int32]
 
 _log = logging.getLogger("facestream.video")
 
@@ -45,6 +49,7 @@ class VideoInput:
         hint: what to check when it can't be read.
         format: FFmpeg's name of the format or device layer; None to find out.
         options: FFmpeg's own options.
+        patience: seconds that reading must be allowed to take, however short the reader's own time-out.
         finite: it ends; None when only opening it tells (HTTP: a clip or a camera).
     """
 
@@ -54,6 +59,7 @@ class VideoInput:
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     finite: bool | None = False
+    patience: float = 0.0
 
     def __repr__(self) -> str:
         return f"VideoInput({self.label})"
@@ -87,13 +93,15 @@ class VideoReader:
     ) -> None:
         self._source = source
         self._threads = threads
-        self._timeouts = (open_timeout, read_timeout)
+        self._timeouts = (open_timeout, max(read_timeout, source.patience))
         self._monotonic = monotonic
         self._container: InputContainer | None = None
         self._stream: VideoStream | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._ready: deque[VideoFrame] = deque()
         self._reformatter = VideoReformatter()
+        self._rotation: int | None = 0
+        self._matrix: DisplayMatrix | None = None
         self._last_pts = -math.inf
         self._opened_at = 0.0
         self._interrupted = False
@@ -102,6 +110,7 @@ class VideoReader:
         self.size: tuple[int, int] | None = None
         self.rate: float | None = None
         self.count: int | None = None
+        self.bursts = False
         self.finite = source.finite is not False  # HTTP: a guess until open
 
     def open(self) -> None:
@@ -111,7 +120,9 @@ class VideoReader:
             if not self._fill():
                 self.close()
                 raise SourceFormatError(f"{self._source.label} holds no picture that can be decoded; try another file")
-            self.size = _shown_size(self._ready[0])
+            first = self._ready[0]
+            turned = quarter_turned(self._matrix_of(first))
+            self.size = (first.height, first.width) if turned else (first.width, first.height)
 
     def _open_container(self) -> None:
         source = self._source
@@ -134,10 +145,14 @@ class VideoReader:
         if source.finite is None:
             self.finite = container.duration is not None
         self._stream = stream
+        self.bursts = container.format.name == "hls" and not self.finite
         self._packets = container.demux()
         self._opened_at = self._monotonic()
         self._last_pts = -math.inf
         self._decoded = 0
+        # A file's first frame is asked in any case: turned upside down in a mirror, its rotation is 0.
+        self._rotation = None if self.finite else 0
+        self._matrix = None
         self.size = (stream.width, stream.height) if stream.width and stream.height else None
         self.rate = float(stream.average_rate) if stream.average_rate else None
         self.count = stream.frames or None
@@ -148,7 +163,7 @@ class VideoReader:
             return None
         self._decoded += 1
         frame = self._ready.popleft()
-        image = orient(self._to_bgr(frame), display_matrix(frame))
+        image = orient(self._to_bgr(frame), self._matrix_of(frame))
         self.size = image.shape[1], image.shape[0]
         return Picture(image, self._pts(frame))
 
@@ -201,8 +216,23 @@ class VideoReader:
             )
 
     def _to_bgr(self, frame: VideoFrame) -> Image:
-        # One reformatter for all: making its scaler anew for each frame costs time and memory.
-        return np.asarray(self._reformatter.reformat(frame, format="bgr24").to_ndarray(), np.uint8)
+        # One reformatter for all: making its scaler anew for each frame costs time and memory. One thread:
+        # FFmpeg would start one a core for each source. The size stays, so the interpolation is that of the
+        # colour alone.
+        bgr = self._reformatter.reformat(frame, format="bgr24", interpolation="FAST_BILINEAR", threads=1)
+        return np.ascontiguousarray(bgr.to_ndarray(), np.uint8)  # a view, unless FFmpeg has padded its rows
+
+    def _matrix_of(self, frame: VideoFrame) -> DisplayMatrix | None:
+        """The frame's display matrix.
+
+        PyAV's side data and its frame refer to each other, so that a frame once asked for it stays in memory
+        until the garbage collector comes. Hence it's asked only when the rotation, which costs nothing, has
+        changed.
+        """
+        if frame.rotation != self._rotation:
+            self._rotation = frame.rotation
+            self._matrix = display_matrix(frame)
+        return self._matrix
 
     def _pts(self, frame: VideoFrame) -> float:
         # Multipart JPEG has no time stamps and FFmpeg makes up 25 a second: the time of arrival is nearer the
@@ -242,21 +272,18 @@ class VideoReader:
                 error, source.label, source.hint, camera=source.finite is False, late=late, timeout=timeout
             )
         except ValueError as error:  # av.open on a format it doesn't have
-            failure = SourceFormatError(f"can't open {source.label}: {error}; {source.hint}")
+            failure = SourceFormatError(f"can't open {source.label}: {redact(str(error))}; {source.hint}")
         except SourceError:
             self.close()
             raise
         self.close()
-        raise failure  # outside the handler, or the traceback would show FFmpeg's error as its context
+        try:
+            raise failure  # outside the handler, or the traceback would show FFmpeg's error as its context
+        finally:
+            del failure  # or it would keep itself alive, and with it the reader, through its own traceback
 
 
-def _shown_size(frame: VideoFrame) -> tuple[int, int]:
-    matrix = display_matrix(frame)
-    turned = matrix is not None and _quarter_turned(matrix)
-    return (frame.height, frame.width) if turned else (frame.width, frame.height)
-
-
-def display_matrix(frame: VideoFrame) -> npt.NDArray[np.int32] | None:
+def display_matrix(frame: VideoFrame) -> DisplayMatrix | None:
     """The frame's display matrix: int32 (3, 3) fixed-point, as in libavutil/display.h; None when there's
     none.
     """
@@ -264,11 +291,12 @@ def display_matrix(frame: VideoFrame) -> npt.NDArray[np.int32] | None:
     return np.frombuffer(bytes(data), np.int32).reshape(3, 3) if isinstance(data, Buffer) else None
 
 
-def _quarter_turned(matrix: npt.NDArray[np.int32]) -> bool:
-    return abs(int(matrix[0, 1])) > abs(int(matrix[0, 0]))
+def quarter_turned(matrix: DisplayMatrix | None) -> bool:
+    """Whether width and height change places."""
+    return matrix is not None and abs(int(matrix[0, 1])) > abs(int(matrix[0, 0]))
 
 
-def orient(image: Image, matrix: npt.NDArray[np.int32] | None) -> Image:
+def orient(image: Image, matrix: DisplayMatrix | None) -> Image:
     """Turn and mirror ``image`` as a display matrix says, by quarter turns.
 
     A pixel at (x, y) is shown at (a·x + c·y, b·x + d·y) with a, b, c, d = m[0,0], m[0,1], m[1,0], m[1,1]
@@ -276,7 +304,7 @@ def orient(image: Image, matrix: npt.NDArray[np.int32] | None) -> Image:
     """
     if matrix is None:
         return image
-    if _quarter_turned(matrix):
+    if quarter_turned(matrix):
         image = cv2.transpose(image)  # type: ignore[assignment]
         mirror_x, mirror_y = matrix[1, 0] < 0, matrix[0, 1] < 0
     else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -138,6 +139,16 @@ class RtspCamera:
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+    def freeze(self) -> None:
+        """Stop answering, and keep the connections."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on after :meth:`freeze`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         self.kill()

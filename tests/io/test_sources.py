@@ -151,6 +151,7 @@ class ThreePictures:
     rate: float | None = 1.0
     count: int | None = 3
     finite = True
+    bursts = False
 
     def __init__(self) -> None:
         self.index = 0
@@ -179,6 +180,22 @@ async def test_at_its_native_pace_a_recording_waits_for_its_frames_time() -> Non
         assert len([frame async for frame in source]) == 3
     assert waits[0] == 0.0
     assert waits[1:] == pytest.approx([1.0, 2.0], abs=0.5)  # nobody really waited, so the second wait is for two
+
+
+async def test_a_live_stream_that_comes_in_bursts_is_spread_over_its_own_time() -> None:
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    reader = ThreePictures()
+    reader.finite, reader.bursts = False, True
+    async with ReaderSource("one", reader, sleep=wait) as source:
+        assert len([frame async for frame in source]) == 3
+    assert waits[1:] == pytest.approx([1.0, 2.0], abs=0.5)
+    async with ReaderSource("one", reader, sleep=wait, lossless=True) as source:
+        assert len([frame async for frame in source]) == 3
+    assert len(waits) == 3
 
 
 async def test_states_run_from_connecting_over_live_to_stopped(clip: Path) -> None:

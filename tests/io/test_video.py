@@ -1,3 +1,4 @@
+import gc
 import logging
 import threading
 from pathlib import Path
@@ -66,6 +67,23 @@ def test_rotation_and_mirroring_are_applied(tmp_path: Path, rotation: int, mirro
     assert picture.image.flags.c_contiguous
     assert corners(picture.image) == expected
     reader.close()
+
+
+def test_a_picture_upside_down_in_a_mirror_is_put_right(tmp_path: Path) -> None:
+    reader = reader_of(make_clip(tmp_path / "clip.mp4", frames=3, rotation=180, mirrored=True))
+    assert {corners(picture.image) for picture in read_all(reader)} == {"B.RG"}
+
+
+def test_a_frame_is_gone_when_nobody_holds_it(tmp_path: Path) -> None:
+    reader = reader_of(make_clip(tmp_path / "clip.mp4", frames=20, rotation=90))
+    read_all(reader)
+    gc.collect()
+    gc.disable()
+    try:
+        read_all(reader)
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
 
 
 def test_a_display_matrix_turns_as_its_formula_says() -> None:
