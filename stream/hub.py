@@ -93,10 +93,9 @@ class Mailbox(Generic[T]):
 class RateLimiter:
     """Thins one source to at most ``fps`` frames a second, keeping the frames nearest to an even beat.
 
-    The beat goes on from the last beat rather than from the last frame, so that 10 of 25 fps gives 10 and not
-    8.3; a frame up to half a period early counts as on time, so that a jittering source of just ``fps`` loses
-    nothing. After
-    a pause the beat starts anew: there is no burst to catch up.
+    The beat goes on from the last beat rather than from the last frame, so that 10 of 25 fps gives 10 and not 8.3. A frame
+    early by half the time since the one before is the nearest to its beat, so a jittering source of just ``fps`` loses
+    nothing. After a pause the beat starts anew: there is no burst to catch up.
 
     Args:
         fps: frames a second, more than 0.
@@ -105,11 +104,13 @@ class RateLimiter:
     def __init__(self, fps: float) -> None:
         self._period = 1 / fps
         self._due = float("-inf")
+        self._last = float("-inf")
 
     def allow(self, now: float) -> bool:
         """Whether a frame that comes at ``now`` (seconds, never decreasing) may pass."""
+        gap, self._last = now - self._last, now
         late = now - self._due
-        if late < -self._period / 2:
+        if late < -min(gap, self._period) / 2:
             return False
         self._due = self._due + self._period if late < self._period else now + self._period
         return True

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from facestream.serving.limits import Limits
+from facestream.serving.server import Server
+from facestream.stream.device import Bridge
+from facestream.testing.sessions import FakeSession, source_info
+
+LIMITS = Limits(
+    subscribers=8,
+    sources=5,
+    batch=4,
+    json_depth=8,
+    picture_bytes=256 * 1024,
+    picture_pixels=1_000_000,
+    stall_timeout=1.0,
+    close_timeout=0.5,
+)
+"""Small, so that tests reach them soon."""
+
+
+@pytest.fixture
+async def bridge() -> AsyncIterator[Bridge]:
+    async with Bridge("cpu", cpu_workers=1, torch_threads=1) as bridge:
+        yield bridge
+
+
+@pytest.fixture
+async def session(bridge: Bridge) -> AsyncIterator[FakeSession]:
+    """Two sources: door, an RTSP camera, and yard, a webcam."""
+    async with FakeSession(bridge, source_info("door"), source_info("yard", "webcam")) as session:
+        yield session
+
+
+@pytest.fixture
+async def server(session: FakeSession) -> AsyncIterator[Server]:
+    async with Server(session, port=0, limits=LIMITS) as server:
+        yield server
+
+
+def dial(server: Server, path: str, **options: Any) -> connect:
+    """A websocket client to ``path``."""
+    return connect(f"ws://127.0.0.1:{server.port}{path}", **options)
+
+
+async def hear(websocket: ClientConnection) -> dict[str, Any]:
+    """The next message, which must be text, decoded."""
+    message = await asyncio.wait_for(websocket.recv(), 10)
+    assert isinstance(message, str)
+    return dict(json.loads(message))
+
+
+async def ask(websocket: ClientConnection, method: str, /, request_id: Any = 1, **params: Any) -> dict[str, Any]:
+    """A JSON-RPC request's response."""
+    await websocket.send(json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}))
+    return await hear(websocket)
+
+
+async def refusal(websocket: ClientConnection) -> tuple[str, int]:
+    """The ``error`` message's code and the close code that follow."""
+    while (message := await hear(websocket))["type"] != "error":
+        pass
+    assert message["message"]
+    await asyncio.wait_for(websocket.wait_closed(), 10)
+    assert websocket.close_code is not None
+    return message["code"], websocket.close_code
+
+
+async def until(condition: Any) -> None:
+    """Let the loop go on until ``condition()`` holds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
