@@ -53,6 +53,7 @@ class ReconnectingSource(BaseSource):
         self._sleep = sleep
         self._source: BaseSource | None = None  # the present connection
         self._latest: BaseSource | None = None  # the same, and after it is lost what is still known of it
+        self._connecting = asyncio.Lock()  # closing from another task waits for a connection being made
         self._pause: asyncio.Future[None] | None = None
         self._closed = False
         self._epoch = -1
@@ -87,10 +88,11 @@ class ReconnectingSource(BaseSource):
 
     async def _open_source(self) -> BaseSource:
         """Raises what the source raises; what it leaves behind then is nothing."""
-        source = self._latest = self._connect()
-        source.quiet = True
-        await source.__aenter__()
-        self._source = source
+        async with self._connecting:
+            source = self._latest = self._connect()
+            source.quiet = True
+            await source.__aenter__()
+            self._source = source
         self._first_frame_due = True
         self.live = source.live
         return source
@@ -141,7 +143,8 @@ class ReconnectingSource(BaseSource):
         if self._pause is not None:
             self._pause.cancel()
         try:
-            await self._drop_source()
+            async with self._connecting:
+                await self._drop_source()
         finally:
             if self._lane is not None:
                 await self._lane.aclose()

@@ -30,8 +30,8 @@ class PushSource(BaseSource):
     Each pusher is an epoch, and there's one at a time.
     """
 
-    def __init__(self, name: str, *, clock: Callable[[], float] = time.time) -> None:
-        super().__init__(name, live=True)
+    def __init__(self, name: str, *, live: bool = True, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(name, live=live)
         self.reason = WAITING
         self._clock = clock
         self._changed = asyncio.Condition()

@@ -83,7 +83,7 @@ def open_source(
     kind = source_kind(str(url)) if isinstance(url, str | Path) else SourceKind.LIST
     name = check_name(name) if name is not None else _name_of(url, kind)
     if kind is SourceKind.PUSH:
-        return PushSource(name, clock=clock)
+        return PushSource(name, live=not lossless, clock=clock)
     if rtsp_transport not in ("tcp", "udp"):
         raise ConfigError(f"there's no RTSP transport {rtsp_transport!r}; choose tcp or udp")
     lane = bridge.lane(name) if bridge is not None else Lane(name)

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.images import ImageReader, decode_image, list_images, natural_key, read_image
@@ -117,6 +119,22 @@ def png_header(width: int, height: int) -> bytes:
 def test_100_megapixels_are_refused_before_they_are_decoded() -> None:
     with pytest.raises(SourceFormatError, match=r"10000x10000, 100 megapixels; the limit is 16"):
         decode_image(png_header(10_000, 10_000), max_pixels=16_000_000)
+
+
+@given(st.sampled_from([".png", ".jpg", ".bmp", ".tiff", ".webp"]), st.data())
+@settings(deadline=None)
+def test_a_picture_with_any_bytes_changed_is_read_or_refused(suffix: str, changes: st.DataObject) -> None:
+    data = bytearray(encode(make_picture(0), suffix))
+    for place in changes.draw(st.lists(st.integers(0, len(data) - 1), max_size=8)):
+        data[place] = changes.draw(st.integers(0, 255))
+    cut = changes.draw(st.integers(0, len(data)))
+    try:
+        image = decode_image(bytes(data[:cut]), max_pixels=1_000_000)
+    except SourceFormatError:
+        return
+    assert image.ndim == 3
+    assert image.dtype == np.uint8
+    assert image.size <= 3_000_000
 
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:

@@ -146,6 +146,27 @@ async def test_closing_ends_a_wait_in_progress() -> None:
         assert await reading == []
 
 
+async def test_closing_while_it_connects_closes_the_new_connection() -> None:
+    opening, may_open = asyncio.Event(), asyncio.Event()
+
+    class Slow(FakeSource):
+        async def _open(self) -> None:
+            opening.set()
+            await may_open.wait()
+
+    connection = Slow("cam", frames=None, live=True)
+    source = await Camera(connection).source().__aenter__()
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(keys_of(source, 1))
+        await opening.wait()
+        closing = tasks.create_task(source.aclose())
+        await asyncio.sleep(0)
+        may_open.set()
+        await closing
+        assert await reading in ([], [(0, 0)])
+    assert connection.closed
+
+
 async def test_cancelling_a_wait_leaves_nothing_behind() -> None:
     waiting = asyncio.Event()
     source = await stuck_in_backoff(waiting.set)

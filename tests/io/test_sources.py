@@ -130,7 +130,7 @@ async def test_a_file_is_live_when_it_plays_at_its_own_pace(clip: Path, options:
 
 
 async def test_a_camera_is_live_unless_every_frame_matters() -> None:
-    for url in ("rtsp://cam/", "webcam:0"):
+    for url in ("rtsp://cam/", "webcam:0", "push:phone"):
         for reconnect in (False, True):
             assert open_source(url, reconnect=reconnect).live
             assert not open_source(url, reconnect=reconnect, lossless=True).live
