@@ -296,7 +296,7 @@ async def fate(server: ServerProcess, port: int, before: int) -> dict[str, Any]:
     start = time.perf_counter()
     sockets = [stall(port) for _ in range(STALLED)]
     await server.ask("ours 9")
-    while (state := await server.ask("state"))["stalled"] < closed_before + STALLED:
+    while (state := await server.ask("state"))["stalled"] < closed_before + STALLED:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     gone_after = time.perf_counter() - start
     others = [stall(port) for _ in range(STALLED)]

@@ -93,9 +93,9 @@ class Mailbox(Generic[T]):
 class RateLimiter:
     """Thins one source to at most ``fps`` frames a second, keeping the frames nearest to an even beat.
 
-    The beat goes on from the last beat rather than from the last frame, so that 10 of 25 fps gives 10 and not 8.3. A frame
-    early by half the time since the one before is the nearest to its beat, so a jittering source of just ``fps`` loses
-    nothing. After a pause the beat starts anew: there is no burst to catch up.
+    The beat goes on from the last beat rather than from the last frame, so that 10 of 25 fps gives 10 and not
+    8.3. A frame early by half the time since the one before is the nearest to its beat, so a jittering source of
+    just ``fps`` loses nothing. After a pause the beat starts anew: there is no burst to catch up.
 
     Args:
         fps: frames a second, more than 0.

@@ -97,11 +97,10 @@ async def test_what_waits_for_a_slow_one_is_the_newest_of_each_source(session, s
         await hear(websocket)
         websocket.transport.pause_reading()
         seq = 0
-        async with asyncio.timeout(20):
-            while not server.statistics()["subscribers"][0]["waiting"]:
-                for source in ("door", "yard"):
-                    session.publish(some_faces(seq, source=source, count=40))
-                seq += 1
+        while not server.statistics()["subscribers"][0]["waiting"]:
+            for source in ("door", "yard"):
+                session.publish(some_faces(seq, source=source, count=40))
+            seq += 1
         for source in ("door", "yard"):
             session.publish(some_faces(seq + 1, source=source))
         last: dict[str, int] = {}
@@ -182,7 +181,7 @@ async def test_a_server_with_such_clients_closes_in_time(session):
             while not all(row["waiting"] for row in server.statistics()["subscribers"] if not row["sources"]):
                 session.publish(some_faces(count=40))
                 await asyncio.sleep(0)
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
             start = time.monotonic()
         assert time.monotonic() - start < 5
         writer.close()
