@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import av
 import cv2
@@ -31,6 +31,7 @@ from facestream.io.reading import Picture
 from facestream.io.urls import redact
 from facestream.stream.types import Image
 
+T = TypeVar("T")
 DisplayMatrix: TypeAlias = npt.NDArray[np.int32]
 
 _log = logging.getLogger("facestream.video")
@@ -163,7 +164,7 @@ class VideoReader:
             return None
         self._decoded += 1
         frame = self._ready.popleft()
-        image = orient(self._to_bgr(frame), self._matrix_of(frame))
+        image = orient(self._call(self._to_bgr, frame), self._matrix_of(frame))
         self.size = image.shape[1], image.shape[0]
         return Picture(image, self._pts(frame))
 
@@ -259,20 +260,20 @@ class VideoReader:
         # A blocked FFmpeg call can't be woken from outside; its time-out ends it.
         self._interrupted = True
 
-    def _call(self, function: Callable[[], bool | None]) -> bool:
+    def _call(self, function: Callable[..., T], *args: object) -> T:
         """Call into FFmpeg; its errors come out as ours, with no trace of its text, which quotes the URL."""
         timeout = self._timeouts[0 if self._stream is None else 1]
         started, source = self._monotonic(), self._source
         failure: SourceError
         try:
-            return function() is not False
+            return function(*args)
         except FFmpegError as error:
             late = source.finite is not True and self._monotonic() - started >= 0.95 * timeout
             failure = explain(
                 error, source.label, source.hint, camera=source.finite is False, late=late, timeout=timeout
             )
-        except ValueError as error:  # av.open on a format it doesn't have
-            failure = SourceFormatError(f"can't open {source.label}: {redact(str(error))}; {source.hint}")
+        except ValueError as error:  # a container or pixel format that it doesn't have
+            failure = SourceFormatError(f"can't read {source.label}: {redact(str(error))}; {source.hint}")
         except SourceError:
             self.close()
             raise
