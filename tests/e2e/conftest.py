@@ -66,8 +66,8 @@ async def browser(camera_clip: Path) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server(clip: Path) -> AsyncIterator[Served]:
-    """One server for all tests that don't harm it, playing the face for ever."""
-    async with serving(f"demo={clip}", "--loop") as served:
+    """One server for all tests that don't harm it. It plays the face for ever and leaves no frame out."""
+    async with serving(f"demo={clip}", "--loop", "--lossless") as served:
         yield served
 
 

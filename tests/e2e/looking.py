@@ -51,4 +51,4 @@ def difference(one: list[int], other: list[int]) -> float:
 
 async def in_module(page: Page, module: str, body: str, argument: Any = None) -> Any:
     """Evaluate ``body``, a function of the module's exports and an argument, in the page."""
-    return await page.evaluate(f"async argument => ({body})(await import('/static/{module}'), argument)", argument)
+    return await page.evaluate(f"async argument => ({body})(await import('/{module}'), argument)", argument)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def page(browser: Browser, server: Served) -> AsyncIterator[Page]:
     page = await browser.new_page()
-    await page.goto(f"{server.url}static/favicon.svg")
+    await page.goto(f"{server.url}favicon.svg")
     yield page
     await page.close()
 

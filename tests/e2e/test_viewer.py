@@ -56,8 +56,11 @@ async def test_a_face_keeps_its_number_as_it_moves(server: Served, open_page: Op
     await shows_a_face(page)
     tracks = await page.evaluate(
         """() => new Promise(done => {
-             const seen = [], { stage } = facestream.viewer.tiles.get("demo");
+             let seen = [], last = 0;
+             const { stage } = facestream.viewer.tiles.get("demo");
              stage.onPaint = ({ message }) => {
+               if (message.pts < last) seen = []; // the clip starts again: a cut
+               last = message.pts;
                seen.push(...message.faces.map(({ track }) => track));
                if (seen.length >= 20) done(seen);
              };
