@@ -25,7 +25,16 @@ _EXPORTS = {
     "FacestreamError": "facestream.errors",
 }
 
-__all__ = ["ExtractBatch", "FacestreamError", "Frame", "FrameFaces", "__version__", "extract", "extract_sync", "open_source"]
+__all__ = [
+    "ExtractBatch",
+    "FacestreamError",
+    "Frame",
+    "FrameFaces",
+    "__version__",
+    "extract",
+    "extract_sync",
+    "open_source",
+]
 
 if TYPE_CHECKING:
     from facestream.errors import FacestreamError

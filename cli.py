@@ -111,10 +111,17 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
 )
 @click.option("--host", default="127.0.0.1", show_default=True, envvar="FACESTREAM_HOST", help="Address to serve.")
 @click.option(
-    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), envvar="FACESTREAM_PORT", help="0: any free port."
+    "--port",
+    default=8765,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    envvar="FACESTREAM_PORT",
+    help="0: any free port.",
 )
 @click.option("--token", envvar="FACESTREAM_TOKEN", help="Secret that clients must show; needed beyond loopback.")
-@click.option("--allow-origin", "allow_origins", multiple=True, help="Web page that may connect, as https://host[:port].")
+@click.option(
+    "--allow-origin", "allow_origins", multiple=True, help="Web page that may connect, as https://host[:port]."
+)
 @click.option("--save", type=click.Path(path_type=Path), help="Folder to save every face picture to.")
 @click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
 @click.option("--loop", is_flag=True, help="Files start again at their end.")

@@ -91,9 +91,7 @@ def _explain(message: str) -> str:
 def from_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """``FACESTREAM_PORT=9000`` → ``{"port": "9000"}``, for every variable with the prefix."""
     environment = os.environ if environment is None else environment
-    return {
-        name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)
-    }
+    return {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
 
 
 def given(settings: msgspec.Struct) -> dict[str, Any]:

@@ -181,10 +181,10 @@ async def sixteen(clip: Path, seconds: float, models: bool) -> dict[str, Any]:
 def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [
-            asyncio.run(at_rate(retimed(folder, fps), f"{fps} fps", seconds)) for fps in (10, 30, 60)
-        ]
-        overloaded = at_rate(retimed(folder, 60), "60 fps, slow model", seconds, detector="centerface", detect_size=1024)
+        rows = [asyncio.run(at_rate(retimed(folder, fps), f"{fps} fps", seconds)) for fps in (10, 30, 60)]
+        overloaded = at_rate(
+            retimed(folder, 60), "60 fps, slow model", seconds, detector="centerface", detect_size=1024
+        )
         rows.append(asyncio.run(overloaded))
         report("latency", rows, f"capture to subscriber, {seconds:g} s each")
         clip = large(folder)

@@ -27,7 +27,7 @@ from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.stage import write_detections
 from facestream.stream.types import ExtractBatch, Frame, FrameFaces
 
-RUNS = 5
+RUNS = int(__import__("os").environ.get("RUNS", "5"))
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "video"
 
 

@@ -21,7 +21,12 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], notes: str = "") -> Non
     for line in cells:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths)), flush=True)
     RESULTS.mkdir(exist_ok=True)
-    record: dict[str, Any] = {"name": name, "notes": notes, "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "rows": list(rows)}
+    record: dict[str, Any] = {
+        "name": name,
+        "notes": notes,
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "rows": list(rows),
+    }
     record["machine"] = {"processor": platform.processor() or platform.machine(), "python": platform.python_version()}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1, default=str))
 

@@ -12,9 +12,7 @@ ALL = ("pipeline", "latency", "fanout", "accuracy", "tracking_accuracy")
 def main(names: list[str]) -> int:
     """Each in a process of its own, so that none inherits another's threads or memory."""
     folder = Path(__file__).parent
-    failed = [
-        name for name in names or ALL if subprocess.run([sys.executable, str(folder / f"{name}.py")]).returncode
-    ]
+    failed = [name for name in names or ALL if subprocess.run([sys.executable, str(folder / f"{name}.py")]).returncode]
     for name in failed:
         print(f"{name} failed", file=sys.stderr)
     return 1 if failed else 0

@@ -17,7 +17,14 @@ def main(video: str, table: str) -> None:
             for i, (box, score) in enumerate(zip(faces.boxes, faces.scores)):
                 yaw = faces.aligned.pose[i, 1]
                 writer.writerow(
-                    [faces.frame.seq, f"{faces.frame.pts:.3f}", faces.tracks[i], *box.round(1), score.round(3), yaw.round(1)]
+                    [
+                        faces.frame.seq,
+                        f"{faces.frame.pts:.3f}",
+                        faces.tracks[i],
+                        *box.round(1),
+                        score.round(3),
+                        yaw.round(1),
+                    ]
                 )
 
 

@@ -55,9 +55,7 @@ def crop_matrices(
     return matrices.astype(np.float32)
 
 
-def normalised_matrices(
-    matrices: Floats, size: int, centering: str = "head", *, coverage: float = 1.0
-) -> Floats:
+def normalised_matrices(matrices: Floats, size: int, centering: str = "head", *, coverage: float = 1.0) -> Floats:
     """The reverse of :func:`crop_matrices`, but for the offset: frame pixels → the normalised square."""
     margin = padding(size, centering, coverage)
     result = matrices.astype(np.float64)

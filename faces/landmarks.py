@@ -79,9 +79,7 @@ def landmark_type(landmarks: Floats) -> LandmarkType:
             if kind.value == landmarks.shape[-2]:
                 return kind
     known = ", ".join(f"({kind.value}, 2)" for kind in LandmarkType)
-    raise ValueError(
-        f"no landmark layout has the shape {landmarks.shape}; the last two axes must be one of {known}"
-    )
+    raise ValueError(f"no landmark layout has the shape {landmarks.shape}; the last two axes must be one of {known}")
 
 
 def to_68(landmarks: Floats) -> Floats:

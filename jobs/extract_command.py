@@ -132,7 +132,7 @@ def _sinks(options: ExtractOptions, bridge: Bridge) -> list[Sink]:
     return sinks
 
 
-def _progress(options: ExtractOptions) -> "tqdm[NoReturn]":
+def _progress(options: ExtractOptions) -> tqdm[NoReturn]:
     return tqdm(unit="frame", disable=options.quiet or not sys.stderr.isatty(), dynamic_ncols=True)
 
 

@@ -181,9 +181,7 @@ class LiveSession:
         await asyncio.gather(*(feed.task for feed in feeds if feed.task is not None), return_exceptions=True)
         await self._pipeline.gate.close()
 
-    async def add_source(
-        self, text: str, *, name: str | None = None, loop: bool | None = None
-    ) -> SourceInfo:
+    async def add_source(self, text: str, *, name: str | None = None, loop: bool | None = None) -> SourceInfo:
         """Add the source that ``text`` (``URL`` or ``NAME=URL``) describes, and start it; ``loop`` overrides the options.
 
         Returns once a file or folder is open; a camera is opened in the background and shows its state. Cancelling
@@ -269,9 +267,7 @@ class LiveSession:
             SinkStatistics(name, receiver.statistics().received, receiver.statistics().dropped)
             for name, _, receiver in self._sink_ends
         ]
-        return SessionStatistics(
-            self.sources(), self._pipeline.statistics(), self._pipeline.batches_in_flight, sinks
-        )
+        return SessionStatistics(self.sources(), self._pipeline.statistics(), self._pipeline.batches_in_flight, sinks)
 
     def on_change(self, callback: Callable[[SourceInfo], None]) -> None:
         """Call ``callback`` on the event loop whenever a source's state changes."""

@@ -207,9 +207,7 @@ def batch_of(parts: list[FrameFaces], *, continued: bool = False) -> ExtractBatc
         if not frames or frames[-1] is not part.frame:
             frames.append(part.frame)
         ids.extend([len(frames) - 1] * len(part))
-    return ExtractBatch(
-        frames=frames, frame_ids=np.array(ids, np.int32), continued=continued, **join_fields(parts)
-    )
+    return ExtractBatch(frames=frames, frame_ids=np.array(ids, np.int32), continued=continued, **join_fields(parts))
 
 
 def _part(faces: FrameFaces, index: slice) -> FrameFaces:

@@ -196,4 +196,3 @@ class Receiver(Generic[T]):
 
     def statistics(self) -> ChannelStatistics:
         return self._channel.statistics()
-

@@ -22,9 +22,7 @@ class Lane:
     resource behind a lane must bound its own waiting (a camera's read timeout).
     """
 
-    def __init__(
-        self, name: str, *, workers: int = 1, on_close: Callable[[Lane], None] | None = None
-    ) -> None:
+    def __init__(self, name: str, *, workers: int = 1, on_close: Callable[[Lane], None] | None = None) -> None:
         self.name = name
         self._on_close = on_close
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix=f"facestream-{name}")

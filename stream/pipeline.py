@@ -75,7 +75,9 @@ class Pipeline:
         self._tracks = tracks
         self._room = asyncio.Event()
         self._room.set()
-        self._progress: Counter[str] = Counter()  # frames of each source accounted for: published, or dropped before one
+        self._progress: Counter[str] = (
+            Counter()
+        )  # frames of each source accounted for: published, or dropped before one
         self._published = asyncio.Condition()
         self.gate = FrameGate(capacity=self._stages[0].batch_size)
 

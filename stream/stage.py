@@ -233,17 +233,13 @@ class Stage:
             log.warning("%s: the device is out of memory; going on with batches of %d", self.name, smaller)
             self._statistics.batch_size = smaller
         return [
-            work
-            for half in self._role.split(batch, smaller)
-            for work in await self._infer(await self._prepared(half))
+            work for half in self._role.split(batch, smaller) for work in await self._infer(await self._prepared(half))
         ]
 
     async def _finished(self, work: _Work) -> None:
         statistics = self._statistics
         if work.feed is not None:
-            _, seconds = await self._bridge.cpu(
-                _timed, self._role.post_process, work.raw, work.feed, work.batch
-            )
+            _, seconds = await self._bridge.cpu(_timed, self._role.post_process, work.raw, work.feed, work.batch)
             statistics.post_seconds += seconds
             statistics.batches += 1
         statistics.frames += len(work.batch.frames) - work.batch.continued

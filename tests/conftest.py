@@ -9,8 +9,8 @@ import pytest
 
 from facestream.errors import WeightsMissing
 from facestream.jobs.demo import demo_video
-from facestream.plugins.catalogue import pull
 from facestream.plugins.card import PackageFile
+from facestream.plugins.catalogue import pull
 from facestream.plugins.weights import fetch_file
 
 FIVE_FACES = PackageFile(

@@ -23,7 +23,9 @@ def facestream(*arguments: str, **environment: str) -> subprocess.CompletedProce
     )
 
 
-@pytest.mark.parametrize("code", ["import facestream", "from facestream.cli import cli; cli(['--help'], 'x', standalone_mode=False)"])
+@pytest.mark.parametrize(
+    "code", ["import facestream", "from facestream.cli import cli; cli(['--help'], 'x', standalone_mode=False)"]
+)
 def test_importing_and_helping_load_nothing_heavy(code: str) -> None:
     probe = f"import sys\n{code}\nprint(sorted({{m.split('.')[0] for m in sys.modules}} & {HEAVY}), file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)

@@ -1,7 +1,7 @@
 // The page: wires the parts together and knows none of their insides.
 
 import { api, checkAccess, readToken, saveToken } from "./access.js";
-import { OwnCamera } from "./camera.js";
+import { OwnCamera, isBrowserName } from "./camera.js";
 import { Connection } from "./connection.js";
 import { control } from "./control.js";
 import { PeopleView } from "./people.js";
@@ -120,12 +120,19 @@ function showNotice() {
 
 const showsOwn = () => camera.running && chosen === OWN;
 
-/** The sources to show now: the chosen one, or all others than the person's own camera and those that nobody feeds. */
+/** Every source but the person's own camera and the cameras that other browsers have left behind. */
+function listedSources() {
+  return book.all.filter((source) => source.name !== camera.name && !(isIdle(source) && isBrowserName(source.name)));
+}
+
+const isIdle = ({ kind, state }) => kind === "push" && state !== "live";
+
+/** The sources whose pictures to show now: the chosen one, or all that have any to show. */
 function shownNames() {
   if (showsOwn() || document.hidden || leaving) return [];
-  const others = book.all.filter(({ name }) => name !== camera.name);
+  const others = listedSources();
   if (others.some(({ name }) => name === chosen)) return [chosen];
-  return others.filter(({ kind, state }) => kind !== "push" || state === "live").map(({ name }) => name);
+  return others.filter((source) => !isIdle(source)).map(({ name }) => name);
 }
 
 function choose(key) {
@@ -191,15 +198,13 @@ function number(id, text, unit = "") {
 
 function showSources() {
   const names = shownNames();
-  const rows = book.all
-    .filter(({ name }) => name !== camera.name)
-    .map((source) => ({
-      key: source.name,
-      name: source.name,
-      state: feed.state === "open" ? source.state : "unknown",
-      note: describeNumbers({ ...source, latency: source.latency_ms }),
-      removable: true,
-    }));
+  const rows = listedSources().map((source) => ({
+    key: source.name,
+    name: source.name,
+    state: feed.state === "open" ? source.state : "unknown",
+    note: describeNumbers({ ...source, latency: source.latency_ms }),
+    removable: true,
+  }));
   if (rows.length > 1) rows.unshift({ key: ALL, name: "All sources", state: null, note: `${Math.min(rows.length, MOST_TILES)} side by side` });
   if (camera.running) rows.unshift(ownRow());
   const selected = showsOwn() ? OWN : names.length === 1 ? names[0] : ALL;
@@ -328,7 +333,7 @@ document.addEventListener("keydown", (event) => {
 
 /** 1 is the first source, and 0 all of them. */
 function chooseNth(number) {
-  const name = number === 0 ? ALL : book.names[number - 1];
+  const name = number === 0 ? ALL : listedSources()[number - 1]?.name;
   if (name) choose(name);
 }
 

@@ -26,8 +26,12 @@ export function explainCameraError(error) {
 }
 
 /** A name for this browser's camera, as others will see it. */
-export function cameraName() {
+function cameraName() {
   return `browser-${Math.random().toString(36).slice(2, 6).padEnd(4, "0")}`;
+}
+
+export function isBrowserName(name) {
+  return /^browser-\w{4}$/.test(name);
 }
 
 /** Ask for a camera; throws an error that `explainCameraError` knows. */

@@ -22,10 +22,6 @@ export class SourceBook {
     return this.#sources.get(name);
   }
 
-  get names() {
-    return [...this.#sources.keys()];
-  }
-
   get all() {
     return [...this.#sources.values()];
   }

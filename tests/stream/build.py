@@ -18,9 +18,7 @@ def batch(counts: Sequence[int], *, source: str = "a", first: int = 0, continued
     """Frames with ``counts`` faces each; a face's box tells its frame and place: left = seq, top = index."""
     frames = [frame(source, first + i) for i in range(len(counts))]
     ids = [i for i, count in enumerate(counts) for _ in range(count)]
-    boxes = [
-        (first + i, place, first + i + 10, place + 10) for i, count in enumerate(counts) for place in range(count)
-    ]
+    boxes = [(first + i, place, first + i + 10, place + 10) for i, count in enumerate(counts) for place in range(count)]
     return ExtractBatch(
         frames=frames,
         boxes=np.array(boxes, np.float32).reshape(-1, 4),

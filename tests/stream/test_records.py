@@ -67,15 +67,11 @@ def test_a_record_has_the_shape_of_the_protocols_faces_message() -> None:
 
 
 def test_what_nothing_computed_is_absent() -> None:
-    assert as_json(frame_faces(1, complete=False))["faces"] == [
-        {"box": [10.0, 20.1, 30.1, 40.0], "score": 0.988}
-    ]
+    assert as_json(frame_faces(1, complete=False))["faces"] == [{"box": [10.0, 20.1, 30.1, 40.0], "score": 0.988}]
 
 
 def test_only_the_fields_asked_for_are_there() -> None:
-    assert as_json(frame_faces(1), fields=frozenset({"track", "score"}))["faces"] == [
-        {"track": 7, "score": 0.988}
-    ]
+    assert as_json(frame_faces(1), fields=frozenset({"track", "score"}))["faces"] == [{"track": 7, "score": 0.988}]
 
 
 def test_a_frame_without_faces_has_an_empty_list() -> None:
