@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from facestream.serving.fanout import FanoutStatistics
+from facestream.serving.push import PushStatistics
 from facestream.stream.hub import SourceFlow
 from facestream.stream.types import SourceState
 
@@ -30,6 +31,7 @@ class Snapshot:
     session: SessionStatistics
     flows: dict[str, SourceFlow]
     fanout: FanoutStatistics
+    pushed: PushStatistics
     stalled: int
     connections: int
 
@@ -57,6 +59,7 @@ class Metrics(Collector):
         yield from _sources(snapshot)
         yield from _stages(snapshot)
         yield from _sinks(snapshot)
+        yield from _pushes(snapshot)
         yield from _subscribers(snapshot)
 
 
@@ -127,6 +130,14 @@ def _sinks(snapshot: Snapshot) -> Iterator[Metric]:
         written.add_metric([sink.name], sink.written)
         dropped.add_metric([sink.name], sink.dropped)
     yield from (written, dropped)
+
+
+def _pushes(snapshot: Snapshot) -> Iterator[Metric]:
+    pushed = snapshot.pushed
+    yield CounterMetricFamily("facestream_push_received", "Pictures pushed to us.", value=pushed.received)
+    yield CounterMetricFamily(
+        "facestream_push_replaced", "Pushed pictures that gave way before being decoded.", value=pushed.replaced
+    )
 
 
 def _subscribers(snapshot: Snapshot) -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from websockets.exceptions import ConnectionClosed
@@ -20,6 +21,14 @@ from facestream.stream.tasks import task_group
 from facestream.stream.types import Image
 
 _JPEG: Final = b"\xff\xd8\xff"
+
+
+@dataclass(slots=True)
+class PushStatistics:
+    """Pictures that came, and those of them that gave way to newer ones before they were even decoded."""
+
+    received: int = 0
+    replaced: int = 0
 
 
 class _Message(NamedTuple):
@@ -49,8 +58,11 @@ async def open_push(session: Session, name: str, limits: Limits) -> PushEnd:
     return push
 
 
-async def receive_pictures(peer: Peer, push: PushEnd, bridge: Bridge, limits: Limits) -> None:
+async def receive_pictures(peer: Peer, push: PushEnd, bridge: Bridge, limits: Limits, count: PushStatistics) -> None:
     """Feed a source with what ``peer`` sends, until it leaves. Pictures that come too fast give way.
+
+    Args:
+        count: added to as pictures come.
 
     Cancelling loses the pictures not yet fed.
 
@@ -60,10 +72,10 @@ async def receive_pictures(peer: Peer, push: PushEnd, bridge: Bridge, limits: Li
     sender, receiver = Channel[_Message](1, Overload.NEWEST).ends
     async with task_group() as tasks:
         tasks.create_task(_feed(receiver, push, bridge, limits), name="push.feed")
-        await _read(peer, sender)
+        await _read(peer, sender, count)
 
 
-async def _read(peer: Peer, pictures: Sender[_Message]) -> None:
+async def _read(peer: Peer, pictures: Sender[_Message], count: PushStatistics) -> None:
     try:
         while True:
             message = await peer.recv()
@@ -73,7 +85,10 @@ async def _read(peer: Peer, pictures: Sender[_Message]) -> None:
                     "send each picture as a binary message",
                     close_code=CloseCode.UNSUPPORTED_DATA,
                 )
+            replaced = pictures.statistics().dropped
             pictures.send_nowait(_Message(message, time.time()))
+            count.received += 1
+            count.replaced += pictures.statistics().dropped - replaced
     except ConnectionClosed:
         pass
     finally:

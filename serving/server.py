@@ -39,7 +39,7 @@ from facestream.serving.messages import HelloMessage, source_message, status_mes
 from facestream.serving.metrics import Metrics, Snapshot
 from facestream.serving.pages import load_pages
 from facestream.serving.peer import Peer, Peers, text_frame
-from facestream.serving.push import open_push, receive_pictures
+from facestream.serving.push import PushStatistics, open_push, receive_pictures
 from facestream.serving.session import Session
 from facestream.stream.tasks import task_group
 
@@ -85,6 +85,7 @@ class Server:
         self._control = Control(session, self.limits, self.statistics, allow_local_sources=allow_local_sources)
         self._metrics = Metrics(self._snapshot)
         self._websockets = 0
+        self._pushed = PushStatistics()
         self._since = session.hub.clock()
         self._fanout: Fanout
         self._site: Site
@@ -113,6 +114,8 @@ class Server:
                 "connections": len(self.peers),
                 "websockets": self._websockets,
                 "stalled": self.peers.stalled,
+                "pushed": self._pushed.received,
+                "push_replaced": self._pushed.replaced,
                 **self._fanout.statistics()._asdict(),
             },
             "subscribers": self._fanout.subscribers(),
@@ -233,7 +236,7 @@ class Server:
         try:
             self._greet(peer)
             with self._fanout.subscribed(peer, wanted, own_notices=True):
-                await receive_pictures(peer, push, self._session.bridge, self.limits)
+                await receive_pictures(peer, push, self._session.bridge, self.limits, self._pushed)
         finally:
             push.disconnect()
 
@@ -261,6 +264,7 @@ class Server:
             session=self._session.statistics(),
             flows=self._session.hub.statistics(),
             fanout=self._fanout.statistics(),
+            pushed=self._pushed,
             stalled=self.peers.stalled,
             connections=len(self.peers),
         )

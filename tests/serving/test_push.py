@@ -57,7 +57,8 @@ async def test_pushed_faster_than_they_are_decoded_the_newest_picture_wins(serve
         for level in range(100):
             await websocket.send(jpeg(level=level))
         await until(lambda: session.pushes["me"].images and int(session.pushes["me"].images[-1].mean()) == 99)
-    assert len(session.pushes["me"].images) <= 100
+    counts = server.statistics()["server"]
+    assert counts["pushed"] == 100 == len(session.pushes["me"].images) + counts["push_replaced"]
 
 
 async def test_fields_work_here_too(server):
