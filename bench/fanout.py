@@ -1,10 +1,10 @@
 """What a message costs the server, and how old it is when it arrives: our server against bare ``websockets.broadcast``.
 
-The server has a process to itself, so that its CPU is measured alone; its clients are in another. All take turns in the
 The server has a process to itself, so that its CPU is measured alone; its clients are in another. All take turns in
-a bare broadcast gets it ready made. To tell the two apart, a third turn makes the message before a bare broadcast:
-with one subscriber that is most of the work, with many it is next to nothing. The last row puts five subscribers that
-never read beside fifty healthy ones.
+the same process, at 25 messages a second of the same bytes. Ours gets arrays, as the models give them, and makes the
+message; a bare broadcast gets it ready made. To tell the two apart, a third turn makes the message before a bare
+broadcast: with one subscriber that is most of the work, with many it is next to nothing. The last row puts five
+subscribers that never read beside fifty healthy ones.
 
 python bench/fanout.py [SECONDS] [--rounds N] [--loop asyncio|uvloop]
 """
