@@ -10,10 +10,16 @@ Importing this package loads neither torch nor OpenCV; names are resolved on fir
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# OpenMP's threads spin while they wait for each other. Beside decoders and encoders on the same cores, or on a machine
+# that others use too, the spinning keeps off the very thread it waits for: one inference took 8 ms sleeping and 260 ms
+# spinning. OpenMP reads this once, when torch is first imported, which is why it stands here. Yours wins if you set it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _EXPORTS = {
     "extract": "facestream.jobs.extract",

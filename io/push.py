@@ -47,6 +47,11 @@ class PushSource(BaseSource):
     def size(self) -> tuple[int, int] | None:
         return self._size
 
+    @property
+    def connected(self) -> bool:
+        """Somebody is the pusher now."""
+        return self._connected
+
     def statistics(self) -> SourceStatistics:
         epoch = max(0, self._epoch)
         return SourceStatistics(captured=self._captured, epoch=epoch, reconnects=epoch)

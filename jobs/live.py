@@ -37,6 +37,9 @@ log = logging.getLogger("facestream.live")
 SINK_DEPTH = 8
 """Results that wait for a sink slower than the stream; then the newest win."""
 
+PUSH_GRACE = 30.0
+"""Seconds that a source which a pusher brought along waits for it to come back."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
@@ -111,6 +114,7 @@ class _Feed:
     source: BaseSource
     opened: asyncio.Future[None]
     task: asyncio.Task[None] | None = None
+    expiry: asyncio.Task[None] | None = None
     rate: RateMeter = field(default_factory=RateMeter)
     latency: RecentMedian = field(default_factory=RecentMedian)
     last_frame_at: float | None = None
@@ -128,6 +132,7 @@ class LiveSession:
         sinks: written to at the stream's pace; a sink that falls behind misses results rather than delay them.
         options: how sources are opened.
         clock: Unix seconds.
+        push_grace: see :data:`PUSH_GRACE`.
 
     The first error of the pipeline or a sink ends the session and is what ``async with`` raises; sinks are finalised
     all the same. A source's error is never the session's: it shows in the source's state.
@@ -141,7 +146,9 @@ class LiveSession:
         sinks: Sequence[Sink] = (),
         options: SourceOptions | None = None,
         clock: Callable[[], float] = time.time,
+        push_grace: float = PUSH_GRACE,
     ) -> None:
+        self._push_grace = push_grace
         self.hub = Hub()
         self.bridge = bridge
         self._pipeline = pipeline
@@ -176,6 +183,8 @@ class LiveSession:
         """Stop every source, let what is in flight come out, finish the sinks. Safe to call twice."""
         feeds = list(self._feeds.values())
         for feed in feeds:
+            if feed.expiry is not None:
+                feed.expiry.cancel()
             if feed.task is not None:
                 feed.task.cancel()
         await asyncio.gather(*(feed.task for feed in feeds if feed.task is not None), return_exceptions=True)
@@ -237,6 +246,8 @@ class LiveSession:
             KeyError: there is no source of that name.
         """
         feed = self._feeds[name]
+        if feed.expiry is not None and feed.expiry is not asyncio.current_task():
+            feed.expiry.cancel()
         if feed.task is not None:
             feed.task.cancel()
             await asyncio.wait([feed.task])
@@ -248,6 +259,9 @@ class LiveSession:
     async def push_source(self, name: str) -> PushSource:
         """The source that a browser or program feeds, made when it isn't there.
 
+        One that was made here goes again when nobody has pushed to it for :data:`PUSH_GRACE` seconds; otherwise every
+        closed browser tab would leave a source behind.
+
         Raises:
             ConfigError: another kind of source has that name, or it isn't a name.
         """
@@ -255,6 +269,8 @@ class LiveSession:
         if feed is None:
             await self.add_source(f"push:{name}")
             feed = self._feeds[name]
+            assert self._tasks is not None
+            feed.expiry = self._tasks.create_task(self._expire(feed), name=f"live.expire.{name}")
         if not isinstance(feed.source, PushSource):
             raise ConfigError(f"{name!r} is a {feed.spec.kind.value} source, not one to push to; choose another name")
         return feed.source
@@ -309,6 +325,22 @@ class LiveSession:
             self._changed(feed)
         except BrokenChannel:
             pass  # removed while it waited for room
+
+    async def _expire(self, feed: _Feed) -> None:
+        """Remove a pushed source once it has been without a pusher for the time of grace."""
+        source = feed.source
+        assert isinstance(source, PushSource)
+        changed = asyncio.Event()
+        source.on_state(lambda state, reason: changed.set())
+        while True:
+            changed.clear()
+            try:
+                async with asyncio.timeout(None if source.connected else self._push_grace):
+                    await changed.wait()
+            except TimeoutError:
+                if not source.connected:
+                    await self.remove_source(feed.spec.name)
+                    return
 
     def _changed(self, feed: _Feed) -> None:
         info = self._info(feed)

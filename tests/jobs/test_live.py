@@ -23,12 +23,15 @@ BOXES = [(4, 4, 40, 40)]
 
 @asynccontextmanager
 async def live(
-    detector: FakeDetector | None = None, *sinks: Sink, options: SourceOptions | None = None
+    detector: FakeDetector | None = None,
+    *sinks: Sink,
+    options: SourceOptions | None = None,
+    push_grace: float = 30.0,
 ) -> AsyncIterator[LiveSession]:
     async with Bridge(torch_threads=1) as bridge:
         stages = [Stage.detect(detector or FakeDetector(BOXES), bridge), Stage.faces(FakeAligner(), bridge)]
         pipeline = Pipeline(stages, bridge, tracks=Tracks())
-        async with LiveSession(pipeline, bridge, sinks=sinks, options=options) as session:
+        async with LiveSession(pipeline, bridge, sinks=sinks, options=options, push_grace=push_grace) as session:
             yield session
 
 
@@ -215,6 +218,28 @@ async def test_pictures_that_are_pushed_come_out_like_any_others() -> None:
             faces = await anext(results)
         assert (faces.frame.source, len(faces)) == ("phone", 1)
         source.disconnect()
+
+
+async def test_a_source_that_a_pusher_brought_along_goes_when_it_does_not_come_back() -> None:
+    async with live(push_grace=0.05) as session:
+        source = await session.push_source("phone")
+        source.connect()
+        await source.feed(make_picture(0))
+        assert [source.name for source in session.sources()] == ["phone"]
+        source.disconnect()
+        async with asyncio.timeout(20):
+            while session.sources():
+                await asyncio.sleep(0.01)
+
+
+async def test_a_push_source_that_was_asked_for_stays() -> None:
+    async with live(push_grace=0.0) as session:
+        await session.add_source("push:phone")
+        source = await session.push_source("phone")
+        source.connect()
+        source.disconnect()
+        await asyncio.sleep(0)
+        assert [source.name for source in session.sources()] == ["phone"]
 
 
 async def test_closing_twice_is_closing_once() -> None:
