@@ -76,7 +76,7 @@ _WIDTH = 64
 
 
 class RetinaFaceMnetNetwork(nn.Module):
-    """(B, 3, H, W) → three maps (B, 32, H/s, W/s): for both anchors the probability, then 4 box and 10 point values.
+    """(B, 3, H, W) → three maps (B, 30, H/s, W/s): for both anchors the probability, then 4 box and 10 point values.
 
     The convolutions are declared in the order of the published file's graph, which is how their weights find them.
     """
