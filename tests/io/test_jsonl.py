@@ -70,6 +70,7 @@ async def test_a_file_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) 
             pass
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 async def test_a_full_disk_costs_lines_not_the_stream() -> None:
     async with JsonLinesWriter("/dev/full") as writer:
         await writer.write(result(0))
