@@ -1,0 +1,240 @@
+"""Records finished frames in a journal and turns it into the alignments file at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from facestream.errors import AlignmentsError
+from facestream.io.atomic import sync_folder
+from facestream.io.face_record import FrameEntry
+from facestream.io.fsa import read_fsa, write_fsa
+from facestream.io.journal import (
+    JournalFile,
+    JournalHeader,
+    JournalIndex,
+    SyncSchedule,
+    encode_frame,
+    journal_path,
+    read_frames,
+    read_index,
+)
+from facestream.stream.device import Bridge
+
+_log = logging.getLogger("facestream.alignments")
+
+
+class AlignmentsWriter:
+    """Makes one source's alignments file, crash-safe.
+
+    ::
+
+        async with AlignmentsWriter(path, bridge, JournalHeader("/videos/clip.mp4")) as alignments:
+            if name not in alignments.recovered:
+                await alignments.write(name, entry)
+
+    While the block runs, every frame is appended to the journal beside the file. When it ends well the journal
+    becomes the alignments file and goes. When it ends with an error or is cancelled, the alignments file is
+    written too, and the journal stays for the next run to go on from. A file that was there before the job is
+    kept as a dated backup. Memory doesn't grow with the frames, but for their names.
+
+    Args:
+        path: the ``.fsa``.
+        header: what the job is.
+        resume: go on from a journal that is there. Otherwise it's thrown away.
+        keep: begin with the frames of the alignments file that is there; those written replace their namesakes.
+        save_interval: seconds after which a written frame outlives even a power cut. (The end of the process
+            never loses one.)
+        clock, sleep, now: the time, for tests.
+
+    Raises:
+        AlignmentsError: on entering: the journal is another job's, or it or the file can't be used.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        bridge: Bridge,
+        header: JournalHeader,
+        *,
+        resume: bool = True,
+        keep: bool = False,
+        save_interval: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self.path = path
+        self.recovered: Collection[str] = frozenset()
+        self._header = header
+        self._resume = resume
+        self._keep = keep
+        self._bridge = bridge
+        self._lane = bridge.lane(f"journal {path.name}")
+        self._schedule = SyncSchedule(save_interval)
+        self._clock = clock
+        self._sleep = sleep
+        self._now = now
+        self._journal: JournalFile | None = None
+        self._unsynced = asyncio.Event()
+        self._syncing: asyncio.Task[None] | None = None
+        self._error: OSError | None = None
+
+    @property
+    def journal(self) -> Path:
+        return journal_path(self.path)
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._journal = await self._lane.run(open_journal, self.path, self._header, self._resume)
+        except BaseException:
+            await self._lane.aclose()
+            raise
+        self.recovered = frozenset(self._journal.index.offsets)
+        if self.recovered:
+            _log.info("%s: going on after %d frames", self.path.name, len(self.recovered))
+        self._syncing = asyncio.create_task(self._sync_in_time(), name=f"sync {self.path.name}")
+        return self
+
+    async def write(self, name: str, entry: FrameEntry) -> None:
+        """Record a finished frame. When this returns, the end of the process doesn't lose it any more.
+
+        Args:
+            name: the frame's file name, different for each frame of the source (see :mod:`facestream.io.alignments`).
+
+        Cancelling doesn't take it back: the frame may be recorded or not.
+
+        Raises:
+            AlignmentsError: it can't be recorded, or an earlier frame couldn't be made durable. Frames recorded
+                before are safe, and the next one is tried anew.
+        """
+        journal = self._opened()
+        self._raise_error()
+        try:
+            await self._lane.run(_append, journal, name, entry)
+            if self._schedule.appended(self._clock()):
+                await self._sync(journal)
+        except OSError as error:
+            raise self._failure(error) from error
+        if self._schedule.wait(self._clock()) is not None:
+            self._unsynced.set()
+
+    async def drain(self) -> None:
+        """Wait until everything written so far outlives a power cut.
+
+        Raises:
+            AlignmentsError: it can't be made durable.
+        """
+        journal = self._opened()
+        self._raise_error()
+        try:
+            await self._sync(journal)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    async def __aexit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        journal, self._journal = self._opened(), None
+        try:
+            await self._end_syncing()
+            await self._lane.run(finish, journal, self.path, self._keep, self._now(), kind is None)
+        finally:
+            await self._lane.run(journal.close)
+            await self._lane.aclose()
+        if kind is not None:
+            _log.info("%s: %d frames saved; run the job again to go on", self.path.name, len(journal.index.offsets))
+
+    async def _sync(self, journal: JournalFile) -> None:
+        # What is appended meanwhile may miss this sync: it counts as unsynced from its own time on.
+        self._schedule.synced()
+        await self._lane.run(journal.sync)
+
+    async def _sync_in_time(self) -> None:
+        while True:
+            await self._unsynced.wait()
+            self._unsynced.clear()
+            while (seconds := self._schedule.wait(self._clock())) is not None:
+                if seconds:
+                    await self._sleep(seconds)
+                    continue
+                try:
+                    await self._sync(self._opened())
+                except OSError as error:
+                    self._error = error  # for whoever writes next
+
+    async def _end_syncing(self) -> None:
+        if self._syncing is None:
+            return
+        self._syncing.cancel()
+        await asyncio.wait([self._syncing])
+        if not self._syncing.cancelled():
+            self._syncing.result()
+
+    def _opened(self) -> JournalFile:
+        if self._journal is None:
+            raise RuntimeError(f"the alignments writer for {self.path} isn't open")
+        return self._journal
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> AlignmentsError:
+        return AlignmentsError(f"{self.journal} can't be written: {error.strerror}; make room, then run the job again")
+
+
+def _append(journal: JournalFile, name: str, entry: FrameEntry) -> None:
+    journal.append(name, encode_frame(name, entry))
+
+
+def open_journal(path: Path, header: JournalHeader, resume: bool) -> JournalFile:
+    """The journal of the alignments file at ``path``, behind its last whole record.
+
+    Raises:
+        AlignmentsError: it is another job's, isn't a journal, or can't be written.
+    """
+    journal = journal_path(path)
+    index = (read_index(journal) if resume else None) or JournalIndex()
+    if index.header is not None and index.header != header:
+        raise AlignmentsError(
+            f"{journal} is of a job with another input or other options ({index.header.source}); "
+            "run that one again, or remove the journal to start anew"
+        )
+    if index.lost:
+        _log.warning("%s: its last record is torn; %d bytes dropped", journal.name, index.lost)
+    try:
+        opened = JournalFile(journal, index, header)
+        sync_folder(journal.parent)
+    except OSError as error:
+        raise AlignmentsError(f"{journal} can't be written: {error.strerror}; choose another folder") from error
+    return opened
+
+
+def finish(journal: JournalFile, path: Path, keep: bool, at: datetime, done: bool) -> None:
+    """Write the alignments file out of its journal, and remove that if the job is ``done``.
+
+    A crash anywhere in between leaves both files whole, and doing it again gives the same result.
+
+    Raises:
+        AlignmentsError: the file can't be written; the journal stays.
+    """
+    try:
+        journal.sync()
+        write_fsa(path, _merged(journal, path, keep), backup_at=None if journal.index.saved else at)
+        if done:
+            journal.path.unlink()
+            sync_folder(path.parent)
+        else:
+            journal.mark_saved()
+    except OSError as error:
+        raise AlignmentsError(f"{path} can't be finished: {error.strerror}; run the job again") from error
+
+
+def _merged(journal: JournalFile, path: Path, keep: bool) -> Iterator[tuple[str, FrameEntry]]:
+    before = read_fsa(path)[1] if keep and path.exists() else {}
+    return read_frames(journal.path, journal.index, before)
