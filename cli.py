@@ -134,8 +134,8 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
 def serve(config: Path | None, **options: Any) -> None:
     """Serve the faces of SOURCES live, with a viewer at http://127.0.0.1:8765.
 
-    A source is rtsp://…, webcam:0, /dev/video0, http(s)://… (MJPEG, HLS), a video file, a folder of pictures or push:NAME;
-    NAME=SOURCE names it. Without any, a demo video plays.
+    A source is rtsp://…, webcam:0, /dev/video0, http(s)://… (MJPEG, HLS), a video file, a folder of pictures or
+    push:NAME; NAME=SOURCE names it. Without any, a demo video plays.
     """
     from facestream.serving.app import ServeOptions, serve
 

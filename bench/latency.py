@@ -1,7 +1,7 @@
 """A live source at 10, 30 and 60 fps: how old results are at a subscriber, what is dropped, what it costs.
 
-Age is from the moment a frame reached facestream to the moment a subscriber of the hub has its result. The demo video is
-played at the given rate. One row has sixteen 720p decoders at 10 fps beside it and prints the event loop's lag.
+Age is from the moment a frame reached facestream to the moment a subscriber of the hub has its result. The demo video
+is played at the given rate. One row has sixteen 720p decoders at 10 fps beside it and prints the event loop's lag.
 
 python bench/latency.py [SECONDS]
 """

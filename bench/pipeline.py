@@ -1,7 +1,7 @@
 """Files through detect + align + track: frames/s of the pipeline against a plain loop over the same models.
 
-The plain loop does what a careful program without facestream would: decode a frame, detect, align, track, next frame, in
-one thread, with the same loaded models and as many torch threads. Both run in this process, alternately, five times.
+The plain loop does what a careful program without facestream would: decode a frame, detect, align, track, next frame,
+in one thread, with the same loaded models and as many torch threads. Both run in this process, alternately, five times.
 
 python bench/pipeline.py [CLIP …]
 """
@@ -27,8 +27,7 @@ from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.stage import write_detections
 from facestream.stream.types import ExtractBatch, Frame, FrameFaces
 
-RUNS = int(__import__("os").environ.get("RUNS", "5"))
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "video"
+RUNS = 5
 
 
 def plain_loop(clip: Path, detector: object, aligner: object) -> tuple[int, int]:
@@ -103,5 +102,4 @@ def main(clips: list[Path]) -> None:
 
 if __name__ == "__main__":
     chosen = [Path(argument) for argument in sys.argv[1:]]
-    known = [path for path in (DATA / "multi_face.avi",) if path.exists()]
-    main(chosen or [demo_video(), *known])
+    main(chosen or [demo_video()])

@@ -117,8 +117,7 @@ def _frames(root: Any, budget: Budget) -> tuple[float, dict[str, FrameEntry]]:
     frames: dict[str, FrameEntry] = {}
     for name in list(data):
         value = data.pop(name)  # its memory goes as the record's comes
-        if not name or len(name.encode("utf-8", "surrogatepass")) > _NAME_BYTES or not name.isprintable():
-            raise AlignmentsError(f"has a frame with an impossible name, {name[:60]!a}; it is damaged")
+        check_name(name)
         try:
             frames[name] = FrameEntry.from_dict(_upgraded(_plain(value, budget, _DEPTH), version))
         except ValueError as error:

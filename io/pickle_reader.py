@@ -357,8 +357,9 @@ class _Reader:
         return _spread(values)
 
     def append(self) -> None:
-        value = self._pop()
-        self._extend([value])
+        top = self._stack[-1]
+        alone = isinstance(top, _Run) and len(top.values) == 1
+        self._extend([self._stack.pop() if alone else self._pop()])
 
     def appends(self) -> None:
         self._extend(self._pop_mark())

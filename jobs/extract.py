@@ -49,8 +49,8 @@ async def extract(
         async for faces in facestream.extract("clip.mp4"):
             print(faces.frame.seq, faces.boxes, faces.tracks)
 
-    Files and folders are read as fast as the models go and nothing is dropped; several inputs are read one after another.
-    Memory is bounded whatever their length: while the caller doesn't ask, reading waits.
+    Files and folders are read as fast as the models go and nothing is dropped; several inputs are read one after
+    another. Memory is bounded whatever their length: while the caller doesn't ask, reading waits.
 
     Args:
         inputs: video files, image files, folders or camera URLs, each perhaps named as ``NAME=URL``.

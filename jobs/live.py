@@ -191,10 +191,10 @@ class LiveSession:
         await self._pipeline.gate.close()
 
     async def add_source(self, text: str, *, name: str | None = None, loop: bool | None = None) -> SourceInfo:
-        """Add the source that ``text`` (``URL`` or ``NAME=URL``) describes, and start it; ``loop`` overrides the options.
+        """Add the source that ``text`` (``URL`` or ``NAME=URL``) describes, and start it.
 
         Returns once a file or folder is open; a camera is opened in the background and shows its state. Cancelling
-        leaves the source out.
+        leaves the source out. ``loop`` overrides the session's options.
 
         Raises:
             ConfigError: the text isn't a source, or the name is taken.

@@ -96,7 +96,10 @@ class Bridge:
         return await self._pool.run(function, *args)
 
     def lane(self, name: str) -> Lane:
-        """A thread of its own for a blocking resource. Whoever asks closes it; what is forgotten closes with the bridge."""
+        """A thread of its own for a blocking resource.
+
+        Whoever asks closes it; what is forgotten closes with the bridge.
+        """
         lane = Lane(name, on_close=self._lanes.discard)
         self._lanes.add(lane)
         return lane

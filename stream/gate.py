@@ -13,7 +13,7 @@ class FrameGate:
     """Many tasks put frames, one pipeline takes them.
 
     Args:
-        capacity: frames of one lossless source that may wait; a live source has one place and the newest frame takes it.
+        capacity: frames of one lossless source that may wait. A live source has one place: the newest frame's.
     """
 
     def __init__(self, capacity: int = 1) -> None:

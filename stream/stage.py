@@ -157,7 +157,10 @@ class Stage:
         return self._statistics
 
     async def run(self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch]) -> None:
-        """Process batches until ``inbound`` ends, then close ``outbound``. Cancelling loses the batches in the stage."""
+        """Process batches until ``inbound`` ends, then close ``outbound``.
+
+        Cancelling loses the batches in the stage.
+        """
         feeds_in, feeds_out = Channel[_Work](1).ends
         raws_in, raws_out = Channel[_Work](1).ends
         async with task_group() as tasks:

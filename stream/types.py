@@ -1,7 +1,7 @@
 """The vocabulary: what flows through facestream. Imports numpy only.
 
-Coordinates are frame pixels, x to the right and y down, of the frame as it is shown (rotation applied); ``(0, 0)`` is the
-top-left corner of the top-left pixel. Images are uint8 BGR (h, w, 3).
+Coordinates are frame pixels, x to the right and y down, of the frame as it is shown (rotation applied); ``(0, 0)`` is
+the top-left corner of the top-left pixel. Images are uint8 BGR (h, w, 3).
 """
 
 from __future__ import annotations
@@ -389,7 +389,10 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """One frame's detections, best first: boxes float32 (N, 4), scores float32 (N,), points float32 (N, 5, 2) or None."""
+    """One frame's detections, best first: boxes float32 (N, 4), scores float32 (N,), points float32 (N, 5, 2) or None.
+
+    Coordinates are frame pixels.
+    """
 
     boxes: Floats
     scores: Floats

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -22,7 +21,7 @@ def ours() -> list[str]:
 
 
 @pytest.fixture
-def photos(tmp_path: Path, five_faces: Path) -> Iterator[Path]:
+def photos(tmp_path: Path, five_faces: Path) -> Path:
     """Three pictures, of five, no and five people, the last one with a Unicode name."""
     people = cv2.imread(str(five_faces))
     assert people is not None

@@ -226,10 +226,13 @@ async def test_a_source_that_a_pusher_brought_along_goes_when_it_does_not_come_b
         source.connect()
         await source.feed(make_picture(0))
         assert [source.name for source in session.sources()] == ["phone"]
+        gone = asyncio.Event()
+        session.on_change(lambda source: gone.set() if source.state is SourceState.STOPPED else None)
         source.disconnect()
         async with asyncio.timeout(20):
-            while session.sources():
-                await asyncio.sleep(0.01)
+            await gone.wait()
+        await asyncio.sleep(0)
+        assert session.sources() == []
 
 
 async def test_a_push_source_that_was_asked_for_stays() -> None:
