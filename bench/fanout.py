@@ -282,7 +282,7 @@ async def compare(server: ServerProcess, count: int, seconds: float, rounds: int
 
 
 async def beside_stalled(server: ServerProcess, seconds: float, rounds: int) -> dict[str, Any]:
-    """p99 of the healthy without and with those that never read, and what becomes of these."""
+    """p99 of the healthy without and with those that never read, medians of turns; and what becomes of these."""
     port = server.ports["ours"]
     tails: dict[int, list[float]] = {0: [], STALLED: []}
     before = (await server.ask("state"))["rss"]
@@ -331,7 +331,7 @@ async def measure(seconds: float, rounds: int, loop: str) -> None:
         rows = [await compare(server, count, seconds, rounds) for count in (1, 50, 200)]
         size = len(_texts(1)[0])
         report("fanout", rows, f"{RATE} messages/s of {size} bytes, {loop}, medians of {rounds} alternating runs")
-        stalled = await beside_stalled(server, seconds, rounds)
+        stalled = await beside_stalled(server, seconds, 3 * rounds)
         report("fanout-stalled", [stalled], f"{RATE} messages/s of {size} bytes, {loop}")
 
 
@@ -347,7 +347,7 @@ def run(job: Coroutine[Any, Any, None], loop: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("seconds", nargs="?", type=float, default=4.0, help="of each turn")
+    parser.add_argument("seconds", nargs="?", type=float, default=3.0, help="of each turn")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="uvloop" if _has_uvloop() else "asyncio")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
