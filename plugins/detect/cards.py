@@ -1,7 +1,7 @@
 """The detectors' data cards, side by side. Accuracies are WIDER FACE val AP: easy / medium / hard.
 
-``half`` was decided with float16 arithmetic on the photos of ``bench/accuracy.py``: yunet and retinaface-mnet keep their
-AP to four digits, centerface loses 0.0025.
+``half`` was decided with float16 arithmetic on the photos of ``bench/accuracy.py``: yunet and retinaface-mnet keep
+their AP to three digits, centerface loses 0.0025.
 """
 
 from __future__ import annotations
