@@ -103,8 +103,8 @@ def _imported(face: _Face) -> ImportedFace:
     return ImportedFace((left, top, right, bottom), landmarks)
 
 
-def entries_of(frames: Mapping[str, list[ImportedFace]]) -> dict[str, FrameEntry]:
-    """Imported faces as an alignments file's frames.
+def entries_of(path: str | os.PathLike[str], frames: Mapping[str, list[ImportedFace]]) -> dict[str, FrameEntry]:
+    """Faces imported from ``path`` as an alignments file's frames.
 
     Raises:
         AlignmentsError: a face has no landmarks, or of no known layout.
@@ -114,7 +114,7 @@ def entries_of(frames: Mapping[str, list[ImportedFace]]) -> dict[str, FrameEntry
         try:
             entries[name] = FrameEntry([face.record() for face in faces])
         except ValueError as error:
-            raise AlignmentsError(f"frame {name[:80]!a}: {error}") from error
+            raise AlignmentsError(f"{os.fspath(path)}: frame {name[:80]!a}: {error}") from error
     return entries
 
 

@@ -26,6 +26,7 @@ log = logging.getLogger("facestream.extract")
 
 T = TypeVar("T")
 Input: TypeAlias = str | Path
+Opened: TypeAlias = Callable[[SourceSpec, BaseSource], None]
 
 BATCHES_PER_STAGE = 3
 """In flight in a lossless job: one in each verb of each stage."""
@@ -100,7 +101,7 @@ async def run_inputs(
     pipeline: Pipeline,
     bridge: Bridge,
     publish: Publish,
-    opened: Callable[[BaseSource], None] = lambda source: None,
+    opened: Opened = lambda spec, source: None,
 ) -> None:
     """Send every frame of every input through ``pipeline``, one input after another; ``opened`` hears of each.
 
@@ -125,7 +126,7 @@ async def _read_all(
     specs: Sequence[SourceSpec],
     gate: FrameGate,
     bridge: Bridge,
-    opened: Callable[[BaseSource], None],
+    opened: Opened,
     failures: list[SourceError],
 ) -> None:
     taken: set[str] = set()
@@ -134,7 +135,7 @@ async def _read_all(
         taken.add(name)
         try:
             async with open_source(spec.url, name=name, bridge=bridge) as source:
-                opened(source)
+                opened(spec, source)
                 gate.add(name, live=source.live)
                 async for frame in source:
                     await gate.put(frame)

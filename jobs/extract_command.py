@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from facestream.errors import ConfigError
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.io.sources import BaseSource
+from facestream.io.urls import SourceKind, SourceSpec
 from facestream.jobs.extract import BATCHES_PER_STAGE, run_inputs
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.stream.device import Bridge
@@ -94,7 +96,8 @@ async def extract_command(options: ExtractOptions) -> None:
     async with AsyncExitStack() as stack:
         bridge = await stack.enter_async_context(Bridge(options.models.chosen_device))
         stages = await load_stages(options.models, bridge)
-        sinks = [await stack.enter_async_context(sink) for sink in _sinks(options, bridge)]
+        suffixes: dict[str, str] = {}
+        sinks = [await stack.enter_async_context(sink) for sink in _sinks(options, bridge, suffixes)]
         summary = Summary()
         bar = stack.enter_context(_progress(options))
         pipeline = Pipeline(stages, bridge, in_flight=BATCHES_PER_STAGE * len(stages), tracks=Tracks())
@@ -102,12 +105,15 @@ async def extract_command(options: ExtractOptions) -> None:
         async def publish(faces: FrameFaces) -> None:
             for sink in sinks:
                 await sink.write(faces)
+            if len(sinks) == 1 and isinstance(sinks[0], JsonLinesWriter) and sinks[0].reader_gone:
+                raise BrokenPipeError  # like any filter whose reader has had enough
             summary.add(faces)
             bar.update()
             bar.set_postfix(faces=summary.faces, refresh=False)
 
-        def opened(source: BaseSource) -> None:
+        def opened(spec: SourceSpec, source: BaseSource) -> None:
             summary.sources.append(source)
+            suffixes[source.name] = Path(spec.url).suffix if spec.kind is SourceKind.FILE else ".png"
             bar.total = (bar.total or 0) + source.count if source.count else None
 
         try:
@@ -121,10 +127,10 @@ async def extract_command(options: ExtractOptions) -> None:
                     print(line, file=sys.stderr)
 
 
-def _sinks(options: ExtractOptions, bridge: Bridge) -> list[Sink]:
+def _sinks(options: ExtractOptions, bridge: Bridge, suffixes: Mapping[str, str]) -> list[Sink]:
     sinks: list[Sink] = []
     if options.output is not None:
-        sinks.append(FaceSaver(options.output, bridge, size=options.size))
+        sinks.append(FaceSaver(options.output, bridge, size=options.size, suffixes=suffixes))
     if options.frames is not None:
         sinks.append(FrameSaver(options.frames, bridge))
     if options.jsonl is not None:

@@ -114,7 +114,7 @@ def _sinks(options: ServeOptions, bridge: Bridge) -> list[Sink]:
     if options.save is not None:
         if options.save.exists() and not options.save.is_dir():
             raise ConfigError(f"--save {options.save} isn't a folder; choose another")
-        sinks.append(FaceSaver(options.save, bridge))
+        sinks.append(FaceSaver(options.save, bridge, keep=True))
     if options.jsonl is not None:
         sinks.append(JsonLinesWriter(options.jsonl))
     return sinks
