@@ -32,6 +32,7 @@ class Heartbeat:
         self._timeout = timeout
         self._alive_at = now
         self._pinged_at = now
+        self._checked_at = now
         self._buffered = 0
 
     def heard(self, now: float) -> None:
@@ -41,6 +42,7 @@ class Heartbeat:
 
     def check(self, now: float, buffered: int) -> Verdict:
         """Look at the peer, every ``timeout / SWEEPS`` seconds; its write buffer holds ``buffered`` bytes."""
+        self._forgive(now)
         if buffered < self._buffered:
             self._alive_at = now
         self._buffered = buffered
@@ -50,3 +52,11 @@ class Heartbeat:
             self._pinged_at = now
             return Verdict.PING
         return Verdict.FINE
+
+    def _forgive(self, now: float) -> None:
+        """Time in which we were held up ourselves, and heard nobody, isn't the peer's silence."""
+        sweep = self._timeout / SWEEPS
+        held_up = now - self._checked_at - sweep
+        self._checked_at = now
+        if held_up > sweep:  # not the usual lateness of timers, which would add up
+            self._alive_at = min(now, self._alive_at + held_up)

@@ -46,3 +46,11 @@ def test_a_slow_reader_that_takes_something_is_kept():
 
 def test_a_stuck_peer_is_not_pinged():
     assert Verdict.PING not in sweeps(Heartbeat(0, 10), 0, 10, buffered=1)
+
+
+def test_a_pause_of_our_own_is_nobodys_silence():
+    heartbeat = Heartbeat(0, 10)
+    sweeps(heartbeat, 0, 5)
+    assert heartbeat.check(3600, 0) is not Verdict.STALLED
+    assert Verdict.STALLED not in sweeps(heartbeat, 3600, 3603)
+    assert Verdict.STALLED in sweeps(heartbeat, 3603, 3606)
