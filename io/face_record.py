@@ -367,12 +367,11 @@ def _numbers(key: str, value: object) -> Doubles:
         numbers = np.asarray(list(value) if isinstance(value, bytearray) else value)
     except ValueError:  # ragged
         raise ValueError(f"{key} isn't a regular list of numbers") from None
-    if numbers.dtype.kind not in "fiu" and numbers.size:
+    if numbers.dtype.kind not in "fiu":
         raise ValueError(f"{key} holds something else than numbers")
-    numbers = numbers.astype(np.float64)
-    if not np.isfinite(numbers).all():
+    if not np.isfinite(numbers).all():  # before the cast, which warns of some NaNs
         raise ValueError(f"{key} holds a number that isn't finite")
-    return numbers
+    return numbers.astype(np.float64)
 
 
 def _embedding(value: object) -> Doubles:
