@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-SWEEPS: Final = 20
-"""How often a peer is looked at within its timeout; it is given up at most one sweep early, never late."""
+SWEEPS: Final = 40
+"""How often a peer is looked at within its timeout; it is given up one or two sweeps early, never late."""
 
 _PINGS: Final = 4
 
@@ -46,7 +46,7 @@ class Heartbeat:
         if buffered < self._buffered:
             self._alive_at = now
         self._buffered = buffered
-        if now - self._alive_at >= self._timeout * (1 - 1 / SWEEPS):
+        if now - self._alive_at >= self._timeout * (1 - 2 / SWEEPS):
             return Verdict.STALLED
         if not buffered and now - self._pinged_at >= self._timeout / _PINGS:
             self._pinged_at = now
