@@ -25,11 +25,13 @@ import numpy.typing as npt
 from facestream.errors import AlignmentsError
 
 _DEPTH: Final = 32  # open marks: containers being filled inside one another
-_STEP: Final = 24  # bytes charged for any instruction, so that a budget bounds time as well
-_LIST: Final = 120  # what a container takes beside its items, measured
-_DICT: Final = 240
-_ITEM: Final = 96  # one entry of a dict
+_STEP: Final = 12  # bytes charged for any instruction: a growing stack's place, and a bound on time as well
+_LIST: Final = 136  # what a container takes beside its items, with room to grow
+_DICT: Final = 88
+_TABLE: Final = 160  # a dict's first places
+_ITEM: Final = 48  # an item of a dict
 _OBJECT: Final = 64  # a string, bytes or number
+_RUN: Final = 128
 
 _U16: Final = struct.Struct("<H").unpack_from
 _U32: Final = struct.Struct("<I").unpack_from
@@ -259,7 +261,7 @@ class _Reader:
         run = _SMALL_INTS.match(self._data, start)
         if run is None:
             raise IndexError
-        self._budget.spend(_OBJECT + (run.end() - start) // 2)
+        self._budget.spend(_RUN + (run.end() - start) // 2)
         self._stack.append(_Run(bytearray(self._data[start + 1 : run.end() : 2])))
         self.position = run.end()
 
@@ -283,7 +285,7 @@ class _Reader:
         if run is None:
             raise IndexError
         count = (run.end() - start) // 9
-        self._budget.spend(_OBJECT + 8 * count)
+        self._budget.spend(_RUN + 8 * count)
         cells = np.frombuffer(self._data, np.dtype([("code", "u1"), ("value", ">f8")]), count, start)
         self._stack.append(_Run(array("d", cells["value"].astype(np.float64).tobytes())))
         self.position = run.end()
@@ -385,7 +387,7 @@ class _Reader:
         target = self._stack[-1]
         if not isinstance(target, dict) or len(pairs) % 2:
             raise AlignmentsError("is damaged: it sets items of something that isn't a dict")
-        self._budget.spend(_ITEM * len(pairs) // 2)
+        self._budget.spend(_ITEM * len(pairs) // 2 + (0 if target else _TABLE))
         for key, value in zip(pairs[::2], pairs[1::2]):
             if not isinstance(key, str):
                 raise AlignmentsError(f"has a {type(key).__name__} as a key; only strings are")
@@ -394,6 +396,7 @@ class _Reader:
     # References
 
     def memoize(self) -> None:
+        self._budget.spend(_STEP)
         self._memo.append(self._top())
 
     def _top(self) -> Any:
@@ -405,6 +408,7 @@ class _Reader:
         # Picklers count. Were any index allowed, one instruction could ask for a memo of 2³² places.
         if index != len(self._memo):
             raise AlignmentsError("is damaged: its references aren't numbered in order")
+        self._budget.spend(_STEP)
         self._memo.append(self._top())
 
     def put1(self) -> None:

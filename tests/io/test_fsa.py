@@ -260,18 +260,31 @@ def test_every_list_of_a_file_may_be_one_but_not_too_often(tmp_path: Path) -> No
         read_fsa(save(path, files.packed(files.of_version(2.4, data))))
 
 
+RANDOM = np.random.default_rng(0).bytes(600_000)  # makes the file, and with it the limits, larger
+START = b"\x80\x04B" + len(RANDOM).to_bytes(4, "little") + RANDOM
 BOMBS = {  # start, what is repeated, how often, end
-    "zeros": (b"", b"\0", 1 << 30, b""),
-    "lists": (b"\x80\x04", b"]", 120 << 20, b""),
-    "dicts": (b"\x80\x04", b"}", 60 << 20, b""),
-    "nothings": (b"\x80\x04", b"N", 60 << 20, b""),
-    "frames": (b"\x80\x04", b"\x95" + bytes(8), 6 << 20, b""),
-    "thumbnails": (b"\x80\x04](", b"Ka", 30 << 20, b"e."),
-    "floats": (b"\x80\x04](", b"Gabcdefgh", 6 << 20, b"e."),
-    "mixed": (b"\x80\x04](", b"KaN", 20 << 20, b"e."),
-    "text": (b"\x80\x04}(", b"X\x0a\0\0\0aaaaaaaaaa]", 4 << 20, b"u."),
-    "references": (b"\x80\x04]\x94", b"h\0", 30 << 20, b""),
-    "tuples": (b"\x80\x04", b")\x85", 30 << 20, b""),
+    "zeros": (RANDOM, b"\0", 512 << 20, b""),
+    "lists": (START, b"]", 45 << 20, b""),
+    "dicts": (START, b"}", 45 << 20, b""),
+    "filled": (START, b"}\x8c\x01aNs", 7 << 20, b""),
+    "nothings": (START, b"N", 45 << 20, b""),
+    "remembered": (START, b"N\x94", 22 << 20, b""),
+    "frames": (START, b"\x95" + bytes(8), 5 << 20, b""),
+    "thumbnails": (START + b"](", b"Ka", 22 << 20, b"e."),
+    "numbers": (START, b"](KaNe", 7 << 20, b""),
+    "one": (START, b"](Kae", 9 << 20, b""),
+    "floats": (START + b"](", b"Gabcdefgh", 5 << 20, b"e."),
+    "mixed": (START + b"](", b"KaN", 15 << 20, b"e."),
+    "pairs": (START, b"](GabcdefghGabcdefghe", 2 << 20, b""),
+    "text": (START + b"}(", b"X\x0a\0\0\0aaaaaaaaaa]", 2 << 20, b"u."),
+    "references": (START + b"]\x94", b"h\0", 22 << 20, b""),
+    "tuples": (START, b")\x85", 22 << 20, b""),
+    "arrays": (
+        START + b"cnumpy.core.multiarray\n_reconstruct\n\x94cnumpy\nndarray\n\x94",
+        b"h\0h\1K\0\x85C\1b\x87R",
+        3 << 20,
+        b"",
+    ),
 }
 
 
