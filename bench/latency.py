@@ -25,7 +25,7 @@ from report import report
 
 from facestream.io.sources import open_source
 from facestream.jobs.demo import demo_video
-from facestream.jobs.live import LiveSession
+from facestream.jobs.live import LiveSession, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
@@ -68,7 +68,8 @@ def large(folder: Path) -> Path:
 async def live(**models: Any) -> AsyncIterator[tuple[LiveSession, Pipeline]]:
     options = ModelOptions(device="cpu", **models)
     async with Bridge("cpu") as bridge:
-        pipeline = Pipeline(await load_stages(options, bridge), bridge, tracks=Tracks())
+        stages = await load_stages(options, bridge)
+        pipeline = Pipeline(stages, bridge, in_flight=live_in_flight(bridge.device), tracks=Tracks())
         async with LiveSession(pipeline, bridge) as session:
             yield session, pipeline
 

@@ -14,7 +14,7 @@ from facestream.errors import ConfigError
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.savers import FaceSaver
 from facestream.jobs.demo import demo_video
-from facestream.jobs.live import LiveSession, SourceOptions
+from facestream.jobs.live import LiveSession, SourceOptions, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.server import Server
 from facestream.stream.device import Bridge
@@ -83,7 +83,7 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         bridge = await stack.enter_async_context(Bridge(options.models.chosen_device))
         stages = await load_stages(options.models, bridge)
-        pipeline = Pipeline(stages, bridge, tracks=Tracks())
+        pipeline = Pipeline(stages, bridge, in_flight=live_in_flight(bridge.device), tracks=Tracks())
         session = await stack.enter_async_context(
             LiveSession(pipeline, bridge, sinks=_sinks(options, bridge), options=options.source_options)
         )

@@ -61,8 +61,9 @@ class Pipeline:
     Args:
         stages: the first one finds faces, the others look at them.
         bridge: where blocking work runs.
-        in_flight: batches between the gate and the exit. Two keeps the device busy and the results young; lossless jobs
-            ask for more, so that every verb of every stage can be at work.
+        in_flight: batches between the gate and the exit. One or two keep live results young (see
+            :func:`facestream.jobs.live.live_in_flight`); lossless jobs ask for more, so that every verb of every stage
+            can be at work.
         tracks: numbers the faces; None leaves them unnumbered.
     """
 
