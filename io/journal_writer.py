@@ -142,11 +142,15 @@ class AlignmentsWriter:
         try:
             await self._end_syncing()
             await self._lane.run(finish, journal, self.path, self._keep, self._now(), kind is None)
+        except AlignmentsError as error:
+            if kind is None:
+                raise
+            _log.error("%s; its frames are safe in %s", error, journal.path.name)  # the job's own error goes on
         finally:
             await self._lane.run(journal.close)
             await self._lane.aclose()
         if kind is not None:
-            _log.info("%s: %d frames saved; run the job again to go on", self.path.name, len(journal.index.offsets))
+            _log.info("%s: %d frames recorded; run the job again to go on", self.path.name, len(journal.index.offsets))
 
     async def _sync(self, journal: JournalFile) -> None:
         # What is appended meanwhile may miss this sync: it counts as unsynced from its own time on.

@@ -301,6 +301,21 @@ async def test_a_frame_that_cant_be_recorded_doesnt_cost_the_others(tmp_path: Pa
     assert list(read_fsa(tmp_path / "a.fsa")[1]) == ["a.png", "c.png"]
 
 
+async def test_a_jobs_own_error_comes_before_that_of_saving(
+    tmp_path: Path, bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.fsa"
+    path.mkdir()  # nothing can take its place
+    with pytest.raises(Interrupted):
+        async with writer(path, bridge) as alignments:
+            await alignments.write("a.png", files.entry(1))
+            raise Interrupted
+    assert "its frames are safe in a.fsa.journal" in caplog.text
+    assert list(recovered(journal_path(path))) == ["a.png"]
+    with pytest.raises(AlignmentsError, match=r"a\.fsa can't be written"):
+        await record(path, bridge, {})
+
+
 class Time:
     """A clock that stands until somebody sleeps."""
 
