@@ -37,19 +37,17 @@ log = logging.getLogger("facestream.live")
 SINK_DEPTH = 8
 """Results that wait for a sink slower than the stream; then the newest win."""
 
+PUSH_GRACE = 30.0
+"""Seconds that a source which a pusher brought along waits for it to come back."""
 
 
 def live_in_flight(device: str) -> int:
     """Batches of live frames that may be on their way at once.
 
-    Beside a GPU, two: one is on the device while the next is prepared. On a CPU preparing and inferring share the cores,
-    so that a second batch gains next to nothing and doubles the age of what subscribers see.
+    Beside a GPU, two: one is on the device while the next is prepared. On a CPU preparing and inferring share the
+    cores, so that a second batch gains next to nothing and doubles the age of what subscribers see.
     """
     return 1 if device == "cpu" else 2
-
-
-PUSH_GRACE = 30.0
-"""Seconds that a source which a pusher brought along waits for it to come back."""
 
 
 @dataclass(frozen=True, slots=True)
