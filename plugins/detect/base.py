@@ -56,9 +56,12 @@ class TorchDetector(TorchModel):
 
     Attributes:
         iou: overlap above which the lesser of two boxes goes.
+        sure: the score that no face the wrong way up, taken for one upright, was seen to reach; it ends a rotation
+            search (``rotation.py``). 1.0: not measured, nothing ends it.
     """
 
     iou: ClassVar[float] = 0.3
+    sure: ClassVar[float] = 1.0
 
     def __init__(
         self, *, size: int | None = None, threshold: float | None = None, batch_size: int | None = None

@@ -22,6 +22,7 @@ class CenterFace(TorchDetector):
     """RGB 0–255 → boxes, scores and five points."""
 
     card = CENTERFACE
+    sure = 0.85
 
     @staticmethod
     def network() -> nn.Module:

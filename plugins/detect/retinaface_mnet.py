@@ -29,6 +29,7 @@ class RetinaFaceMnet(TorchDetector):
 
     card = RETINAFACE_MNET
     iou = 0.4
+    sure = 0.999
 
     @staticmethod
     def network() -> nn.Module:

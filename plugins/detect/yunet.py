@@ -24,6 +24,7 @@ class YuNet(TorchDetector):
     """BGR 0–255 → boxes, scores and five points, anchor-free at strides 8, 16 and 32."""
 
     card = YUNET
+    sure = 0.92
 
     @staticmethod
     def network() -> nn.Module:
