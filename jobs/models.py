@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from facestream.plugins import registry
+from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
+from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.stream.device import Bridge, best_device
 from facestream.stream.stage import Stage
+from facestream.stream.types import Detector
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,9 @@ class ModelOptions:
         detect_size: the long side of what the detector sees, in pixels; None is the model's own.
         threshold: the least score of a detection; None is the model's own.
         batch_size: frames that the detector sees at once; None is the model's own.
+        rotate_images: angles at which frames without a sure face are looked at again, a step ("90") or a list
+            ("45,90"); see :func:`facestream.plugins.detect.rotation.parse_angles`.
+        min_size, max_size: limits of a face's longer edge, in percent of its frame's shortest side; 0 is none.
     """
 
     detector: str | None = None
@@ -31,6 +37,9 @@ class ModelOptions:
     detect_size: int | None = None
     threshold: float | None = None
     batch_size: int | None = None
+    rotate_images: str | None = None
+    min_size: float = 0
+    max_size: float = 0
 
     @property
     def chosen_device(self) -> str:
@@ -41,6 +50,7 @@ async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
     """Load the chosen models onto ``bridge``'s device, weights fetched where needed.
 
     Raises:
+        ConfigError: ``rotate_images`` isn't angles, or no size is within the limits.
         ModelError: a name is unknown, or a weight can't be had.
         DeviceError: the device isn't there.
     """
@@ -50,7 +60,7 @@ async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
         detect_options["size"] = options.detect_size
     if options.threshold is not None:
         detect_options["threshold"] = options.threshold
-    detector = registry.create("detect", name, **detect_options)
+    detector = _searching(registry.create("detect", name, **detect_options), options)
     faces = [
         registry.create(role, chosen)
         for role, chosen in (("align", options.aligner), ("identity", options.identity))
@@ -62,3 +72,13 @@ async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
         Stage.detect(detector, bridge, options.batch_size),
         *(Stage.faces(plugin, bridge) for plugin in faces),
     ]
+
+
+def _searching(detector: Detector, options: ModelOptions) -> Detector:
+    """``detector`` as it is, unless a rotation search or sizes were asked for."""
+    angles = parse_angles(options.rotate_images)
+    if len(angles) > 1:
+        detector = RotatingDetector(detector, angles)
+    if options.min_size or options.max_size:
+        detector = SizeLimits(detector, smallest=options.min_size, largest=options.max_size)
+    return detector
