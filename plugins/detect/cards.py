@@ -6,7 +6,7 @@ their AP to three digits, centerface loses 0.0025.
 
 from __future__ import annotations
 
-from facestream.plugins.card import Card, PackageFile, Role
+from facestream.plugins.card import Card, PackageFile, Role, UrlFile
 
 YUNET = Card(
     name="yunet",
@@ -114,5 +114,42 @@ MTCNN = Card(
     "Networks. IEEE Signal Processing Letters, 2016",
     accuracy="0.848 / 0.825 / 0.598",
 )
+
+_RELEASES = "https://github.com/deepfakes-models/faceswap-models/releases/download"
+
+# Published at an address that this project has never fetched from: no hash, no size, and so no loading (see
+# ``published.py``). They aren't registered until somebody vouches for a file.
+S3FD = Card(
+    name="s3fd",
+    role=Role.DETECT,
+    model="facestream.plugins.detect.s3fd:S3fd",
+    input_size=640,
+    mean=(104.0, 117.0, 123.0),
+    batch=4,
+    threshold=0.7,
+    licence="unstated",
+    limits="the publisher names no licence: ask before any use",
+    files=(UrlFile(f"{_RELEASES}/v11.3/s3fd_torch_v3.zip", sha256="", size=0),),
+    paper="Zhang, Zhu, Lei, Shi, Wang, Li: S3FD: Single Shot Scale-invariant Face Detector. ICCV 2017",
+    accuracy="not measured here",
+)
+
+RETINAFACE = Card(
+    name="retinaface",
+    role=Role.DETECT,
+    model="facestream.plugins.detect.retinaface:RetinaFace",
+    input_size=640,
+    colour="rgb",
+    mean=(104.0, 117.0, 123.0),
+    batch=4,
+    threshold=0.7,
+    licence="MIT",
+    files=(UrlFile(f"{_RELEASES}/v32.1/retinaface_v1.zip", sha256="", size=0),),
+    paper="Deng, Guo, Ververas, Kotsia, Zafeiriou: RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild. "
+    "CVPR 2020",
+    accuracy="not measured here",
+)
+
+UNVERIFIED = (S3FD, RETINAFACE)
 
 CARDS = (YUNET, CENTERFACE, RETINAFACE_MNET, MTCNN)

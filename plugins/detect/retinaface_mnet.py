@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facestream.plugins.base import Outputs
+from facestream.plugins.detect.anchors import CENTRE_VARIANCE, decode_level
 from facestream.plugins.detect.base import Candidates, TorchDetector
 from facestream.plugins.detect.cards import RETINAFACE_MNET
 from facestream.plugins.onnx_file import read_convolutions
@@ -21,7 +22,6 @@ from facestream.stream.types import Floats, Ints
 
 STRIDES = (8, 16, 32)
 ANCHORS = np.array([[16, 32], [64, 128], [256, 512]], np.float32)  # two square ones in each cell, pixels
-CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 
 
 class RetinaFaceMnet(TorchDetector):
@@ -44,27 +44,16 @@ class RetinaFaceMnet(TorchDetector):
         return in_order(RetinaFaceMnetNetwork(), read_convolutions(ast.literal_eval(assignment.value)))
 
     def decode(self, raw: Outputs) -> Candidates:
-        """Offsets are from the cell's anchor, in anchor sizes times a variance; sizes are logarithms."""
+        """See :func:`decode_level`; points are offsets like the centre's."""
         found = [self._decode_level(*level) for level in zip(raw, STRIDES, ANCHORS)]
         return Candidates(*(np.concatenate(parts) for parts in zip(*found)))
 
     def _decode_level(self, level: Floats, stride: int, anchors: Floats) -> tuple[Ints, Floats, Floats, Floats]:
         batch, _, height, width = level.shape
-        scores, boxes, points = level[:, :2], level[:, 2:10], level[:, 10:]
-        frame, anchor, row, column = np.nonzero(scores >= self.threshold)
-        cells = (frame, anchor, slice(None), row, column)
-        side = anchors[anchor][:, None]  # (N, 1)
-        prior = (np.stack([column, row], 1) + np.float32(0.5)) * np.float32(stride)  # (N, 2)
-        box = boxes.reshape(batch, 2, 4, height, width)[cells]
-        centre = prior + box[:, :2] * CENTRE_VARIANCE * side
-        half = np.exp(box[:, 2:] * SIZE_VARIANCE) * side / 2
-        offsets = points.reshape(batch, 2, 10, height, width)[cells].reshape(-1, 5, 2)
-        return (
-            frame.astype(np.int32),
-            np.concatenate([centre - half, centre + half], 1),
-            scores[frame, anchor, row, column],
-            prior[:, None] + offsets * CENTRE_VARIANCE * side[:, None],
-        )
+        found = decode_level(level[:, :2], level[:, 2:10], stride, anchors, self.threshold)
+        offsets = level[:, 10:].reshape(batch, 2, 10, height, width)[found.cells].reshape(-1, 5, 2)
+        points = found.priors[:, None] + offsets * CENTRE_VARIANCE * found.sides[:, None]
+        return found.candidates.frame_ids, found.candidates.boxes, found.candidates.scores, points
 
 
 # MobileNet × 0.25: output channels and stride of each separable block, in the three stages whose outputs are used.

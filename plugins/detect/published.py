@@ -1,0 +1,94 @@
+"""Detectors whose weights are published at an https address only, and were never seen by this project.
+
+Their cards say where the file is, and leave its sha256 and size empty: nobody has vouched for them. Such a card's
+weights are refused. Who trusts a copy says so by naming its hash, in a card of their own::
+
+    class MyS3fd(S3fd):
+        card = replace(S3FD, files=(replace(S3FD.files[0], sha256="…", size=…),))
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from facestream.errors import WeightsCorrupt, WeightsMissing
+from facestream.plugins.detect.base import TorchDetector
+from facestream.plugins.weights import Arrays
+
+
+class PublishedDetector(TorchDetector):
+    """A detector that doesn't load what nobody has vouched for."""
+
+    def load(self, device: str) -> None:
+        """As for every model, but nothing is fetched or read while the card has no hash.
+
+        Raises:
+            WeightsMissing: the card has no hash; else as :meth:`TorchModel.load`.
+        """
+        for file in self.card.files:
+            if not file.sha256:
+                raise WeightsMissing(
+                    f"{self.name}: nobody has vouched for {file.location}: fetch and check it yourself, and give its "
+                    f"sha256 and size in a card of your own"
+                )
+        super().load(device)
+
+
+def published_state(file: Path, net: nn.Module, *, unused: Iterable[str] = ()) -> Arrays:
+    """A release's file (a zip with one ``.pth``, or that itself) → the state of ``net`` by key.
+
+    It is loaded as tensors only: nothing else is unpickled.
+
+    Args:
+        file: already checked against its hash.
+        net: whose keys and shapes it must have. BatchNorm's ``num_batches_tracked`` may be missing.
+        unused: beginnings of further keys that are left out: heads that aren't used here.
+
+    Raises:
+        WeightsCorrupt: it isn't a state dict of tensors, or keys or shapes differ; the message names some.
+    """
+    given = {key.removeprefix("module."): value for key, value in _tensors(file).items()}
+    wanted = net.state_dict()
+    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
+    spare = [key for key in given if key not in wanted and not key.startswith(tuple(unused))]
+    bent = [key for key in wanted if key in given and given[key].shape != wanted[key].shape]
+    for what, keys in (("lacks", missing), ("has unknown", spare), ("has other shapes of", bent)):
+        if keys:
+            raise WeightsCorrupt(f"{file.name} {what} {', '.join(keys[:3])}{' …' if len(keys) > 3 else ''}")
+    return {key: given.get(key, value).numpy() for key, value in wanted.items()}
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(io.BytesIO(_content(file)), map_location="cpu", weights_only=True)
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        zipfile.BadZipFile,
+        pickle.UnpicklingError,
+    ) as error:
+        raise WeightsCorrupt(f"{file.name} isn't a file of tensors: {_first_line(error)}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsCorrupt(f"{file.name} isn't a state dict of tensors")
+    return state
+
+
+def _content(file: Path) -> bytes:
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            members = [name for name in archive.namelist() if name.endswith(".pth")]
+            if len(members) == 1:
+                return archive.read(members[0])
+    return file.read_bytes()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
