@@ -44,7 +44,7 @@ class S3fd(PublishedDetector):
         return Candidates(np.concatenate(ids), np.concatenate(boxes), np.concatenate(scores))
 
     def _decode_level(self, level: Floats, stride: int) -> Candidates:
-        anchors = np.float32([ANCHOR * stride])
+        anchors = np.array([ANCHOR * stride], np.float32)
         return decode_level(level[:, :1], level[:, 1:], stride, anchors, self.threshold).candidates
 
     def post_process(self, raw: Outputs, feed: Letterbox) -> list[Detections]:
@@ -137,4 +137,5 @@ class L2Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         length = x.norm(dim=1, keepdim=True) + 1e-10
-        return x / length * self.weight[:, None, None]
+        y: Tensor = x / length * self.weight[:, None, None]
+        return y
