@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from facestream import __version__
 from facestream.errors import ConfigError, FacestreamError
+
+if TYPE_CHECKING:
+    from facestream.jobs.models import ModelOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -69,6 +72,17 @@ def model_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def chosen_models(options: dict[str, Any]) -> ModelOptions:
+    """What :func:`model_options` asked for, taken out of a command's ``options``."""
+    from dataclasses import fields
+
+    from facestream.jobs.models import ModelOptions
+
+    return ModelOptions(
+        **{field.name: options.pop(field.name) for field in fields(ModelOptions) if field.name in options}
+    )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -139,7 +153,7 @@ def serve(config: Path | None, **options: Any) -> None:
     """
     from facestream.serving.app import ServeOptions, serve
 
-    run_async(serve(ServeOptions(**options), say=click.echo))
+    run_async(serve(ServeOptions(models=chosen_models(options), **options), say=click.echo))
 
 
 @cli.command()
@@ -154,7 +168,7 @@ def extract(**options: Any) -> None:
     """Find the faces in INPUTS: videos, pictures, folders or cameras. Nothing is dropped."""
     from facestream.jobs.extract_command import ExtractOptions, extract_command
 
-    run_async(extract_command(ExtractOptions(**options)))
+    run_async(extract_command(ExtractOptions(models=chosen_models(options), **options)))
 
 
 @cli.group()

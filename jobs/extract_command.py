@@ -29,30 +29,12 @@ class ExtractOptions:
     """What the command line's ``extract`` takes; the option's help says what each is."""
 
     inputs: tuple[str, ...]
+    models: ModelOptions
     output: Path | None = None
     jsonl: str | None = None
     frames: Path | None = None
     size: int = 512
     quiet: bool = False
-    detector: str | None = None
-    aligner: str | None = "mesh"
-    identity: str | None = None
-    device: str = "auto"
-    detect_size: int | None = None
-    threshold: float | None = None
-    batch_size: int | None = None
-
-    @property
-    def models(self) -> ModelOptions:
-        return ModelOptions(
-            self.detector,
-            self.aligner,
-            self.identity,
-            self.device,
-            self.detect_size,
-            self.threshold,
-            self.batch_size,
-        )
 
 
 @dataclass(slots=True)

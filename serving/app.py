@@ -27,6 +27,7 @@ class ServeOptions:
     """What the command line's ``serve`` takes; the option's help says what each is."""
 
     sources: tuple[str, ...] = ()
+    models: ModelOptions
     host: str = "127.0.0.1"
     port: int = 8765
     token: str | None = None
@@ -39,25 +40,6 @@ class ServeOptions:
     open_timeout: float = 5.0
     read_timeout: float = 5.0
     no_demo: bool = False
-    detector: str | None = None
-    aligner: str | None = "mesh"
-    identity: str | None = None
-    device: str = "auto"
-    detect_size: int | None = None
-    threshold: float | None = None
-    batch_size: int | None = None
-
-    @property
-    def models(self) -> ModelOptions:
-        return ModelOptions(
-            self.detector,
-            self.aligner,
-            self.identity,
-            self.device,
-            self.detect_size,
-            self.threshold,
-            self.batch_size,
-        )
 
     @property
     def source_options(self) -> SourceOptions:
