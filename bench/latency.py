@@ -4,6 +4,7 @@ Age is from the moment a frame reached facestream to the moment a subscriber of 
 is played at the given rate. One row has sixteen 720p decoders at 10 fps beside it and prints the event loop's lag.
 
 python bench/latency.py [SECONDS]
+python bench/latency.py soak [SECONDS]    # only the overloaded source, for five minutes
 """
 
 from __future__ import annotations
@@ -118,6 +119,13 @@ def row(name: str, ages: list[float], single: float, session: LiveSession, grown
     }
 
 
+async def memory_each_minute(process: psutil.Process) -> None:
+    """Print the resident memory, for whoever watches a long run."""
+    while True:
+        await asyncio.sleep(60)
+        print(f"resident: {process.memory_info().rss / 1e6:.1f} MB", flush=True)
+
+
 async def at_rate(clip: Path, name: str, seconds: float, **models: Any) -> dict[str, Any]:
     process = psutil.Process()
     async with live(**models) as (session, pipeline):
@@ -125,9 +133,12 @@ async def at_rate(clip: Path, name: str, seconds: float, **models: Any) -> dict[
         await session.add_source(f"camera={clip}", loop=True)
         await asyncio.sleep(WARM)
         before = process.memory_info().rss
+        sampling = asyncio.create_task(memory_each_minute(process))
         ages = await measure(session, seconds)
         grown = (process.memory_info().rss - before) / 1e6
         result = row(name, ages, single, session, grown)
+        sampling.cancel()
+        await asyncio.wait([sampling])
         stopped = session
     for info in stopped.sources():
         assert info.captured == info.processed + info.dropped, info
@@ -193,5 +204,17 @@ def main(seconds: float) -> None:
         report("lag", lags, "how late a 5 ms timer of the event loop fires")
 
 
+def soak(seconds: float) -> None:
+    """A source several times faster than the model, for long: is memory flat, is every frame accounted for?"""
+    with tempfile.TemporaryDirectory() as name:
+        clip = retimed(Path(name), 60)
+        overloaded = at_rate(clip, "60 fps, slow model", seconds, detector="centerface", detect_size=1024)
+        report("latency-soak", [asyncio.run(overloaded)], f"capture to subscriber, {seconds:g} s")
+
+
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 20.0)
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["soak"]:
+        soak(float(arguments[1]) if arguments[1:] else 300.0)
+    else:
+        main(float(arguments[0]) if arguments else 20.0)
