@@ -62,6 +62,19 @@ def run_async(job: Coroutine[Any, Any, Any]) -> Any:
 def model_options(command: Command) -> Command:
     """The options that choose models, for every command that runs them."""
     for option in (
+        click.option(
+            "--max-size",
+            type=click.FloatRange(0, 500),
+            default=0,
+            help="Largest face, in % of the frame's shorter side.",
+        ),
+        click.option(
+            "--min-size",
+            type=click.FloatRange(0, 100),
+            default=0,
+            help="Smallest face, in % of the frame's shorter side.",
+        ),
+        click.option("--rotate-images", help="Look for turned faces too: a step (90) or a list of angles (45,90)."),
         click.option("--batch-size", type=click.IntRange(1, 256), help="Frames the detector sees at once."),
         click.option("--threshold", type=click.FloatRange(0, 1), help="Least score of a detection."),
         click.option("--detect-size", type=click.IntRange(64, 4096), help="Long side the detector sees, in pixels."),

@@ -37,6 +37,9 @@ class ModelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     detect_size: int | None = None
     threshold: float | None = None
     batch_size: int | None = None
+    rotate_images: str | None = None
+    min_size: float | None = None
+    max_size: float | None = None
 
 
 class ServeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

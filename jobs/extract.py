@@ -42,6 +42,9 @@ async def extract(
     detect_size: int | None = None,
     threshold: float | None = None,
     batch_size: int | None = None,
+    rotate_images: str | None = None,
+    min_size: float = 0,
+    max_size: float = 0,
 ) -> AsyncIterator[FrameFaces]:
     """The faces of every frame of ``inputs``, in order, frames without faces included.
 
@@ -63,6 +66,8 @@ async def extract(
         detect_size: the long side of what the detector sees, in pixels.
         threshold: the least score of a detection.
         batch_size: frames that the detector sees at once.
+        rotate_images: look for turned faces too: a step in degrees ("90") or a list of angles ("45,90").
+        min_size, max_size: limits of a face's longer edge, in percent of its frame's shorter side; 0 is none.
 
     Raises:
         SourceError: an input can't be read. What the other inputs hold is yielded first.
@@ -70,7 +75,18 @@ async def extract(
 
     Leaving the loop early closes everything; cancelling loses the frames in flight.
     """
-    options = ModelOptions(detector, aligner, identity, device, detect_size, threshold, batch_size)
+    options = ModelOptions(
+        detector=detector,
+        aligner=aligner,
+        identity=identity,
+        device=device,
+        detect_size=detect_size,
+        threshold=threshold,
+        batch_size=batch_size,
+        rotate_images=rotate_images,
+        min_size=min_size,
+        max_size=max_size,
+    )
     sender, results = Channel[FrameFaces](1).ends
     job = asyncio.create_task(_run(inputs, options, track, sender), name="extract")
     try:
