@@ -72,6 +72,9 @@ class FrameGate:
             self._ended = True
             self._changed.notify_all()
 
+    def __contains__(self, source: object) -> bool:
+        return source in self._queue
+
     def statistics(self, source: str) -> LaneStatistics:
         return self._queue.statistics(source)
 

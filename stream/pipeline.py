@@ -121,9 +121,8 @@ class Pipeline:
     async def remove(self, source: str) -> None:
         """Let ``source`` go: what it has waiting is dropped, what is in flight still comes out."""
         await self.gate.remove(source)
-        if self._tracks is not None:
-            self._tracks.forget(source)
         async with self._published:
+            self._forget(source)
             self._published.notify_all()
 
     def statistics(self) -> list[StageStatistics]:
@@ -157,7 +156,15 @@ class Pipeline:
                 self._update_room()
                 async with self._published:
                     self._progress[faces.frame.source] += 1 + faces.dropped
+                    if faces.frame.source not in self.gate:
+                        self._forget(faces.frame.source)  # removed while this frame was in flight
                     self._published.notify_all()
+
+    def _forget(self, source: str) -> None:
+        """Keep nothing of a source that has gone: neither for months, nor for the next of its name."""
+        self._progress.pop(source, None)
+        if self._tracks is not None:
+            self._tracks.forget(source)
 
     async def _derive(self, batch: ExtractBatch) -> None:
         if batch.landmarks is not None and len(batch):

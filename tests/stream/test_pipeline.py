@@ -165,6 +165,21 @@ async def test_a_removed_source_leaves_the_others_running(bridge: Bridge) -> Non
     assert [faces.frame.source for faces in results] == ["b"]
 
 
+async def test_flushing_a_source_that_came_back_under_its_name_waits_for_its_own_frames(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES))
+    results: list[FrameFaces] = []
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chain.run(collect(results)))
+        for life in range(2):
+            chain.gate.add("a", live=False)
+            for seq in range(3):
+                await chain.gate.put(frame("a", seq))
+            await chain.flush()
+            assert len(results) == 3 * (life + 1)
+            await chain.remove("a")
+        await chain.gate.close()
+
+
 async def test_a_new_epoch_starts_new_tracks(bridge: Bridge) -> None:
     chain = pipeline(bridge, FakeDetector(BOXES))
     results: list[FrameFaces] = []
