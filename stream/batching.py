@@ -13,10 +13,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
-from facestream.stream.types import ExtractBatch, Frame, FrameFaces, join_fields
+from facestream.stream.types import ExtractBatch, Faces, Frame, FrameFaces, join_fields
+
+Item: TypeAlias = Frame | FrameFaces
+"""What goes into a chain: a bare frame, or one whose faces are known already, from a file or an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +39,28 @@ class _Lane:
 
     live: bool
     capacity: int
-    frames: deque[Frame] = field(default_factory=deque)
+    waiting: deque[FrameFaces] = field(default_factory=deque)
     captured: int = 0
     taken: int = 0
     dropped: int = 0
     gap: int = 0  # dropped since the last frame taken
 
-    def push(self, frame: Frame) -> None:
-        if len(self.frames) >= self.capacity:
-            self.frames.popleft()
+    def push(self, faces: FrameFaces) -> None:
+        if len(self.waiting) >= self.capacity:
+            self.waiting.popleft()
             self.dropped += 1
             self.gap += 1
-        self.frames.append(frame)
+        self.waiting.append(faces)
         self.captured += 1
 
-    def pop(self) -> Frame:
-        frame = self.frames.popleft()
-        frame.dropped, self.gap = self.gap, 0
+    def pop(self) -> FrameFaces:
+        faces = self.waiting.popleft()
+        faces.frame.dropped, self.gap = self.gap, 0
         self.taken += 1
-        return frame
+        return faces
 
     def statistics(self) -> LaneStatistics:
-        return LaneStatistics(self.captured, self.taken, self.dropped, len(self.frames))
+        return LaneStatistics(self.captured, self.taken, self.dropped, len(self.waiting))
 
 
 class FrameQueue:
@@ -87,36 +91,37 @@ class FrameQueue:
         """Drop what ``source`` has waiting and let it go; returns its final count."""
         lane = self._lanes.pop(source)
         self._line.remove(source)
-        lane.dropped += len(lane.frames)
-        lane.frames.clear()
+        lane.dropped += len(lane.waiting)
+        lane.waiting.clear()
         return lane.statistics()
 
-    def offer(self, frame: Frame) -> None:
-        """Put ``frame`` in its source's line; a live source's older frame gives way.
+    def offer(self, item: Item) -> None:
+        """Put ``item`` in its source's line; a live source's older frame gives way.
 
         Raises:
             ValueError: a lossless source has no room; ask :meth:`has_room` first.
         """
-        lane = self._lanes[frame.source]
-        if not self.has_room(frame.source):
-            raise ValueError(f"no room for another frame of {frame.source!r}")
-        lane.push(frame)
+        faces = with_faces(item)
+        source = faces.frame.source
+        if not self.has_room(source):
+            raise ValueError(f"no room for another frame of {source!r}")
+        self._lanes[source].push(faces)
 
     def has_room(self, source: str) -> bool:
         lane = self._lanes[source]
-        return lane.live or len(lane.frames) < lane.capacity
+        return lane.live or len(lane.waiting) < lane.capacity
 
-    def take(self, limit: int) -> list[Frame]:
+    def take(self, limit: int) -> list[FrameFaces]:
         """Up to ``limit`` frames: one of each source in turn, then lossless sources again while there is room."""
-        taken: list[Frame] = []
-        ready = deque(source for source in self._line if self._lanes[source].frames)
+        taken: list[FrameFaces] = []
+        ready = deque(source for source in self._line if self._lanes[source].waiting)
         while ready and len(taken) < limit:
             source = ready.popleft()
             lane = self._lanes[source]
             taken.append(lane.pop())
             self._line.remove(source)
             self._line.append(source)
-            if lane.frames and not lane.live:
+            if lane.waiting and not lane.live:
                 ready.append(source)
         return taken
 
@@ -131,14 +136,15 @@ class FrameQueue:
 
     def __len__(self) -> int:
         """Frames waiting."""
-        return sum(len(lane.frames) for lane in self._lanes.values())
+        return sum(len(lane.waiting) for lane in self._lanes.values())
 
 
 class FaceBatcher:
     """Batches of any size in, batches of at most ``size`` faces out, in the same order.
 
     A frame whose faces don't fit is split: its first faces go out in a batch marked ``continued``, the others lead the
-    next batch. A frame without faces travels with its neighbours and never needs room.
+    next batch. A frame without faces travels with its neighbours and never needs room. Faces of which different things
+    are known (landmarks here, none there) never share a batch: a dense array has no place for what is missing.
     """
 
     def __init__(self, size: int) -> None:
@@ -154,8 +160,13 @@ class FaceBatcher:
         """What is waiting, up to ``size`` faces; None when nothing is."""
         parts: list[FrameFaces] = []
         room, continued = self.size, False
+        kind: Kind | None = None
         while self._waiting:
             faces, more = self._waiting[0]
+            if len(faces):
+                if kind is not None and kind_of(faces) != kind:
+                    break
+                kind = kind_of(faces)
             if len(faces) > room:
                 if room:
                     parts.append(_part(faces, slice(room)))
@@ -197,6 +208,34 @@ class FrameJoiner:
         if len(parts) == 1:
             return parts[0]
         return FrameFaces(frame=parts[0].frame, **join_fields(parts))
+
+
+def with_faces(item: Item) -> FrameFaces:
+    """``item`` itself, or the frame with no faces yet."""
+    return FrameFaces(frame=item) if isinstance(item, Frame) else item
+
+
+Kind: TypeAlias = tuple[object, ...]
+
+
+def kind_of(faces: Faces) -> Kind:
+    """What is known about these faces: those of one kind can be laid end to end (:func:`join_fields`)."""
+    layout = None if faces.landmarks is None else faces.landmarks.shape[1:]
+    known = (faces.points, faces.landmark_scores, faces.tracks, faces.aligned)
+    return layout, *(value is not None for value in known)
+
+
+def batches_of(parts: list[FrameFaces]) -> list[ExtractBatch]:
+    """``parts`` in order as few batches, one for each run of frames of one kind."""
+    batches: list[list[FrameFaces]] = []
+    kind: Kind | None = None
+    for part in parts:
+        found = kind_of(part) if len(part) else kind
+        if not batches or (kind is not None and found != kind):
+            batches.append([])
+        batches[-1].append(part)
+        kind = found
+    return [batch_of(batch) for batch in batches]
 
 
 def batch_of(parts: list[FrameFaces], *, continued: bool = False) -> ExtractBatch:

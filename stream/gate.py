@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from facestream.stream.batching import FrameQueue, LaneStatistics
+from facestream.stream.batching import FrameQueue, Item, LaneStatistics, with_faces
 from facestream.stream.channel import BrokenChannel, EndOfChannel
-from facestream.stream.types import Frame
+from facestream.stream.types import FrameFaces
 
 
 class FrameGate:
@@ -37,22 +37,24 @@ class FrameGate:
             self._changed.notify_all()
         return final
 
-    async def put(self, frame: Frame) -> None:
-        """Offer ``frame``. A lossless source waits for room, a live one never does. Cancelling while it waits leaves
-        the frame unoffered.
+    async def put(self, item: Item) -> None:
+        """Offer a frame, bare or with the faces that are known already. A lossless source waits for room, a live one
+        never does. Cancelling while it waits leaves the frame unoffered.
 
         Raises:
             BrokenChannel: the source was removed, or the gate closed.
         """
+        faces = with_faces(item)
+        source = faces.frame.source
         async with self._changed:
-            await self._changed.wait_for(lambda: self._is_shut(frame.source) or self._queue.has_room(frame.source))
-            if self._is_shut(frame.source):
+            await self._changed.wait_for(lambda: self._is_shut(source) or self._queue.has_room(source))
+            if self._is_shut(source):
                 raise BrokenChannel
-            self._queue.offer(frame)
+            self._queue.offer(faces)
             self._changed.notify_all()
         await asyncio.sleep(0)  # a source that always has a frame must not keep the loop to itself
 
-    async def take(self, limit: int) -> list[Frame]:
+    async def take(self, limit: int) -> list[FrameFaces]:
         """One to ``limit`` frames, as soon as there is one. Cancelling loses nothing.
 
         Raises:

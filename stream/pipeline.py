@@ -14,17 +14,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
-import numpy as np
-
-from facestream.faces.aligned import align
-from facestream.stream.batching import FrameJoiner, InFlight
+from facestream.stream.batching import FrameJoiner, InFlight, Item, batch_of, batches_of, with_faces
 from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
-from facestream.stream.stage import Stage, StageStatistics
+from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
 from facestream.stream.tracking import Tracker
-from facestream.stream.types import ExtractBatch, Frame, FrameFaces, Longs
+from facestream.stream.types import ExtractBatch, FrameFaces, Longs
 
 Publish = Callable[[FrameFaces], Awaitable[None]]
 
@@ -59,7 +56,8 @@ class Pipeline:
     """Drives frames from its :attr:`gate` through ``stages``.
 
     Args:
-        stages: the first one finds faces, the others look at them.
+        stages: usually one that finds faces and others that look at them. A chain may also begin with one that looks at
+            faces, or have none at all: then what goes in are frames whose faces are known (:class:`FrameFaces`).
         bridge: where blocking work runs.
         in_flight: batches between the gate and the exit. One or two keep live results young (see
             :func:`facestream.jobs.live.live_in_flight`); lossless jobs ask for more, so that every verb of every stage
@@ -80,7 +78,7 @@ class Pipeline:
             Counter()
         )  # frames of each source accounted for: published, or dropped before one
         self._published = asyncio.Condition()
-        self.gate = FrameGate(capacity=self._stages[0].batch_size)
+        self.gate = FrameGate(capacity=self._frames_at_once())
 
     async def run(self, publish: Publish) -> None:
         """Process frames until the gate is closed and everything that it accepted has been published.
@@ -103,12 +101,30 @@ class Pipeline:
         async with self._published:
             await self._published.wait_for(lambda: self._reached(goals))
 
-    async def process_one(self, frame: Frame) -> FrameFaces:
-        """The faces of one frame, beside whatever stream is running: not tracked, not published.
+    async def put(self, item: Item) -> None:
+        """Hand a frame to the chain, bare or with the faces that are known already; waits for room.
+
+        A source that :attr:`gate` doesn't know yet takes part from now on, as one that loses nothing; a live source is
+        added with ``pipeline.gate.add(name, live=True)``. Cancelling while it waits leaves the frame unoffered.
+
+        Raises:
+            BrokenChannel: the gate is closed, or the source was removed meanwhile.
+        """
+        source = with_faces(item).frame.source
+        if source not in self.gate:
+            self.gate.add(source, live=False)
+        await self.gate.put(item)
+
+    async def close(self) -> None:
+        """Nothing more comes: what was put still comes out, then :meth:`run` ends."""
+        await self.gate.close()
+
+    async def process_one(self, item: Item) -> FrameFaces:
+        """One frame through all stages, beside whatever stream is running: not tracked, not published.
 
         Cancelling loses the result.
         """
-        batches = [ExtractBatch(frames=[frame])]
+        batches = [batch_of([with_faces(item)])]
         for stage in self._stages:
             batches = [done for batch in batches for done in await stage.run_one(batch)]
         joiner = FrameJoiner()
@@ -137,10 +153,11 @@ class Pipeline:
             while True:
                 # First the place, then the frame: the frame is chosen as late as possible and so is the newest.
                 await self._room.wait()
-                frames = await self.gate.take(self._stages[0].batch_size)
+                frames = await self.gate.take(self._frames_at_once())
                 self._in_flight.enter(len(frames))
                 self._update_room()
-                await sender.send(ExtractBatch(frames=frames))
+                for batch in batches_of(frames):
+                    await sender.send(batch)
         except EndOfChannel:
             sender.close()
 
@@ -167,8 +184,12 @@ class Pipeline:
             self._tracks.forget(source)
 
     async def _derive(self, batch: ExtractBatch) -> None:
-        if batch.landmarks is not None and len(batch):
-            batch.aligned = await self._bridge.cpu(align, np.asarray(batch.landmarks))
+        """For a chain without stages; a stage has done it otherwise."""
+        if batch.aligned is None and batch.landmarks is not None and len(batch):
+            await self._bridge.cpu(derive, batch)
+
+    def _frames_at_once(self) -> int:
+        return self._stages[0].batch_size if self._stages else 1
 
     def _update_room(self) -> None:
         if self._in_flight.has_room():

@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from facestream.errors import ModelError, OutOfDeviceMemory
+from facestream.faces.aligned import align
 from facestream.stream.batching import FaceBatcher, split
 from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender, WouldBlock
 from facestream.stream.device import Bridge
 from facestream.stream.tasks import task_group
-from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlugin
+from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlugin, Faces
 
 log = logging.getLogger("facestream.stage")
 
@@ -85,19 +86,37 @@ class FaceRole:
     """Faces in, something about each face out."""
 
     def __init__(self, plugin: FacePlugin) -> None:
-        self.pre_process = plugin.pre_process
+        self.plugin = plugin
         self.infer = plugin.infer
-        self.post_process = plugin.post_process
 
     def weight(self, batch: ExtractBatch) -> int:
         return len(batch)
+
+    def pre_process(self, batch: ExtractBatch) -> Any:
+        derive(batch)
+        return self.plugin.pre_process(batch)
+
+    def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None:
+        landmarks = batch.landmarks
+        self.plugin.post_process(raw, feed, batch)
+        if batch.landmarks is not landmarks:
+            batch.aligned = None  # it belonged to the former landmarks (spec D8)
+            derive(batch)
 
     def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
         return split(batch, size)
 
 
+def derive(batch: Faces) -> None:
+    """Give faces that have landmarks their aligned view, unless they have it. For a CPU worker: 0.15 ms a face."""
+    if batch.aligned is None and batch.landmarks is not None and len(batch):
+        batch.aligned = align(batch.landmarks)
+
+
 def write_detections(batch: ExtractBatch, found: list[Detections]) -> None:
-    """Fill a batch of bare frames with each frame's detections."""
+    """Fill a batch with each frame's detections. Faces that were known before are gone, with all that was known."""
+    batch.landmarks = batch.landmark_scores = batch.tracks = batch.aligned = None
+    batch.masks, batch.identities = {}, {}
     batch.boxes = np.concatenate([np.zeros((0, 4), np.float32), *(d.boxes for d in found)])
     batch.scores = np.concatenate([np.zeros((0,), np.float32), *(d.scores for d in found)])
     points = [d.points for d in found if d.points is not None]

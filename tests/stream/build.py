@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facestream.stream.types import ExtractBatch, Frame
+from facestream.stream.types import ExtractBatch, Frame, FrameFaces
+from facestream.testing.plugins import FACE_68, in_boxes
 
 
 def frame(source: str = "a", seq: int = 0, epoch: int = 0, size: tuple[int, int] = (32, 24)) -> Frame:
@@ -26,3 +27,11 @@ def batch(counts: Sequence[int], *, source: str = "a", first: int = 0, continued
         frame_ids=np.array(ids, np.int32),
         continued=continued,
     )
+
+
+def known(count: int, *, source: str = "a", seq: int = 0, landmarks: bool = True) -> FrameFaces:
+    """A frame whose ``count`` faces are known already; a face's box tells its frame and place, as in :func:`batch`."""
+    (faces,) = batch([count], source=source, first=seq).per_frame()
+    if landmarks:
+        faces.landmarks = in_boxes(FACE_68, faces.boxes)
+    return faces

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from facestream.stream.batching import FaceBatcher, FrameJoiner, FrameQueue, InFlight, batch_of, split
 from facestream.stream.types import ExtractBatch
-from facestream.tests.stream.build import batch, frame
+from facestream.tests.stream.build import batch, frame, known
 
 counts = st.lists(st.integers(0, 50), min_size=1, max_size=12)
 
@@ -26,7 +26,7 @@ class TestFrameQueue:
         for seq in range(5):
             queue.offer(frame("a", seq))
         (taken,) = queue.take(8)
-        assert (taken.seq, taken.dropped) == (4, 4)
+        assert (taken.frame.seq, taken.dropped) == (4, 4)
         statistics = queue.statistics("a")
         assert (statistics.captured, statistics.taken, statistics.dropped, statistics.waiting) == (5, 1, 4, 0)
 
@@ -38,7 +38,7 @@ class TestFrameQueue:
         assert not queue.has_room("a")
         with pytest.raises(ValueError, match="no room"):
             queue.offer(frame("a", 2))
-        assert [taken.seq for taken in queue.take(8)] == [0, 1]
+        assert [taken.frame.seq for taken in queue.take(8)] == [0, 1]
 
     def test_sources_are_served_in_turn(self) -> None:
         queue = FrameQueue()
@@ -48,7 +48,7 @@ class TestFrameQueue:
         for seq in range(6):
             for name in "abc":
                 queue.offer(frame(name, seq))
-            served += [taken.source for taken in queue.take(2)]
+            served += [taken.frame.source for taken in queue.take(2)]
         assert [served.count(name) for name in "abc"] == [4, 4, 4]
 
     def test_a_batch_has_one_frame_of_a_live_source_and_as_many_of_a_file_as_fit(self) -> None:
@@ -58,7 +58,7 @@ class TestFrameQueue:
         queue.offer(frame("camera", 0))
         for seq in range(4):
             queue.offer(frame("file", seq))
-        assert [(taken.source, taken.seq) for taken in queue.take(4)] == [
+        assert [(taken.frame.source, taken.frame.seq) for taken in queue.take(4)] == [
             ("camera", 0),
             ("file", 0),
             ("file", 1),
@@ -103,8 +103,8 @@ class TestFrameQueue:
                 frames = queue.take(limit)
                 assert len(frames) <= limit
                 for one in frames:
-                    taken[one.source].append(one.seq)
-                    gaps[one.source].append(one.dropped)
+                    taken[one.frame.source].append(one.frame.seq)
+                    gaps[one.frame.source].append(one.dropped)
         for i, is_live in enumerate(live):
             name = str(i)
             statistics = queue.statistics(name)
@@ -143,6 +143,12 @@ class TestFaceBatcher:
         batcher.put(batch([3], source="b"))
         (only,) = drain(batcher)
         assert only.frame_ids.tolist() == [0, 1, 1, 2, 2, 2]
+
+    def test_faces_with_and_without_landmarks_share_no_batch_and_frames_without_faces_go_with_either(self) -> None:
+        batcher = FaceBatcher(8)
+        for i, (count, landmarks) in enumerate([(1, True), (0, False), (2, True), (1, False), (0, True), (1, True)]):
+            batcher.put(batch_of([known(count, seq=i, landmarks=landmarks)]))
+        assert [[f.seq for f in one.frames] for one in drain(batcher)] == [[0, 1, 2], [3, 4], [5]]
 
     @given(counts=counts, size=st.integers(1, 20))
     def test_no_batch_is_larger_than_asked_and_no_face_moves(self, counts: list[int], size: int) -> None:

@@ -22,9 +22,9 @@ async def test_a_lossless_reader_waits_for_room() -> None:
     waiting = asyncio.create_task(gate.put(frame("a", 1)))
     await settled()
     assert not waiting.done()
-    assert [taken.seq for taken in await gate.take(4)] == [0]
+    assert [taken.frame.seq for taken in await gate.take(4)] == [0]
     await waiting
-    assert [taken.seq for taken in await gate.take(4)] == [1]
+    assert [taken.frame.seq for taken in await gate.take(4)] == [1]
 
 
 async def test_a_live_reader_never_waits() -> None:
@@ -32,7 +32,7 @@ async def test_a_live_reader_never_waits() -> None:
     gate.add("a", live=True)
     for seq in range(100):
         await gate.put(frame("a", seq))
-    assert [taken.seq for taken in await gate.take(4)] == [99]
+    assert [taken.frame.seq for taken in await gate.take(4)] == [99]
     assert gate.statistics("a").dropped == 99
 
 

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from facestream.stream.batching import Item
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.stage import Stage
 from facestream.stream.types import FrameFaces, Image
 from facestream.testing.plugins import FakeAligner, FakeDetector
-from facestream.tests.stream.build import frame
+from facestream.tests.stream.build import frame, known
 
 BOXES = [(2, 2, 20, 20)]
 
@@ -121,6 +122,52 @@ async def test_flush_waits_for_what_was_accepted_and_the_stream_goes_on(bridge: 
         await chain.flush()
         await chain.gate.close()
     assert len(results) == 4
+
+
+async def everything(chain: Pipeline, items: Sequence[Item]) -> list[FrameFaces]:
+    """``items``, put into a chain and waited for."""
+    results: list[FrameFaces] = []
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chain.run(collect(results)))
+        for item in items:
+            await chain.put(item)
+        await chain.close()
+    return results
+
+
+async def test_a_chain_without_models_derives_what_the_landmarks_of_a_file_imply(bridge: Bridge) -> None:
+    results = await everything(Pipeline([], bridge), [known(count, seq=i) for i, count in enumerate([2, 0, 1])])
+    assert [(faces.frame.seq, len(faces)) for faces in results] == [(0, 2), (1, 0), (2, 1)]
+    assert results[0].aligned is not None
+    assert results[0].aligned.matrices.shape == (2, 3, 3)
+
+
+async def test_a_chain_may_begin_with_a_model_that_looks_at_faces(bridge: Bridge) -> None:
+    aligner = FakeAligner(batch_size=4)
+    counts = [3, 0, 6, 1, 0]
+    items = [known(count, seq=i, landmarks=False) for i, count in enumerate(counts)]
+    results = await everything(Pipeline([Stage.faces(aligner, bridge)], bridge), items)
+    assert [len(faces) for faces in results] == counts
+    assert max(aligner.batches) <= 4
+    for faces in results:
+        assert faces.boxes[:, 1].tolist() == list(range(len(faces)))
+        assert not len(faces) or (faces.landmarks is not None and faces.aligned is not None)
+
+
+async def test_a_detector_finds_anew_what_was_known(bridge: Bridge) -> None:
+    chain = Pipeline([Stage.detect(FakeDetector(BOXES), bridge)], bridge)
+    (faces,) = await everything(chain, [known(3)])
+    assert faces.boxes.tolist() == [list(box) for box in BOXES]
+    assert faces.landmarks is None
+
+
+async def test_frames_with_and_without_landmarks_share_a_chain_but_not_a_batch(bridge: Bridge) -> None:
+    items = [known(2, source=str(i % 2), seq=i // 2, landmarks=bool(i % 2)) for i in range(6)]
+    results = await everything(Pipeline([], bridge, in_flight=4), items)
+    for source in range(2):
+        mine = [faces for faces in results if faces.frame.source == str(source)]
+        assert [faces.frame.seq for faces in mine] == [0, 1, 2]
+        assert all((faces.landmarks is not None) == bool(source) for faces in mine)
 
 
 async def test_one_frame_is_processed_beside_a_running_stream_and_not_published(bridge: Bridge) -> None:
