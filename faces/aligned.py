@@ -55,9 +55,14 @@ def _without_pose(matrices: Doubles) -> Aligned:
 
 
 def transform(matrices: Floats | Doubles, points: Floats | Doubles) -> Doubles:
-    """Each face's points through its own matrix: (N, 3, 3), (N, M, 2) → float64 (N, M, 2)."""
+    """Each face's points through its own matrix: (N, 3, 3), (N, M, 2) → float64 (N, M, 2).
+
+    What isn't finite comes out as NaN or infinite, without a warning.
+    """
     wide = np.asarray(matrices, np.float64)
-    return np.asarray(points, np.float64) @ wide[:, :2, :2].transpose(0, 2, 1) + wide[:, None, :2, 2]
+    with np.errstate(invalid="ignore", over="ignore"):
+        turned = np.asarray(points, np.float64) @ wide[:, :2, :2].transpose(0, 2, 1)
+        return np.asarray(turned + wide[:, None, :2, 2], np.float64)
 
 
 def solved(aligned: Aligned) -> Bools:

@@ -12,6 +12,9 @@ from facestream.faces.meanface import MEAN_HEAD, POSE_INDICES, Doubles
 CENTERS: Final[dict[str, tuple[float, float, float]]] = {"face": (0.0, -1.5, 4.2), "head": (0.0, 0.0, -2.3)}
 """Centering → the point of the mean head that belongs in the crop's middle."""
 
+AXES: Final = ((6.0, 0.0, -2.3), (0.0, 6.0, -2.3), (0.0, 0.0, 3.7))
+"""Points of the mean head six units from its centre: towards its right, up and forward."""
+
 _CAMERA: Final = np.array([[4.0, 0.0, 0.5], [0.0, 4.0, 0.5], [0.0, 0.0, 1.0]])
 
 # The mean head has y up, so the solver's camera sees it from behind its own back: depth is negative. Starting
@@ -88,3 +91,12 @@ def offsets(pose: Pose) -> dict[str, Doubles]:
     """Centering → (N, 2), how far its centre lies from the normalised middle; zeros where unsolved."""
     shifts = {name: project(center, pose) - _CAMERA[0, 2] for name, center in CENTERS.items()}
     return {"legacy": np.zeros((len(pose.rotation), 2)), **shifts}
+
+
+def axes(pose: Pose) -> Doubles:
+    """(N, 3, 2) where the ends of :data:`AXES` appear, normalised, with the head's centre at (0.5, 0.5).
+
+    All three lie at the centre where the pose is unsolved.
+    """
+    ends = np.stack([project(end, pose) for end in AXES], axis=1)
+    return np.asarray(ends - offsets(pose)["head"][:, None], np.float64)

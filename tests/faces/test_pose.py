@@ -13,7 +13,7 @@ CAMERA = np.array([[4.0, 0, 0.5], [0, 4, 0.5], [0, 0, 1]])
 
 def looking(rotation: tuple[float, float, float], translation: tuple[float, float, float]) -> Doubles:
     """(1, 68, 2) normalised landmarks of the mean head in a pose, by OpenCV's own projection."""
-    seen, _ = cv2.projectPoints(MEAN_HEAD, np.array(rotation), np.array(translation), CAMERA, None)
+    seen, _ = cv2.projectPoints(MEAN_HEAD, np.array(rotation, float), np.array(translation, float), CAMERA, None)
     landmarks = np.zeros((1, 68, 2))
     landmarks[0, POSE_INDICES] = seen[:, 0]
     return landmarks
@@ -59,3 +59,26 @@ def test_a_face_that_cannot_be_solved_has_a_pose_of_zeros_and_harms_no_other() -
     np.testing.assert_array_equal(found.rotation[0], found.rotation[2])
     for shift in pose.offsets(found).values():
         np.testing.assert_array_equal(shift[1], (0, 0))
+
+
+def test_projected_points_agree_with_opencv() -> None:
+    found = pose.solve(
+        np.concatenate([looking((-0.3, 0.2, 0.1), (0.4, 2.5, -55.0)), looking((0.1, -0.6, 0), (0, 3, -50))])
+    )
+    for point in (*pose.CENTERS.values(), *pose.AXES):
+        for index in range(2):
+            seen, _ = cv2.projectPoints(
+                np.array([point]), found.rotation[index], found.translation[index], CAMERA, None
+            )
+            np.testing.assert_allclose(pose.project(point, found)[index], seen[0, 0], atol=1e-9)
+
+
+def test_axes_point_right_up_and_forward_from_the_heads_centre() -> None:
+    frontal = pose.axes(pose.solve(looking((0, 0, 0), (0.0, 2.6, -56.0))))[0] - 0.5
+    assert frontal[0, 0] < -0.2  # the head's right is the picture's left
+    assert frontal[1, 1] < -0.2  # up
+    np.testing.assert_allclose(frontal[[0, 1], [1, 0]], 0, atol=1e-3)
+    turned = pose.axes(pose.solve(looking((0, 0.5, 0), (0.0, 2.6, -56.0))))[0] - 0.5
+    assert abs(turned[2, 0]) > 0.1
+    unsolved = pose.axes(Pose(np.zeros((1, 3)), np.zeros((1, 3))))
+    np.testing.assert_array_equal(unsolved, np.full((1, 3, 2), 0.5))
