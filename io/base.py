@@ -60,6 +60,11 @@ class BaseSource(ABC):
         """Frames in all as announced; None when unknown."""
         return None
 
+    @property
+    def skipped(self) -> int:
+        """Frames passed over so far because nobody wanted them (see ``wanted`` of :func:`open_source`)."""
+        return 0
+
     def statistics(self) -> SourceStatistics:
         return SourceStatistics(captured=self._captured)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.imagesize import image_size
-from facestream.io.reading import Picture
+from facestream.io.reading import Picture, Wanted, everything
 from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.stream.types import Image
 
@@ -74,10 +75,17 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
         SourceUnavailable: the file can't be read.
         SourceFormatError: it isn't a picture, is damaged or too large. Both name the file.
     """
+    return _decode_file(path, _read_file(path), max_pixels)
+
+
+def _read_file(path: str | Path) -> bytes:
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise SourceUnavailable(f"can't read {path}: {error.strerror}") from error
+
+
+def _decode_file(path: str | Path, data: bytes, max_pixels: int) -> Image:
     try:
         return decode_image(data, max_pixels=max_pixels)
     except SourceFormatError as error:
@@ -116,14 +124,25 @@ class ImageReader:
     read is that an error.
 
     Args:
-        pictures: a folder, listed anew each time it is opened, or the files themselves, in the order wanted.
+        pictures: a folder, listed anew each time it is opened, or the files themselves, in the order given.
+        wanted: which pictures to hand on, by place and file name. The others aren't even opened.
+        hashes: tell the SHA-1 of each picture's file.
     """
 
     finite = True
     bursts = False
 
-    def __init__(self, pictures: str | Path | Sequence[str | Path], *, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        pictures: str | Path | Sequence[str | Path],
+        *,
+        wanted: Wanted = everything,
+        hashes: bool = False,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         self._pictures = pictures
+        self._wanted = wanted
+        self._hashes = hashes
         self._max_pixels = max_pixels
         self._paths: list[Path] = []
         self._index = 0
@@ -131,6 +150,7 @@ class ImageReader:
         self._complained: set[Path] = set()
         self._interrupted = False
         self.damaged = 0
+        self.skipped = 0
         self.size: tuple[int, int] | None = None
         self.count: int | None = None
         self.rate: float | None = PICTURES_PER_SECOND
@@ -144,8 +164,9 @@ class ImageReader:
             raise SourceFormatError("the list of pictures is empty; give at least one file")
         self.count = len(self._paths)
         self._index = 0
+        skipped = self.skipped
         self._first = self._next()
-        if self._first is None and not self._interrupted:
+        if self._first is None and not self._interrupted and self.skipped == skipped:
             where = f" in {self._pictures}" if isinstance(self._pictures, str | Path) else ""
             raise SourceFormatError(
                 f"none of the {len(self._paths)} pictures{where} can be read; see the warnings for why"
@@ -159,8 +180,12 @@ class ImageReader:
         while self._index < len(self._paths) and not self._interrupted:
             index, path = self._index, self._paths[self._index]
             self._index += 1
+            if not self._wanted(index, path.name):
+                self.skipped += 1
+                continue
             try:
-                image = read_image(path, max_pixels=self._max_pixels)
+                data = _read_file(path)
+                image = _decode_file(path, data, self._max_pixels)
             except (SourceUnavailable, SourceFormatError) as error:
                 self.damaged += 1
                 if len(self._paths) == 1:
@@ -168,7 +193,8 @@ class ImageReader:
                 self._complain(path, error)
                 continue
             self.size = image.shape[1], image.shape[0]
-            return Picture(image, index / PICTURES_PER_SECOND, path.name)
+            sha1 = hashlib.sha1(data).hexdigest() if self._hashes else None
+            return Picture(image, index / PICTURES_PER_SECOND, path.name, sha1)
         return None
 
     def _complain(self, path: Path, error: Exception) -> None:

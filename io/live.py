@@ -77,6 +77,11 @@ class ReconnectingSource(BaseSource):
     def count(self) -> int | None:
         return self._latest.count if self._latest is not None else None
 
+    @property
+    def skipped(self) -> int:
+        """Of the present connection."""
+        return self._latest.skipped if self._latest is not None else 0
+
     def statistics(self) -> SourceStatistics:
         """``reconnects`` counts the tries after a loss, ``epoch`` those that gave frames."""
         damaged = self._damaged + (self._source.statistics().damaged if self._source is not None else 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from facestream.io.base import BaseSource
 from facestream.io.pacing import Pacer, Timeline
-from facestream.io.reading import Picture, Reader
+from facestream.io.reading import HashedFrame, Picture, Reader
 from facestream.stream.device import Lane
 from facestream.stream.types import Frame, SourceState, SourceStatistics
 
@@ -56,7 +57,7 @@ class ReaderSource(BaseSource):
         self._sleep = sleep
         self._pacer = Pacer()
         self._timeline = Timeline()
-        self._seq = 0
+        self._given = 0
 
     def _is_live(self) -> bool:
         return not self._lossless and (self._pace == "native" or not self._reader.finite)
@@ -73,6 +74,10 @@ class ReaderSource(BaseSource):
     @property
     def size(self) -> tuple[int, int] | None:
         return self._reader.size
+
+    @property
+    def skipped(self) -> int:
+        return self._reader.skipped
 
     @property
     def rate(self) -> float | None:
@@ -97,17 +102,24 @@ class ReaderSource(BaseSource):
         taken = await self._lane.run(self._take)
         if taken is None:
             return None
-        picture, captured_at = taken
+        picture, captured_at, skipped = taken
         if self._paced():
             await self._sleep(self._pacer.delay(picture.pts, time.monotonic()))
             captured_at = self._clock()
-        frame = Frame(self.name, 0, self._seq, picture.pts, captured_at, picture.image, picture.name)
-        self._seq += 1
+        frame = self._frame(picture, self._given + skipped, captured_at)
+        self._given += 1
         self._set_state(SourceState.LIVE)
         return frame
 
-    def _take(self) -> tuple[Picture, float] | None:
-        """In the thread: the next picture and when it came."""
+    def _frame(self, picture: Picture, seq: int, captured_at: float) -> Frame:
+        if picture.sha1 is None:
+            return Frame(self.name, 0, seq, picture.pts, captured_at, picture.image, picture.name)
+        return HashedFrame(
+            self.name, 0, seq, picture.pts, captured_at, picture.image, picture.name, sha1=picture.sha1
+        )
+
+    def _take(self) -> tuple[Picture, float, int] | None:
+        """In the thread: the next picture, when it came, and how many nobody wanted so far."""
         picture = self._reader.read()
         if picture is None and self._loop and self._reader.finite and self._lane is not None:
             self._reader.close()
@@ -116,8 +128,9 @@ class ReaderSource(BaseSource):
             picture = self._reader.read()
         if picture is None:
             return None
-        placed = self._timeline.place(picture.pts) if self._loop else picture.pts
-        return Picture(picture.image, placed, picture.name), self._clock()
+        if self._loop:
+            picture = replace(picture, pts=self._timeline.place(picture.pts))
+        return picture, self._clock(), self._reader.skipped
 
     async def _close(self) -> None:
         lane, self._lane = self._lane, None

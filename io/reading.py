@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from facestream.stream.types import Image
+from facestream.stream.types import Frame, Image
+
+Wanted: TypeAlias = Callable[[int, str | None], bool]
+"""Whether a frame is handed on, by its place in its video, folder or list (from 0) and its picture's file name, if
+it has one. Asked once for each frame, in order, in the reader's thread."""
+
+
+def everything(index: int, name: str | None) -> bool:
+    """Hand on every frame."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """What a reader hands over: the frame's own part of a :class:`facestream.stream.types.Frame`."""
+    """What a reader hands over: the frame's own part of a :class:`facestream.stream.types.Frame`.
+
+    Attributes:
+        sha1: of the picture's file, where that was asked for.
+    """
 
     image: Image
     pts: float
     name: str | None = None
+    sha1: str | None = None
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class HashedFrame(Frame):
+    """A frame of a picture file that knows its file: what a source gives that was asked for ``hashes``.
+
+    Attributes:
+        sha1: of the file's bytes, in hex. It tells a picture again under another name (spec §15.1).
+    """
+
+    sha1: str = ""
 
 
 class Reader(Protocol):
@@ -23,6 +49,7 @@ class Reader(Protocol):
     Attributes:
         damaged: packets or files skipped so far because they couldn't be decoded. Goes on counting when
             reopened.
+        skipped: frames passed over so far because nobody wanted them. Goes on counting when reopened.
         size, rate, count: as in :class:`facestream.stream.types.Source`; read from the event loop as well.
         finite: it has an end, and reaching it is no failure. Final once open.
         bursts: it is live, but comes seconds at a time: its pictures must be spread over their own times.
@@ -30,6 +57,7 @@ class Reader(Protocol):
     """
 
     damaged: int
+    skipped: int
     size: tuple[int, int] | None
     rate: float | None
     count: int | None

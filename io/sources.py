@@ -14,13 +14,13 @@ from facestream.io.images import ImageReader
 from facestream.io.live import ReconnectingSource
 from facestream.io.push import PushSource
 from facestream.io.reader_source import Pace, ReaderSource
-from facestream.io.reading import Reader
+from facestream.io.reading import HashedFrame, Reader, Wanted, everything
 from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, check_name, default_name, redact_url, source_kind
 from facestream.io.video import VideoInput, VideoReader
 from facestream.io.webcams import Webcam, device_input, list_webcams, webcam_input
 from facestream.stream.device import Bridge, Lane
 
-__all__ = ["BaseSource", "Pace", "PushSource", "Webcam", "list_webcams", "open_source"]
+__all__ = ["BaseSource", "HashedFrame", "Pace", "PushSource", "Webcam", "list_webcams", "open_source"]
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
 RtspTransport: TypeAlias = Literal["tcp", "udp"]
@@ -45,6 +45,8 @@ def open_source(
     pace: Pace = "fast",
     loop: bool = False,
     lossless: bool | None = None,
+    wanted: Wanted = everything,
+    hashes: bool = False,
     reconnect: bool = False,
     backoff: Backoff | None = None,
     rtsp_transport: RtspTransport = "tcp",
@@ -69,6 +71,11 @@ def open_source(
             makes it ``live``.
         loop: begin a recording again at its end. Epoch stays, ``seq`` and ``pts`` go on rising.
         lossless: every frame matters, so the source isn't ``live``, whatever it is.
+        wanted: which frames to hand on: ``wanted(index, name)``, by the place in the video, folder or list, from 0,
+            and the picture's file name or None. It's asked once for each frame, in order, in the source's
+            thread. ``seq`` counts the others as well; of a video they are decoded but not converted, of a
+            folder they aren't opened.
+        hashes: frames of picture files come as :class:`HashedFrame`, which has their file's SHA-1.
         reconnect: come back from errors instead of raising them; see :class:`ReconnectingSource`.
         backoff: the waits between tries; None for 0.5 s doubling to 10 s.
         rtsp_transport: "tcp" or "udp".
@@ -77,12 +84,16 @@ def open_source(
         clock: Unix seconds, for ``captured_at``.
 
     Raises:
-        ConfigError: the URL or the name is of no form that we know. Errors of the source itself come when it
+        ConfigError: the URL or the name is of no form that we know, or an option isn't for it. Errors of the source itself come when it
         opens.
     """
     kind = source_kind(str(url)) if isinstance(url, str | Path) else SourceKind.LIST
     name = check_name(name) if name is not None else _name_of(url, kind)
+    if hashes and not is_pictures(url):
+        raise ConfigError(f"only pictures have a file to hash, not {name}; leave hashes off for it")
     if kind is SourceKind.PUSH:
+        if wanted is not everything:
+            raise ConfigError(f"what is pushed to {name} can't be chosen from; leave wanted off for it")
         return PushSource(name, live=not lossless, clock=clock)
     if rtsp_transport not in ("tcp", "udp"):
         raise ConfigError(f"there's no RTSP transport {rtsp_transport!r}; choose tcp or udp")
@@ -91,7 +102,8 @@ def open_source(
     def read() -> ReaderSource:
         return ReaderSource(
             name,
-            _reader(url, kind, pace, rtsp_transport, open_timeout, read_timeout),
+            _pictures(url, kind, wanted, hashes)
+            or _video(str(url), kind, pace, wanted, rtsp_transport, open_timeout, read_timeout),
             pace=pace,
             loop=loop,
             lossless=lossless,
@@ -112,21 +124,36 @@ def _name_of(url: Location, kind: SourceKind) -> str:
     return default_name(str(url[0]), SourceKind.FILE) if url else "pictures"
 
 
-def _reader(
-    url: Location, kind: SourceKind, pace: Pace, rtsp_transport: str, open_timeout: float, read_timeout: float
-) -> Reader:
-    if not isinstance(url, str | Path):
-        return ImageReader(url)
-    if kind is SourceKind.FOLDER:
-        return ImageReader(url)
+def is_pictures(url: Location) -> bool:
+    """Whether ``url`` is a folder of pictures, a list of them or one, rather than a video or a camera."""
+    kind = source_kind(str(url)) if isinstance(url, str | Path) else SourceKind.LIST
+    return _pictures(url, kind, everything, False) is not None
+
+
+def _pictures(url: Location, kind: SourceKind, wanted: Wanted, hashes: bool) -> ImageReader | None:
+    if not isinstance(url, str | Path) or kind is SourceKind.FOLDER:
+        return ImageReader(url, wanted=wanted, hashes=hashes)
     if kind is SourceKind.FILE and Path(url).suffix.lower() in IMAGE_SUFFIXES:
-        return ImageReader([url])
+        return ImageReader([url], wanted=wanted, hashes=hashes)
+    return None
+
+
+def _video(
+    url: str,
+    kind: SourceKind,
+    pace: Pace,
+    wanted: Wanted,
+    rtsp_transport: str,
+    open_timeout: float,
+    read_timeout: float,
+) -> Reader:
     # All cores for a file that is read as fast as possible; what is watched live wants no picture held back
     # in a decoder's threads, and there may be many such sources.
     threads = 0 if kind is SourceKind.FILE and pace == "fast" else 1
     return VideoReader(
-        _video_input(str(url), kind, rtsp_transport),
+        _video_input(url, kind, rtsp_transport),
         threads=threads,
+        wanted=wanted,
         open_timeout=open_timeout,
         read_timeout=read_timeout,
     )

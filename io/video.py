@@ -9,30 +9,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import av
-import cv2
-import numpy as np
-import numpy.typing as npt
 from av import error as av_error
-from av.buffer import Buffer
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
 from facestream.io.averrors import explain
-from facestream.io.reading import Picture
+from facestream.io.convert import FrameConverter
+from facestream.io.reading import Picture, Wanted, everything
 from facestream.io.urls import redact
-from facestream.stream.types import Image
 
 T = TypeVar("T")
-DisplayMatrix: TypeAlias = npt.NDArray[np.int32]
 
 _log = logging.getLogger("facestream.video")
 
@@ -78,6 +72,8 @@ class VideoReader:
         threads: of the decoder; 0 for as many as it likes. Each delays the picture by one frame, so what is
             watched live wants 1; and damage among the last few frames of a file may take its neighbours with
             it.
+        wanted: which frames to hand on, by their number from 0. The others are decoded, as they must be, but not
+            converted.
         open_timeout, read_timeout: seconds, for connecting and for the wait for each picture. Finding out
             what a connected camera sends may take another ``open_timeout``.
         monotonic: the clock for the read time-out and for the pts of streams that have none.
@@ -88,26 +84,27 @@ class VideoReader:
         source: VideoInput,
         *,
         threads: int = 1,
+        wanted: Wanted = everything,
         open_timeout: float = 5.0,
         read_timeout: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._threads = threads
+        self._wanted = wanted
         self._timeouts = (open_timeout, max(read_timeout, source.patience))
         self._monotonic = monotonic
         self._container: InputContainer | None = None
         self._stream: VideoStream | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._ready: deque[VideoFrame] = deque()
-        self._reformatter = VideoReformatter()
-        self._rotation: int | None = 0
-        self._matrix: DisplayMatrix | None = None
+        self._converter = FrameConverter(ask_first=False)
         self._last_pts = -math.inf
         self._opened_at = 0.0
         self._interrupted = False
         self._decoded = 0
         self.damaged = 0
+        self.skipped = 0
         self.size: tuple[int, int] | None = None
         self.rate: float | None = None
         self.count: int | None = None
@@ -121,9 +118,7 @@ class VideoReader:
             if not self._fill():
                 self.close()
                 raise SourceFormatError(f"{self._source.label} holds no picture that can be decoded; try another file")
-            first = self._ready[0]
-            turned = quarter_turned(self._matrix_of(first))
-            self.size = (first.height, first.width) if turned else (first.width, first.height)
+            self.size = self._converter.size(self._ready[0])
 
     def _open_container(self) -> None:
         source = self._source
@@ -151,22 +146,27 @@ class VideoReader:
         self._opened_at = self._monotonic()
         self._last_pts = -math.inf
         self._decoded = 0
-        # A file's first frame is asked in any case: turned upside down in a mirror, its rotation is 0.
-        self._rotation = None if self.finite else 0
-        self._matrix = None
+        self._converter = FrameConverter(ask_first=self.finite)
         self.size = (stream.width, stream.height) if stream.width and stream.height else None
         self.rate = float(stream.average_rate) if stream.average_rate else None
         self.count = stream.frames or None
 
     def read(self) -> Picture | None:
-        if not self._fill():
-            self._tell_early_end()
-            return None
+        while self._fill():
+            frame, pts = self._take()
+            if not self._wanted(self._decoded - 1, None):
+                self.skipped += 1
+                continue
+            image = self._call(self._converter.image, frame)
+            self.size = image.shape[1], image.shape[0]
+            return Picture(image, pts)
+        self._tell_wrong_count()
+        return None
+
+    def _take(self) -> tuple[VideoFrame, float]:
         self._decoded += 1
         frame = self._ready.popleft()
-        image = orient(self._call(self._to_bgr, frame), self._matrix_of(frame))
-        self.size = image.shape[1], image.shape[0]
-        return Picture(image, self._pts(frame))
+        return frame, self._pts(frame)
 
     def _fill(self) -> bool:
         """Decode until a frame is ready; False at the end."""
@@ -206,34 +206,13 @@ class VideoReader:
                 raise
         return None
 
-    def _tell_early_end(self) -> None:
+    def _tell_wrong_count(self) -> None:
         """A file that was cut off has no damaged packet: what is missing shows by its number only."""
-        if self.count and not self._interrupted and self._decoded + self.damaged < 0.9 * self.count:
-            _log.warning(
-                "%s ended after %d of %d frames; it may be cut short",
-                self._source.label,
-                self._decoded,
-                self.count,
-            )
-
-    def _to_bgr(self, frame: VideoFrame) -> Image:
-        # One reformatter for all: making its scaler anew for each frame costs time and memory. One thread:
-        # FFmpeg would start one a core for each source. The size stays, so the interpolation is that of the
-        # colour alone.
-        bgr = self._reformatter.reformat(frame, format="bgr24", interpolation="FAST_BILINEAR", threads=1)
-        return np.ascontiguousarray(bgr.to_ndarray(), np.uint8)  # a view, unless FFmpeg has padded its rows
-
-    def _matrix_of(self, frame: VideoFrame) -> DisplayMatrix | None:
-        """The frame's display matrix.
-
-        PyAV's side data and its frame refer to each other, so that a frame once asked for it stays in memory
-        until the garbage collector comes. Hence it's asked only when the rotation, which costs nothing, has
-        changed.
-        """
-        if frame.rotation != self._rotation:
-            self._rotation = frame.rotation
-            self._matrix = display_matrix(frame)
-        return self._matrix
+        seen = self._decoded + self.damaged
+        if not self.count or self._interrupted or 0.9 * self.count <= seen <= self.count:
+            return
+        reason = "it may be cut short" if seen < self.count else "its header is wrong"
+        _log.warning("%s ended after %d of %d frames; %s", self._source.label, self._decoded, self.count, reason)
 
     def _pts(self, frame: VideoFrame) -> float:
         # Multipart JPEG has no time stamps and FFmpeg makes up 25 a second: the time of arrival is nearer the
@@ -282,34 +261,3 @@ class VideoReader:
             raise failure  # outside the handler, or the traceback would show FFmpeg's error as its context
         finally:
             del failure  # or it would keep itself alive, and with it the reader, through its own traceback
-
-
-def display_matrix(frame: VideoFrame) -> DisplayMatrix | None:
-    """The frame's display matrix: int32 (3, 3) fixed-point, as in libavutil/display.h; None when there's
-    none.
-    """
-    data = frame.side_data.get("DISPLAYMATRIX")
-    return np.frombuffer(bytes(data), np.int32).reshape(3, 3) if isinstance(data, Buffer) else None
-
-
-def quarter_turned(matrix: DisplayMatrix | None) -> bool:
-    """Whether width and height change places."""
-    return matrix is not None and abs(int(matrix[0, 1])) > abs(int(matrix[0, 0]))
-
-
-def orient(image: Image, matrix: DisplayMatrix | None) -> Image:
-    """Turn and mirror ``image`` as a display matrix says, by quarter turns.
-
-    A pixel at (x, y) is shown at (a·x + c·y, b·x + d·y) with a, b, c, d = m[0,0], m[0,1], m[1,0], m[1,1]
-    (FFmpeg, libavutil/display.h), up to a shift.
-    """
-    if matrix is None:
-        return image
-    if quarter_turned(matrix):
-        image = cv2.transpose(image)  # type: ignore[assignment]
-        mirror_x, mirror_y = matrix[1, 0] < 0, matrix[0, 1] < 0
-    else:
-        mirror_x, mirror_y = matrix[0, 0] < 0, matrix[1, 1] < 0
-    if mirror_x or mirror_y:
-        image = cv2.flip(image, -1 if mirror_x and mirror_y else int(mirror_x))  # type: ignore[assignment]
-    return image

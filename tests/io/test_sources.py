@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,9 @@ import pytest
 from facestream.errors import ConfigError, SourceError
 from facestream.io.reader_source import ReaderSource
 from facestream.io.reading import Picture
-from facestream.io.sources import open_source
+from facestream.io.sources import HashedFrame, open_source
 from facestream.stream.device import Bridge
-from facestream.stream.types import Source, SourceState
+from facestream.stream.types import Frame, Source, SourceState
 from facestream.testing.sources import make_clip, make_picture
 
 
@@ -147,6 +148,7 @@ class ThreePictures:
     """A reader of three pictures a second apart."""
 
     damaged = 0
+    skipped = 0
     size: tuple[int, int] | None = (64, 48)
     rate: float | None = 1.0
     count: int | None = 3
@@ -260,3 +262,89 @@ async def test_bad_input_is_one_line_with_its_name(tmp_path: Path, name: str, co
 def test_what_no_source_can_be_is_refused_before_opening(url: str, options: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         open_source(url, **options)  # type: ignore[arg-type]
+
+
+class TestWanted:
+    @pytest.mark.parametrize("url", ["video", "folder", "list"], indirect=True)
+    async def test_only_what_is_wanted_is_handed_on_and_the_rest_is_counted(self, url: str | list[Path]) -> None:
+        async with open_source(url, wanted=lambda index, name: index % 3 == 1) as source:
+            frames = [frame async for frame in source]
+        assert [frame.seq for frame in frames] == [1, 4, 7]
+        assert (source.count, source.skipped, source.statistics().captured) == (10, 7, 3)
+        async with open_source(url) as source:
+            everything = [frame async for frame in source]
+        for frame in frames:
+            assert frame.pts == everything[frame.seq].pts
+            assert (frame.image == everything[frame.seq].image).all()
+
+    @pytest.mark.parametrize("url", ["video", "folder"], indirect=True)
+    async def test_nothing_at_all_may_be_wanted(self, url: str) -> None:
+        async with open_source(url, wanted=lambda index, name: False) as source:
+            assert [frame async for frame in source] == []
+            assert source.skipped == 10
+
+    async def test_pictures_are_chosen_by_name_and_by_their_place_in_the_folder(self, folder: Path) -> None:
+        (folder / "3.png").write_bytes(b"no picture")
+        asked = []
+
+        def wanted(index: int, name: str | None) -> bool:
+            asked.append((index, name))
+            return name in ("2.png", "3.png", "4.png")
+
+        async with open_source(folder, wanted=wanted) as source:
+            assert [frame.name async for frame in source] == ["2.png", "4.png"]
+        assert asked == [(number, f"{number}.png") for number in range(10)]
+
+    async def test_a_picture_that_is_not_wanted_is_not_opened(self, folder: Path) -> None:
+        for number in range(10):
+            (folder / f"{number}.png").write_bytes(b"no picture")
+        async with open_source(folder, wanted=lambda index, name: False) as source:
+            assert [frame async for frame in source] == []
+        assert source.statistics().damaged == 0
+
+    async def test_a_looped_file_counts_what_it_skips(self, clip: Path) -> None:
+        async with open_source(clip, loop=True, wanted=lambda index, name: index == 4) as source:
+            assert [(await anext(source)).seq for _ in range(3)] == [4, 14, 24]
+
+    async def test_closing_ends_a_search_for_a_wanted_frame(self, folder: Path) -> None:
+        searching = threading.Event()
+        go_on = threading.Event()
+
+        def wanted(index: int, name: str | None) -> bool:
+            if index == 1:
+                searching.set()
+                go_on.wait()
+            return index == 0
+
+        async with open_source(folder, wanted=wanted) as source:
+            await anext(source)
+            search = asyncio.ensure_future(anext(source, None))
+            await asyncio.to_thread(searching.wait)
+            search.cancel()
+            closing = asyncio.ensure_future(source.aclose())
+            await asyncio.sleep(0)
+            go_on.set()
+            await closing
+        assert source.skipped < 9
+
+    def test_what_is_pushed_cannot_be_chosen_from(self) -> None:
+        with pytest.raises(ConfigError, match="leave wanted off"):
+            open_source("push:phone", wanted=lambda index, name: True)
+
+
+class TestHashes:
+    async def test_a_picture_is_known_again_under_another_name(self, folder: Path) -> None:
+        (folder / "copy.png").write_bytes((folder / "3.png").read_bytes())
+        async with open_source(folder, hashes=True) as source:
+            hashes = {frame.name: frame.sha1 async for frame in source if isinstance(frame, HashedFrame)}
+        assert len(hashes) == 11
+        assert hashes["copy.png"] == hashes["3.png"] == hashlib.sha1((folder / "3.png").read_bytes()).hexdigest()
+        assert len(set(hashes.values())) == 10
+
+    async def test_nothing_is_hashed_unasked(self, folder: Path) -> None:
+        async with open_source(folder) as source:
+            assert type(await anext(source)) is Frame
+
+    def test_a_video_has_no_picture_files(self, clip: Path) -> None:
+        with pytest.raises(ConfigError, match="leave hashes off"):
+            open_source(clip, hashes=True)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from facestream.errors import SourceFormatError, SourceUnavailable
+from facestream.io.convert import orient
 from facestream.io.reading import Picture
-from facestream.io.video import VideoInput, VideoReader, orient
+from facestream.io.video import VideoInput, VideoReader
 from facestream.stream.types import Image
 from facestream.testing.sources import make_clip, make_picture
 

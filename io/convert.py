@@ -1,0 +1,91 @@
+"""Decoded frames → pictures as they are shown: BGR, turned and mirrored by the display matrix."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.buffer import Buffer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from facestream.stream.types import Image
+
+DisplayMatrix: TypeAlias = npt.NDArray[np.int32]
+
+
+class FrameConverter:
+    """Converts the frames of one stream, one at a time.
+
+    Args:
+        ask_first: ask the first frame for its display matrix in any case: turned upside down in a mirror, its
+            rotation is 0.
+    """
+
+    def __init__(self, *, ask_first: bool) -> None:
+        # One reformatter for all: making its scaler anew for each frame costs time and memory.
+        self._reformatter = VideoReformatter()
+        self._rotation: int | None = None if ask_first else 0
+        self._matrix: DisplayMatrix | None = None
+
+    def image(self, frame: VideoFrame) -> Image:
+        """uint8 BGR (h, w, 3) as it is shown, whatever the pixel format.
+
+        Raises:
+            FFmpegError, ValueError: the pixel format can't be converted.
+        """
+        # One thread: FFmpeg would start one a core for each source. The size stays, so the interpolation is that
+        # of the colour alone.
+        bgr = self._reformatter.reformat(frame, format="bgr24", interpolation="FAST_BILINEAR", threads=1)
+        # A view, unless FFmpeg has padded its rows.
+        return orient(np.ascontiguousarray(bgr.to_ndarray(), np.uint8), self._matrix_of(frame))
+
+    def size(self, frame: VideoFrame) -> tuple[int, int]:
+        """(width, height) of :meth:`image`, without converting anything."""
+        turned = quarter_turned(self._matrix_of(frame))
+        return (frame.height, frame.width) if turned else (frame.width, frame.height)
+
+    def _matrix_of(self, frame: VideoFrame) -> DisplayMatrix | None:
+        """The frame's display matrix.
+
+        PyAV's side data and its frame refer to each other, so that a frame once asked for it stays in memory
+        until the garbage collector comes. Hence it's asked only when the rotation, which costs nothing, has
+        changed.
+        """
+        if frame.rotation != self._rotation:
+            self._rotation = frame.rotation
+            self._matrix = display_matrix(frame)
+        return self._matrix
+
+
+def display_matrix(frame: VideoFrame) -> DisplayMatrix | None:
+    """The frame's display matrix: int32 (3, 3) fixed-point, as in libavutil/display.h; None when there's
+    none.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    return np.frombuffer(bytes(data), np.int32).reshape(3, 3) if isinstance(data, Buffer) else None
+
+
+def quarter_turned(matrix: DisplayMatrix | None) -> bool:
+    """Whether width and height change places."""
+    return matrix is not None and abs(int(matrix[0, 1])) > abs(int(matrix[0, 0]))
+
+
+def orient(image: Image, matrix: DisplayMatrix | None) -> Image:
+    """Turn and mirror ``image`` as a display matrix says, by quarter turns.
+
+    A pixel at (x, y) is shown at (a·x + c·y, b·x + d·y) with a, b, c, d = m[0,0], m[0,1], m[1,0], m[1,1]
+    (FFmpeg, libavutil/display.h), up to a shift.
+    """
+    if matrix is None:
+        return image
+    if quarter_turned(matrix):
+        image = cv2.transpose(image)  # type: ignore[assignment]
+        mirror_x, mirror_y = matrix[1, 0] < 0, matrix[0, 1] < 0
+    else:
+        mirror_x, mirror_y = matrix[0, 0] < 0, matrix[1, 1] < 0
+    if mirror_x or mirror_y:
+        image = cv2.flip(image, -1 if mirror_x and mirror_y else int(mirror_x))  # type: ignore[assignment]
+    return image
