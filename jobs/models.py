@@ -10,7 +10,7 @@ from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
 from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.stream.device import Bridge, best_device
 from facestream.stream.stage import Stage
-from facestream.stream.types import Detector
+from facestream.stream.types import Detector, FacePlugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,15 @@ class ModelOptions:
 
 
 async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
+    """The chosen models as stages, loaded; see :func:`load_plugins`."""
+    detector, faces = await load_plugins(options, bridge)
+    return [
+        Stage.detect(detector, bridge, options.batch_size),
+        *(Stage.faces(plugin, bridge) for plugin in faces),
+    ]
+
+
+async def load_plugins(options: ModelOptions, bridge: Bridge) -> tuple[Detector, list[FacePlugin]]:
     """Load the chosen models onto ``bridge``'s device, weights fetched where needed.
 
     Raises:
@@ -61,17 +70,14 @@ async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
     if options.threshold is not None:
         detect_options["threshold"] = options.threshold
     detector = _searching(registry.create("detect", name, **detect_options), options)
-    faces = [
+    faces: list[FacePlugin] = [
         registry.create(role, chosen)
         for role, chosen in (("align", options.aligner), ("identity", options.identity))
         if chosen not in (None, "none")
     ]
     for plugin in (detector, *faces):
         await bridge.infer(plugin.load, bridge.device)
-    return [
-        Stage.detect(detector, bridge, options.batch_size),
-        *(Stage.faces(plugin, bridge) for plugin in faces),
-    ]
+    return detector, faces
 
 
 def _searching(detector: Detector, options: ModelOptions) -> Detector:
