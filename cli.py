@@ -184,6 +184,42 @@ def extract(**options: Any) -> None:
     run_async(extract_command(ExtractOptions(models=chosen_models(options), **options)))
 
 
+@cli.command()
+@click.argument("input")
+@click.option("--alignments", "-p", type=click.Path(path_type=Path), required=True, help="Its alignments file (.fsa).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Empty folder for the faces.")
+@click.option(
+    "--size", "-z", default=512, show_default=True, type=click.IntRange(16, 4096), help="Edge of a face picture."
+)
+@click.option(
+    "--centering",
+    type=click.Choice(["legacy", "face", "head"]),
+    default="head",
+    show_default=True,
+    help="What is in the middle: the nose, the face or the head.",
+)
+@click.option(
+    "--min-size",
+    "-m",
+    type=click.FloatRange(0, 200),
+    default=0,
+    help="Smallest head in the frame, in % of --size; smaller ones are left out.",
+)
+@click.option(
+    "--extract-every-n", "-N", type=click.IntRange(1), default=1, show_default=True, help="Only every n-th frame."
+)
+@click.option("--align-eyes", is_flag=True, help="Turn each face so that its eyes lie level.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
+def reextract(**options: Any) -> None:
+    """Crop the faces of INPUT again, a video or a folder of pictures, as its alignments file says.
+
+    Nothing is detected anew, and the alignments file doesn't change.
+    """
+    from facestream.jobs.reextract import ReextractOptions, reextract_command
+
+    run_async(reextract_command(ReextractOptions(**options)))
+
+
 @cli.group()
 def models() -> None:
     """List and fetch model weights."""

@@ -84,8 +84,8 @@ def open_source(
         clock: Unix seconds, for ``captured_at``.
 
     Raises:
-        ConfigError: the URL or the name is of no form that we know, or an option isn't for it. Errors of the source itself come when it
-        opens.
+        ConfigError: the URL or the name is of no form that we know, or an option isn't for it. Errors of the
+            source itself come when it opens.
     """
     kind = source_kind(str(url)) if isinstance(url, str | Path) else SourceKind.LIST
     name = check_name(name) if name is not None else _name_of(url, kind)

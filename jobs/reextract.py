@@ -1,0 +1,308 @@
+"""``facestream reextract``: face pictures again, out of frames and their alignments, at another size or centering.
+
+The input is decoded once, from its beginning to its end, and never sought in. A frame without a wanted face costs
+its decoding only; of the others each face is cropped, encoded and written while decoding goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from facestream.errors import AlignmentsError, ConfigError, FacestreamError
+from facestream.io.alignments import Alignments
+from facestream.io.face_record import FaceAlignment
+from facestream.io.frame_names import FrameNames, PictureNames, video_names
+from facestream.io.images import list_images
+from facestream.io.savers import PictureWriter
+from facestream.io.sources import is_pictures, open_source
+from facestream.io.urls import SourceKind, SourceSpec, parse_source
+from facestream.jobs.recrop import face_picture, head_edge, header_source, least_edge
+from facestream.stream.device import Bridge
+from facestream.stream.types import Frame
+
+IN_FLIGHT = 8
+"""Pictures being encoded or written at once, each of which keeps its frame in memory."""
+
+_NAMED = 3
+"""So many missing frames the summary names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReextractOptions:
+    """What the command line's ``reextract`` takes; the option's help says what each is."""
+
+    input: str
+    alignments: Path
+    output: Path
+    size: int = 512
+    centering: str = "head"
+    min_size: float = 0
+    extract_every_n: int = 1
+    align_eyes: bool = False
+    quiet: bool = False
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run has done.
+
+    Attributes:
+        frames: read from the input.
+        passed_over: of these, by ``extract_every_n``.
+        unknown: of the rest, those that the alignments don't have.
+        too_small, unusable: faces left out, because of ``min_size`` or because their landmarks determine no crop.
+        missing: frames of the alignments that the input doesn't have; known at its end.
+        damaged: packets or pictures of the input that can't be decoded.
+        written, bytes: face pictures.
+    """
+
+    frames: int = 0
+    passed_over: int = 0
+    unknown: int = 0
+    too_small: int = 0
+    unusable: int = 0
+    missing: list[str] = field(default_factory=list)
+    damaged: int = 0
+    written: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        """For people: what was done, and what was left out and why."""
+        rate = self.frames / max(self.seconds, 1e-6)
+        lines = [f"{self.written} faces out of {self.frames} frames, {self.seconds:.1f} s ({rate:.1f} frames/s)"]
+        for number, what in (
+            (self.passed_over, "frames passed over by --extract-every-n"),
+            (self.unknown, "frames skipped: they aren't in the alignments"),
+            (self.too_small, "faces skipped: smaller than --min-size"),
+            (self.unusable, "faces skipped: their landmarks determine no crop"),
+            (self.damaged, "damaged packets or pictures skipped"),
+        ):
+            if number:
+                lines.append(f"{number} {what}")
+        if self.missing:
+            names = ", ".join(self.missing[:_NAMED]) + (", …" if len(self.missing) > _NAMED else "")
+            lines.append(f"{len(self.missing)} frames of the alignments aren't in the input: {names}")
+        return lines
+
+
+class CropPlan:
+    """Which faces of which frames to crop. Pure; asked for each frame in order.
+
+    Args:
+        every: only frames whose place is a multiple.
+        least: the head box's least edge in frame pixels.
+        summary: where what is left out is counted.
+    """
+
+    def __init__(
+        self, alignments: Alignments, names: FrameNames, *, every: int, least: int, size: int, summary: Summary
+    ) -> None:
+        self._alignments = alignments
+        self._names = names
+        self._every = every
+        self._least = least
+        self._size = size
+        self._summary = summary
+        self._seen: set[str] = set()
+        self._chosen: dict[str, list[tuple[int, FaceAlignment]]] = {}
+
+    def wanted(self, index: int, name: str | None) -> bool:
+        """Whether a face of the frame is to be cropped."""
+        key = self._names.key(index, name)
+        self._summary.frames += 1
+        self._seen.add(key)
+        if index % self._every:
+            self._summary.passed_over += 1
+            return False
+        if key not in self._alignments:
+            self._summary.unknown += 1
+            return False
+        faces = [(place, face) for place, face in enumerate(self._alignments.faces(key)) if self._fits(face)]
+        if faces:
+            self._chosen[key] = faces
+        return bool(faces)
+
+    def _fits(self, face: FaceAlignment) -> bool:
+        edge = head_edge(face, self._size)
+        if edge is None:
+            self._summary.unusable += 1
+            return False
+        if edge < self._least:
+            self._summary.too_small += 1
+            return False
+        return True
+
+    def faces(self, key: str) -> list[tuple[int, FaceAlignment]]:
+        """The faces to crop of a frame that is wanted, each with its place among the frame's faces. Once."""
+        return self._chosen.pop(key)
+
+    def missing(self) -> list[str]:
+        """What the alignments have and the input, read to its end, doesn't."""
+        return self._alignments.without_frame(self._seen)
+
+
+async def reextract(
+    options: ReextractOptions,
+    *,
+    summary: Summary | None = None,
+    advanced: Callable[[int | None, int], None] = lambda total, frames: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Summary:
+    """Crop every face again. ``summary`` is filled on the way, and returned.
+
+    Cancelling finishes the pictures in flight; what is in the folder then is whole, and what isn't is lost.
+
+    Args:
+        advanced: called with the frames that the input says it has and those read so far, at each frame, from the
+            reader's thread.
+
+    Raises:
+        ConfigError: the input isn't a video, a picture or a folder, or the folder for the faces isn't empty.
+        SourceError: the input can't be read, or not to its end; what was cropped before is written.
+        AlignmentsError: the file can't be read, or knows none of the input's frames.
+        FacestreamError: a picture can't be written.
+    """
+    summary = Summary() if summary is None else summary
+    started = clock()
+    async with AsyncExitStack() as stack:
+        bridge = await stack.enter_async_context(Bridge("cpu"))
+        spec = _checked_input(options)
+        writer = PictureWriter(options.output, bridge, max_in_flight=IN_FLIGHT)
+        stack.push_async_callback(writer.close)
+        if any(not name.startswith(".") for name in await writer.open()):
+            raise ConfigError(f"{options.output} isn't empty; choose an empty folder for the new faces, or clear it")
+        alignments = await bridge.cpu(Alignments.load, options.alignments)
+        names = await bridge.cpu(_names_of, spec, alignments)
+        plan = CropPlan(
+            alignments,
+            names,
+            every=options.extract_every_n,
+            least=least_edge(options.size, options.min_size),
+            size=options.size,
+            summary=summary,
+        )
+        try:
+            await _crop_all(options, spec, plan, names, writer, bridge, summary, advanced)
+            await writer.drain()
+            _raise_failed(writer)
+            summary.missing = plan.missing()
+        finally:
+            try:
+                await writer.close()
+            finally:
+                done = writer.health.statistics
+                summary.written, summary.bytes = done.written, done.bytes
+                summary.seconds = clock() - started
+    return summary
+
+
+def _checked_input(options: ReextractOptions) -> SourceSpec:
+    spec = parse_source(options.input)
+    if spec.kind not in (SourceKind.FILE, SourceKind.FOLDER):
+        raise ConfigError(f"{spec.name} has no frames to go back to; give a video, a picture or a folder of pictures")
+    return spec
+
+
+def _names_of(spec: SourceSpec, alignments: Alignments) -> FrameNames:
+    """How the alignments call the input's frames.
+
+    Raises:
+        AlignmentsError: not one of them is known.
+    """
+    path = Path(spec.url)
+    if not is_pictures(spec.url):
+        alignments.name_after_video(path)
+        try:
+            return video_names(alignments.frames, (path.stem, spec.name), path.suffix)
+        except AlignmentsError as error:
+            raise AlignmentsError(f"{alignments.path} {error}") from None
+    names = [picture.name for picture in _pictures(spec)]
+    if not any(name in alignments for name in names):
+        example = next(iter(alignments.frames), "none at all")
+        raise AlignmentsError(
+            f"{alignments.path} knows no picture of {spec.url}, only {example}; give the file of this very folder"
+        )
+    return PictureNames(names)
+
+
+def _pictures(spec: SourceSpec) -> Sequence[Path]:
+    return list_images(spec.url) if spec.kind is SourceKind.FOLDER else [Path(spec.url)]
+
+
+async def _crop_all(
+    options: ReextractOptions,
+    spec: SourceSpec,
+    plan: CropPlan,
+    names: FrameNames,
+    writer: PictureWriter,
+    bridge: Bridge,
+    summary: Summary,
+    advanced: Callable[[int | None, int], None],
+) -> None:
+    def wanted(index: int, name: str | None) -> bool:
+        answer = plan.wanted(index, name)
+        advanced(source.count, summary.frames)
+        return answer
+
+    source = open_source(spec.url, name=spec.name, bridge=bridge, wanted=wanted)
+    async with source:
+        async for frame in source:
+            await _submit(frame, options, plan, names, writer)
+            _raise_failed(writer)
+            summary.damaged = source.statistics().damaged
+        summary.damaged = source.statistics().damaged
+
+
+async def _submit(
+    frame: Frame, options: ReextractOptions, plan: CropPlan, names: FrameNames, writer: PictureWriter
+) -> None:
+    key, stem = names.key(frame.seq, frame.name), names.stem(frame.seq, frame.name)
+    for index, face in plan.faces(key):
+        header = header_source(key, stem, index, video=names.video, size=frame.size)
+        name = str(header["original_filename"])
+        await writer.submit(
+            name, face_picture, frame.image, face, header, options.size, options.centering, options.align_eyes
+        )
+
+
+def _raise_failed(writer: PictureWriter) -> None:
+    """A job, other than a stream, has nothing to gain by going on while it can't write."""
+    done = writer.health.statistics
+    if done.failed:
+        raise FacestreamError(f"can't write to {writer.folder}: {done.last_error}; make room, clear it and start again")
+
+
+# The command
+
+
+async def reextract_command(options: ReextractOptions) -> None:
+    """:func:`reextract` with a progress bar and a summary; raises what it raises."""
+    summary = Summary()
+    bar: tqdm[NoReturn] = tqdm(unit="frame", disable=options.quiet or not sys.stderr.isatty(), dynamic_ncols=True)
+
+    def advanced(total: int | None, frames: int) -> None:
+        bar.total = None if total is None else max(total, frames)  # headers lie
+        bar.update(frames - bar.n)
+
+    ending = "stopped early: "
+    try:
+        await reextract(options, summary=summary, advanced=advanced)
+        ending = ""
+    except asyncio.CancelledError:
+        ending = f"interrupted; to start again, clear {options.output}: "
+        raise
+    finally:
+        bar.close()
+        if not options.quiet and summary.frames:
+            first, *rest = summary.lines()
+            print(ending + first, *rest, f"written to {options.output}", sep="\n", file=sys.stderr)
