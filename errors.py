@@ -11,6 +11,7 @@
     │   └── WeightsCorrupt       fetched, but not the file that the card names
     ├── DeviceError              a GPU or CPU that can't do the work
     │   └── OutOfDeviceMemory    halve the batch and try again
+    ├── OutputError          a file or folder of ours that can't be written: full, gone, read-only
     ├── FileFormatError          a file of ours or faceswap's that can't be read
     │   ├── AlignmentsError
     │   └── FaceHeaderError
@@ -58,6 +59,10 @@ class DeviceError(FacestreamError):
 
 class OutOfDeviceMemory(DeviceError):
     """A batch didn't fit into the device's memory."""
+
+
+class OutputError(FacestreamError):
+    """A picture or file that a job must write can't be written."""
 
 
 class FileFormatError(FacestreamError):

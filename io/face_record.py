@@ -244,31 +244,37 @@ def records_of(
     Raises:
         ValueError: faces have no landmarks, or a box or landmark isn't finite.
     """
-    if not len(faces):
-        return []
+    return [
+        record_of(faces, index, None if thumbs is None else thumbs[index], storage_size=storage_size)
+        for index in range(len(faces))
+    ]
+
+
+def record_of(
+    faces: Faces, index: int, thumb: bytes | None = None, *, storage_size: int | None = None
+) -> FaceAlignment:
+    """One face's record; see :func:`records_of`."""
     if faces.landmarks is None:
         raise ValueError("alignments need landmarks; run an aligner")
-    if not (np.isfinite(faces.boxes).all() and np.isfinite(faces.landmarks).all()):
+    box, landmarks = faces.boxes[index], faces.landmarks[index]
+    if not (np.isfinite(box).all() and np.isfinite(landmarks).all()):
         raise ValueError("a box or landmark isn't a finite number")
-    boxes = np.rint(faces.boxes).astype(np.int64).tolist()
-    return [
-        FaceAlignment(
-            left,
-            top,
-            right - left,
-            bottom - top,
-            faces.landmarks[index].astype(np.float64),
-            {name: _stored(masks, index, storage_size) for name, masks in faces.masks.items()},
-            # An embedding that isn't finite is no embedding, and no file can hold it.
-            {
-                name: rows[index].astype(np.float64)
-                for name, rows in faces.identities.items()
-                if np.isfinite(rows[index]).all()
-            },
-            None if thumbs is None else thumbs[index],
-        )
-        for index, (left, top, right, bottom) in enumerate(boxes)
-    ]
+    left, top, right, bottom = np.rint(box).astype(np.int64).tolist()
+    return FaceAlignment(
+        left,
+        top,
+        right - left,
+        bottom - top,
+        landmarks.astype(np.float64),
+        {name: _stored(masks, index, storage_size) for name, masks in faces.masks.items()},
+        # An embedding that isn't finite is no embedding, and no file can hold it.
+        {
+            name: rows[index].astype(np.float64)
+            for name, rows in faces.identities.items()
+            if np.isfinite(rows[index]).all()
+        },
+        thumb,
+    )
 
 
 def faces_of(records: Sequence[FaceAlignment]) -> Faces:

@@ -24,13 +24,11 @@ from io import BytesIO
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Final
 
-import cv2
-import numpy as np
-
 from facestream.errors import FaceHeaderError
 from facestream.faces.landmarks import LandmarkType
+from facestream.io.face_record import record_of
 from facestream.io.literal import parse_literal
-from facestream.stream.types import Faces, Floats, Frame, FrameFaces, Image, Masks
+from facestream.stream.types import Frame, FrameFaces
 
 ALIGNMENTS_VERSION: Final = 2.4
 
@@ -133,7 +131,9 @@ def _safe(name: str) -> str:
     return text.encode()[:_STEM_BYTES].decode("utf-8", "ignore").rstrip(" .") or "frame"
 
 
-def face_header(faces: FrameFaces, index: int, stem: str, *, video_suffix: str = ".png") -> dict[str, Any]:
+def face_header(
+    faces: FrameFaces, index: int, stem: str, *, video_suffix: str = ".png", source_filename: str | None = None
+) -> dict[str, Any]:
     """faceswap's description of one face: ``alignments`` and ``source``, builtin types only.
 
     Args:
@@ -141,47 +141,24 @@ def face_header(faces: FrameFaces, index: int, stem: str, *, video_suffix: str =
         stem: the frame's stem, from :class:`FrameStems`.
         video_suffix: what faceswap's name for a video's frame ends with: the video file's suffix, or ``.png``
             where there is no file.
+        source_filename: the frame's name in the alignments, where it isn't that of ``stem`` and ``video_suffix``.
+
+    Raises:
+        ValueError: the face has no landmarks, or its box or landmarks aren't finite.
     """
     frame = faces.frame
     video = frame.name is None
+    default = f"{stem}{video_suffix}" if video else frame.name
     return {
-        "alignments": _alignments(faces, index),
+        "alignments": record_of(faces, index).to_dict(thumb=False),
         "source": {
             "alignments_version": ALIGNMENTS_VERSION,
             "original_filename": f"{stem}_{index}.png",
             "face_index": index,
-            "source_filename": f"{stem}{video_suffix}" if video else frame.name,
+            "source_filename": source_filename or default,
             "source_is_video": video,
             "source_frame_dims": (frame.size[1], frame.size[0]),
         },
-    }
-
-
-def _alignments(faces: Faces, index: int) -> dict[str, Any]:
-    assert faces.landmarks is not None, "a header needs landmarks"
-    left, top, right, bottom = np.rint(faces.boxes[index]).astype(int).tolist()
-    identities = {name: rows[index] for name, rows in faces.identities.items()}
-    return {
-        "x": left,
-        "y": top,
-        "w": right - left,
-        "h": bottom - top,
-        "landmarks_xy": faces.landmarks[index].tolist(),
-        "mask": {name: _mask(masks, index) for name, masks in faces.masks.items()},
-        "identity": {name: row.tolist() for name, row in identities.items() if np.isfinite(row).all()},
-    }
-
-
-def _mask(masks: Masks, index: int) -> dict[str, Any]:
-    matrix: Floats = masks.matrices[index]
-    mask: Image = np.ascontiguousarray(masks.masks[index])
-    shrinks = float(np.hypot(matrix[0, 0], matrix[1, 0])) < 1  # so that the way back to the frame enlarges
-    return {
-        "mask": zlib.compress(mask.tobytes()),
-        "affine_matrix": matrix.tolist(),
-        "interpolator": cv2.INTER_LINEAR if shrinks else cv2.INTER_AREA,
-        "stored_size": mask.shape[0],
-        "stored_centering": masks.centering,
     }
 
 
@@ -246,19 +223,21 @@ def update_header(path: str | os.PathLike[str], header: dict[str, Any]) -> None:
     write_atomically(target, content, durable=True)
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = False, owned: bool = False) -> None:
     """Write to a temporary name beside ``path``, then rename. Leaves no temporary file behind when it fails.
 
     Args:
+        owned: nobody else writes this file meanwhile, so the temporary name can always be the same, and what a killed
+            process has left of it is replaced.
         durable: wait until the content has reached the disk, so that not even a power cut can lose the old
             file.
 
     Raises:
         OSError: the folder is gone, full or not ours to write in.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    temporary = path.with_name(f".{path.name if owned else secrets.token_hex(8)}.part")
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb" if owned else "xb") as file:
             file.write(content)
             if durable:
                 file.flush()

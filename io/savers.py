@@ -1,8 +1,7 @@
 """Sinks that write pictures: every face as a PNG that faceswap can read, or whole frames.
 
 A picture is written to a temporary name and renamed, so whoever looks into the folder sees whole pictures
-only. A folder that can't be written to (full, gone, not ours) costs pictures, not the stream: it is reported
-when it starts and when it ends, counted meanwhile, and tried anew with every picture.
+only. What a folder that can't be written to (full, gone, not ours) means is the user's choice: see :class:`Losses`.
 """
 
 from __future__ import annotations
@@ -11,9 +10,11 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -21,15 +22,18 @@ import aiofiles.os
 import cv2
 import numpy as np
 
-from facestream.errors import ConfigError
+from facestream.errors import ConfigError, OutputError
 from facestream.faces.aligned import align, solved
 from facestream.faces.crops import Resampling, crop, crop_matrices
+from facestream.faces.drawing import draw_face
+from facestream.io.face_record import thumbnail
 from facestream.io.faces import FrameStems, face_header, with_header, write_atomically
 from facestream.stream.device import Bridge
 from facestream.stream.types import Aligned, Faces, Floats, FrameFaces, Image
 
 log = logging.getLogger("facestream.savers")
 
+_FACE_FILE: Final = re.compile(r"(?s).+_([0-9]{1,3})\.png")
 _LOOSE: Final = 1.6  # the square around a face without landmarks, in its box's longer sides: about a head
 
 
@@ -40,8 +44,21 @@ def _prepare(folder: Path) -> list[str]:
     return os.listdir(folder)
 
 
+def _remove(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+_remove_files = aiofiles.os.wrap(_remove)
 _prepare_folder = aiofiles.os.wrap(_prepare)
 _write_file = aiofiles.os.wrap(write_atomically)
+
+
+class Losses(Enum):
+    """What a picture that can't be written costs."""
+
+    COUNT = "count"  # the picture: said when it starts and ends, counted meanwhile, tried anew with every one
+    RAISE = "raise"  # the job: its folder must hold all that it says it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +94,30 @@ class WriteHealth:
         self.statistics = replace(self.statistics, failed=self.statistics.failed + 1, last_error=reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A picture as it is written, and perhaps the thumbnail that alignments keep of it."""
+
+    content: bytes
+    thumb: bytes | None = None
+
+
 class PictureWriter:
     """Encodes and writes pictures into one folder, a limited number at a time.
 
     Args:
         max_in_flight: pictures being encoded or written at once, each of which keeps its frame in memory.
+        losses: with RAISE, whoever awaits what :meth:`submit` returns is told of a picture that isn't written, and
+            nobody else is to write pictures of these names.
     """
 
-    def __init__(self, folder: Path, bridge: Bridge, *, max_in_flight: int) -> None:
+    def __init__(self, folder: Path, bridge: Bridge, *, max_in_flight: int, losses: Losses = Losses.COUNT) -> None:
         self.folder = folder
+        self._losses = losses
         self._bridge = bridge
         self._slots = asyncio.Semaphore(max_in_flight)
         self._threads = ThreadPoolExecutor(max_in_flight, thread_name_prefix="facestream-save")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bytes | None]] = set()
         self._error: BaseException | None = None  # a bug in an encoder: raised to whoever comes next
         self.health = WriteHealth(str(folder))
         self.closed = False
@@ -98,20 +126,25 @@ class PictureWriter:
         """Make the folder; the names of the files that are in it already.
 
         Raises:
-            ConfigError: it can't be made or written to.
+            ConfigError: it can't be made or written to; OutputError where losses are raised.
         """
         try:
             names: list[str] = await _prepare_folder(self.folder, executor=self._threads)
         except OSError as error:
             self._threads.shutdown()
             reason = error.strerror or str(error)
-            raise ConfigError(f"can't save to {self.folder}: {reason}; choose another folder") from error
+            kind = ConfigError if self._losses is Losses.COUNT else OutputError
+            raise kind(f"can't save to {self.folder}: {reason}; choose another folder") from error
         return names
 
-    async def submit(self, name: str, encode: Callable[..., bytes], *args: object) -> None:
+    async def submit(self, name: str, encode: Callable[..., Encoded], *args: object) -> asyncio.Task[bytes | None]:
         """Encode and write in the background; waits while ``max_in_flight`` pictures are on their way.
 
         Cancelling while it waits loses that picture.
+
+        Returns:
+            a task that ends with the thumbnail once the picture is in the folder; where losses are raised, with
+            OutputError if it can't be.
         """
         self._raise_error()
         if self.closed:
@@ -120,22 +153,43 @@ class PictureWriter:
         task = asyncio.create_task(self._save(name, encode, *args), name=f"save {name}")
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
-    async def _save(self, name: str, encode: Callable[..., bytes], *args: object) -> None:
+    async def _save(self, name: str, encode: Callable[..., Encoded], *args: object) -> bytes | None:
         try:
-            content = await self._bridge.cpu(encode, *args)
+            picture = await self._bridge.cpu(encode, *args)
+            owned = self._losses is Losses.RAISE
             try:
-                await _write_file(self.folder / name, content, executor=self._threads)
+                await _write_file(self.folder / name, picture.content, owned=owned, executor=self._threads)
             except OSError as error:
-                self.health.failed(error)
+                self._lost(name, error)
             else:
-                self.health.succeeded(len(content))
+                self.health.succeeded(len(picture.content))
+            return picture.thumb
         finally:
             self._slots.release()
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _lost(self, name: str, error: OSError) -> None:
+        if self._losses is Losses.COUNT:
+            self.health.failed(error)
+            return
+        reason = error.strerror or str(error)
+        raise OutputError(f"can't write {self.folder / name}: {reason}; make room, then run the job again") from error
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Remove files from the folder; those that aren't there needn't be.
+
+        Raises:
+            OutputError: one can't be removed.
+        """
+        try:
+            await _remove_files(self.folder, names, executor=self._threads)
+        except OSError as error:
+            raise OutputError(f"can't remove {error.filename}: {error.strerror}; choose another folder") from error
+
+    def _finished(self, task: asyncio.Task[bytes | None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        if not task.cancelled() and task.exception() is not None and self._losses is Losses.COUNT:
             self._error = self._error or task.exception()
 
     def _raise_error(self) -> None:
@@ -168,16 +222,25 @@ class PictureWriter:
 class _PictureSink:
     """What the sinks for pictures share. Subclasses say what to submit for a result."""
 
-    def __init__(self, folder: str | os.PathLike[str], bridge: Bridge, *, max_in_flight: int, keep: bool) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        bridge: Bridge,
+        *,
+        max_in_flight: int,
+        keep: bool,
+        losses: Losses = Losses.COUNT,
+    ) -> None:
         self.folder = Path(folder)
         self._keep = keep
         self._stems = FrameStems()
-        self._writer = PictureWriter(self.folder, bridge, max_in_flight=max_in_flight)
+        self._present: Collection[str] = ()
+        self._writer = PictureWriter(self.folder, bridge, max_in_flight=max_in_flight, losses=losses)
 
     async def __aenter__(self) -> Self:
-        present = await self._writer.open()
+        self._present = frozenset(await self._writer.open())
         if self._keep:
-            for name in present:
+            for name in self._present:
                 self._stems.take(self._stem_of(name))
         return self
 
@@ -211,9 +274,12 @@ class FaceSaver(_PictureSink):
         suffixes: source → the suffix of its video file, which faceswap's frame names end with. It may be
             filled in later; a source that isn't in it gets ``.png``.
         resampling: how the crops are sampled.
+        debug: draw onto each picture what its alignment rests on; see :func:`facestream.faces.drawing.draw_face`.
+        thumbs: make the thumbnails that alignments keep, for whoever awaits what :meth:`save` returns.
+        losses: what a picture that can't be written costs.
 
     Raises:
-        ConfigError: on entering: the folder can't be made or written to.
+        ConfigError: on entering: the folder can't be made or written to; OutputError where losses are raised.
     """
 
     def __init__(
@@ -227,12 +293,23 @@ class FaceSaver(_PictureSink):
         keep: bool = False,
         suffixes: Mapping[str, str] | None = None,
         resampling: Resampling = Resampling.BEST,
+        debug: bool = False,
+        thumbs: bool = False,
+        losses: Losses = Losses.COUNT,
     ) -> None:
-        super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep)
+        super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep, losses=losses)
+        self._debug = debug
+        self._thumbs = thumbs
+        self._most_present = 0  # faces of one frame among the pictures that are there already
         self._size = size
         self._centering = centering
         self._suffixes = {} if suffixes is None else suffixes
         self._resampling = resampling
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self._most_present = 1 + max(map(_index_of, self._present), default=-1)
+        return self
 
     def _stem_of(self, name: str) -> str:
         return name.rpartition("_")[0]
@@ -241,19 +318,61 @@ class FaceSaver(_PictureSink):
         """Take one result. Waits when pictures pile up; cancelling while it waits loses the faces not taken yet."""
         stem = self._stems.stem(faces.frame)
         for index in range(len(faces)):
-            await self._writer.submit(f"{stem}_{index}.png", self._encode, faces, index, stem)
+            await self._writer.submit(_face_file(stem, index), self._encode, faces, index, stem)
 
-    def _encode(self, faces: FrameFaces, index: int, stem: str) -> bytes:
+    async def save(
+        self, faces: FrameFaces, stem: str, source_filename: str | None = None, *, at: Collection[int] | None = None
+    ) -> dict[int, asyncio.Task[bytes | None]]:
+        """Take one result under a stem of the caller's choice; otherwise like :meth:`write`.
+
+        Pictures of that stem with higher numbers, which another run has left, go.
+
+        Args:
+            source_filename: the frame's name in the alignments; by default made of the stem and the source's suffix.
+            at: the indices of the faces to save; all by default.
+
+        Returns:
+            for each face saved, a task that ends with its thumbnail once the picture is there.
+        """
+        chosen = range(len(faces)) if at is None else at
+        saved = {
+            index: await self._writer.submit(_face_file(stem, index), self._encode, faces, index, stem, source_filename)
+            for index in chosen
+        }
+        if stale := [name for name in self._left(stem) if _index_of(name) not in saved]:
+            await self._writer.remove(stale)
+        return saved
+
+    def _left(self, stem: str) -> list[str]:
+        """Pictures of that stem that were here before."""
+        names = (_face_file(stem, index) for index in range(self._most_present))
+        return [name for name in names if name in self._present]
+
+    def _encode(self, faces: FrameFaces, index: int, stem: str, source_filename: str | None = None) -> Encoded:
         aligned = _aligned(faces, index)
         if aligned is None:
-            return _encoded(".png", self._crop(faces, _loose_matrix(faces, index, self._size)))
+            return Encoded(_encoded(".png", self._crop(faces, _loose_matrix(faces, index, self._size))))
         matrix = crop_matrices(aligned, self._size, self._centering)[0]
         suffix = self._suffixes.get(faces.frame.source, ".png")
-        header = face_header(faces, index, stem, video_suffix=suffix)
-        return with_header(_encoded(".png", self._crop(faces, matrix)), header)
+        header = face_header(faces, index, stem, video_suffix=suffix, source_filename=source_filename)
+        image = self._crop(faces, matrix)
+        thumb = thumbnail(image) if self._thumbs else None
+        if self._debug:
+            image = draw_face(image, faces, index, centering=self._centering)
+        return Encoded(with_header(_encoded(".png", image), header), thumb)
 
     def _crop(self, faces: FrameFaces, matrix: Floats) -> Image:
         return crop(faces.frame.image, matrix, self._size, self._resampling)
+
+
+def _face_file(stem: str, index: int) -> str:
+    return f"{stem}_{index}.png"
+
+
+def _index_of(name: str) -> int:
+    """``clip_000001_2.png`` → 2; -1 for other files."""
+    numbered = _FACE_FILE.fullmatch(name)
+    return -1 if numbered is None else int(numbered[1])
 
 
 def _aligned(faces: Faces, index: int) -> Aligned | None:
@@ -303,7 +422,10 @@ class FrameSaver(_PictureSink):
     async def write(self, faces: FrameFaces) -> None:
         """Take one result. Waits when pictures pile up; cancelling while it waits loses this frame."""
         name = self._stems.stem(faces.frame) + self._suffix
-        await self._writer.submit(name, _encoded, self._suffix, faces.frame.image, self._options)
+        await self._writer.submit(name, self._encode, faces.frame.image)
+
+    def _encode(self, image: Image) -> Encoded:
+        return Encoded(_encoded(self._suffix, image, self._options))
 
 
 def _encoded(suffix: str, image: Image, options: list[Any] | None = None) -> bytes:
