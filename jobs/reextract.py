@@ -7,6 +7,7 @@ its decoding only; of the others each face is cropped, encoded and written while
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,16 +18,17 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from facestream.errors import AlignmentsError, ConfigError, FacestreamError
+from facestream.errors import AlignmentsError, ConfigError, OutputError, SourceError
 from facestream.io.alignments import Alignments
 from facestream.io.face_record import FaceAlignment
+from facestream.io.faces import write_atomically
 from facestream.io.frame_names import FrameNames, PictureNames, video_names
 from facestream.io.images import list_images
-from facestream.io.savers import PictureWriter
 from facestream.io.sources import is_pictures, open_source
 from facestream.io.urls import SourceKind, SourceSpec, parse_source
 from facestream.jobs.recrop import face_picture, head_edge, header_source, least_edge
-from facestream.stream.device import Bridge
+from facestream.stream.device import Bridge, Lane
+from facestream.stream.tasks import task_group
 from facestream.stream.types import Frame
 
 IN_FLIGHT = 8
@@ -95,6 +97,62 @@ class Summary:
         return lines
 
 
+class FaceFolder:
+    """Encodes and writes face pictures into one folder, a limited number at a time. Each is whole, or isn't there.
+
+    Args:
+        summary: where what is written is counted.
+    """
+
+    def __init__(self, folder: Path, bridge: Bridge, summary: Summary) -> None:
+        self._folder = folder
+        self._bridge = bridge
+        self._lane = Lane("save", workers=IN_FLIGHT)
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._summary = summary
+
+    async def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            OutputError: it can't be made.
+            ConfigError: there's something in it. A name that begins with a dot is nothing.
+        """
+        try:
+            names = await self._lane.run(_make_folder, self._folder)
+        except OSError as error:
+            raise OutputError(f"can't save to {self._folder}: {error.strerror}; choose another folder") from error
+        if any(not name.startswith(".") for name in names):
+            raise ConfigError(f"{self._folder} isn't empty; choose an empty folder for the new faces, or clear it")
+
+    async def take(self, tasks: asyncio.TaskGroup, name: str, encode: Callable[..., bytes], *args: object) -> None:
+        """Start a task that writes a picture; waits while as many as may be are on their way."""
+        await self._slots.acquire()
+        tasks.create_task(self._save(name, encode, *args), name=f"save {name}")
+
+    async def _save(self, name: str, encode: Callable[..., bytes], *args: object) -> None:
+        try:
+            content = await self._bridge.cpu(encode, *args)
+            await self._lane.run(write_atomically, self._folder / name, content)
+        except OSError as error:
+            raise OutputError(
+                f"can't write {self._folder / name}: {error.strerror}; make room, clear {self._folder} and start again"
+            ) from error
+        finally:
+            self._slots.release()
+        self._summary.written += 1
+        self._summary.bytes += len(content)
+
+    async def aclose(self) -> None:
+        """Wait until what is being written is in the folder."""
+        await self._lane.aclose()
+
+
+def _make_folder(folder: Path) -> list[str]:
+    os.makedirs(folder, exist_ok=True)
+    return os.listdir(folder)
+
+
 class CropPlan:
     """Which faces of which frames to crop. Pure; asked for each frame in order.
 
@@ -160,7 +218,7 @@ async def reextract(
 ) -> Summary:
     """Crop every face again. ``summary`` is filled on the way, and returned.
 
-    Cancelling finishes the pictures in flight; what is in the folder then is whole, and what isn't is lost.
+    Cancelling loses the pictures in flight; those in the folder are whole.
 
     Args:
         advanced: called with the frames that the input says it has and those read so far, at each frame, from the
@@ -170,39 +228,25 @@ async def reextract(
         ConfigError: the input isn't a video, a picture or a folder, or the folder for the faces isn't empty.
         SourceError: the input can't be read, or not to its end; what was cropped before is written.
         AlignmentsError: the file can't be read, or knows none of the input's frames.
-        FacestreamError: a picture can't be written.
+        OutputError: a picture can't be written.
     """
     summary = Summary() if summary is None else summary
     started = clock()
+    spec = _checked_input(options)
     async with AsyncExitStack() as stack:
+        stack.callback(lambda: setattr(summary, "seconds", clock() - started))
         bridge = await stack.enter_async_context(Bridge("cpu"))
-        spec = _checked_input(options)
-        writer = PictureWriter(options.output, bridge, max_in_flight=IN_FLIGHT)
-        stack.push_async_callback(writer.close)
-        if any(not name.startswith(".") for name in await writer.open()):
-            raise ConfigError(f"{options.output} isn't empty; choose an empty folder for the new faces, or clear it")
+        folder = FaceFolder(options.output, bridge, summary)
+        stack.push_async_callback(folder.aclose)
+        await folder.prepare()
         alignments = await bridge.cpu(Alignments.load, options.alignments)
         names = await bridge.cpu(_names_of, spec, alignments)
+        least = least_edge(options.size, options.min_size)
         plan = CropPlan(
-            alignments,
-            names,
-            every=options.extract_every_n,
-            least=least_edge(options.size, options.min_size),
-            size=options.size,
-            summary=summary,
+            alignments, names, every=options.extract_every_n, least=least, size=options.size, summary=summary
         )
-        try:
-            await _crop_all(options, spec, plan, names, writer, bridge, summary, advanced)
-            await writer.drain()
-            _raise_failed(writer)
-            summary.missing = plan.missing()
-        finally:
-            try:
-                await writer.close()
-            finally:
-                done = writer.health.statistics
-                summary.written, summary.bytes = done.written, done.bytes
-                summary.seconds = clock() - started
+        await _crop_all(_Job(options, spec, plan, names, folder, summary), bridge, advanced)
+        summary.missing = plan.missing()
     return summary
 
 
@@ -239,47 +283,44 @@ def _pictures(spec: SourceSpec) -> Sequence[Path]:
     return list_images(spec.url) if spec.kind is SourceKind.FOLDER else [Path(spec.url)]
 
 
-async def _crop_all(
-    options: ReextractOptions,
-    spec: SourceSpec,
-    plan: CropPlan,
-    names: FrameNames,
-    writer: PictureWriter,
-    bridge: Bridge,
-    summary: Summary,
-    advanced: Callable[[int | None, int], None],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    options: ReextractOptions
+    spec: SourceSpec
+    plan: CropPlan
+    names: FrameNames
+    folder: FaceFolder
+    summary: Summary
+
+
+async def _crop_all(job: _Job, bridge: Bridge, advanced: Callable[[int | None, int], None]) -> None:
     def wanted(index: int, name: str | None) -> bool:
-        answer = plan.wanted(index, name)
-        advanced(source.count, summary.frames)
+        answer = job.plan.wanted(index, name)
+        advanced(source.count, job.summary.frames)
         return answer
 
-    source = open_source(spec.url, name=spec.name, bridge=bridge, wanted=wanted)
-    async with source:
-        async for frame in source:
-            await _submit(frame, options, plan, names, writer)
-            _raise_failed(writer)
-            summary.damaged = source.statistics().damaged
-        summary.damaged = source.statistics().damaged
+    source = open_source(job.spec.url, name=job.spec.name, bridge=bridge, wanted=wanted)
+    lost: SourceError | None = None
+    async with task_group() as tasks:
+        try:
+            async with source:
+                async for frame in source:
+                    await _crop_frame(frame, job, tasks)
+        except SourceError as error:
+            lost = error  # what was read before is written all the same
+        finally:
+            job.summary.damaged = source.statistics().damaged
+    if lost is not None:
+        raise lost
 
 
-async def _submit(
-    frame: Frame, options: ReextractOptions, plan: CropPlan, names: FrameNames, writer: PictureWriter
-) -> None:
-    key, stem = names.key(frame.seq, frame.name), names.stem(frame.seq, frame.name)
-    for index, face in plan.faces(key):
-        header = header_source(key, stem, index, video=names.video, size=frame.size)
-        name = str(header["original_filename"])
-        await writer.submit(
-            name, face_picture, frame.image, face, header, options.size, options.centering, options.align_eyes
-        )
-
-
-def _raise_failed(writer: PictureWriter) -> None:
-    """A job, other than a stream, has nothing to gain by going on while it can't write."""
-    done = writer.health.statistics
-    if done.failed:
-        raise FacestreamError(f"can't write to {writer.folder}: {done.last_error}; make room, clear it and start again")
+async def _crop_frame(frame: Frame, job: _Job, tasks: asyncio.TaskGroup) -> None:
+    key, stem = job.names.key(frame.seq, frame.name), job.names.stem(frame.seq, frame.name)
+    options = job.options
+    for index, face in job.plan.faces(key):
+        header = header_source(key, stem, index, video=job.names.video, size=frame.size)
+        arguments = (frame.image, face, header, options.size, options.centering, options.align_eyes)
+        await job.folder.take(tasks, f"{stem}_{index}.png", face_picture, *arguments)
 
 
 # The command
