@@ -75,7 +75,8 @@ async def load_plugins(options: ModelOptions, bridge: Bridge) -> tuple[Detector,
         for role, chosen in (("align", options.aligner), ("identity", options.identity))
         if chosen not in (None, "none")
     ]
-    for plugin in (detector, *faces):
+    everything: list[Detector | FacePlugin] = [detector, *faces]
+    for plugin in everything:
         await bridge.infer(plugin.load, bridge.device)
     return detector, faces
 
