@@ -24,6 +24,7 @@ from facestream.errors import AlignmentsError
 from facestream.io.face_record import FaceAlignment, FrameEntry, VideoMeta
 from facestream.io.fsa import SUFFIX, VERSION, check_name, read_fsa, write_fsa
 from facestream.io.journal import journal_path, read_frames, read_index
+from facestream.io.journal_lock import is_locked
 
 _NUMBERED: Final = re.compile(r"(?s)(.*)_\d+")
 
@@ -97,11 +98,14 @@ class Alignments:
             the backup's path.
 
         Raises:
-            AlignmentsError: it can't be written; nothing has changed then.
+            AlignmentsError: it can't be written, or a job is writing it right now; nothing has changed then.
         """
+        journal = journal_path(self.path)
+        if is_locked(journal):
+            raise AlignmentsError(f"{self.path} is being written by a job; wait until that has ended")
         backup = write_fsa(self.path, self.frames.items(), backup_at=backup_at)
         if self.recovered:
-            journal_path(self.path).unlink(missing_ok=True)
+            journal.unlink(missing_ok=True)
             self.recovered = 0
         self.version = VERSION
         return backup

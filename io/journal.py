@@ -30,6 +30,7 @@ import numpy as np
 from facestream.errors import AlignmentsError
 from facestream.io.face_record import FrameEntry
 from facestream.io.fsa import check_name
+from facestream.io.journal_lock import JournalLock
 
 MAGIC: Final = b"facestream journal 1\n"
 SUFFIX: Final = ".journal"
@@ -248,10 +249,15 @@ class JournalFile:
             no part of its record behind.
     """
 
-    def __init__(self, path: Path, index: JournalIndex, header: JournalHeader) -> None:
-        """Open at the end of what ``index`` found good; an empty index starts a new journal."""
+    def __init__(self, path: Path, index: JournalIndex, header: JournalHeader, lock: JournalLock | None = None) -> None:
+        """Open at the end of what ``index`` found good; an empty index starts a new journal.
+
+        Args:
+            lock: released when this closes.
+        """
         self.path = path
         self.index = index
+        self._lock = lock
         self._file = open(path, "r+b" if path.exists() else "x+b", buffering=0)  # noqa: SIM115 - close() closes it
         try:
             self._file.truncate(index.good)
@@ -294,7 +300,11 @@ class JournalFile:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        """Safe to call twice."""
         self._file.close()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
 
 class SyncSchedule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -24,6 +25,7 @@ from facestream.io.journal import (
     read_frames,
     read_index,
 )
+from facestream.io.journal_lock import JournalLock
 from facestream.stream.device import Bridge
 
 _log = logging.getLogger("facestream.alignments")
@@ -97,7 +99,11 @@ class AlignmentsWriter:
             raise
         self.recovered = frozenset(self._journal.index.offsets)
         if self.recovered:
-            _log.info("%s: going on after %d frames", self.path.name, len(self.recovered))
+            _log.info(
+                "%s: going on after the %d frames of a job that didn't end (--no-resume starts anew)",
+                self.path.name,
+                len(self.recovered),
+            )
         self._syncing = asyncio.create_task(self._sync_in_time(), name=f"sync {self.path.name}")
         return self
 
@@ -197,26 +203,46 @@ def _append(journal: JournalFile, name: str, entry: FrameEntry) -> None:
 
 
 def open_journal(path: Path, header: JournalHeader, resume: bool) -> JournalFile:
-    """The journal of the alignments file at ``path``, behind its last whole record.
+    """The journal of the alignments file at ``path``, behind its last whole record, and ours alone until it is closed.
 
     Raises:
-        AlignmentsError: it is another job's, isn't a journal, or can't be written.
+        AlignmentsError: it is another job's, another process is writing it, it isn't a journal, or can't be written.
     """
     journal = journal_path(path)
-    index = (read_index(journal) if resume else None) or JournalIndex()
-    if index.header is not None and index.header != header:
+    lock = JournalLock(journal)
+    try:
+        index = (read_index(journal) if resume else None) or JournalIndex()
+        check_header(journal, index, header)
+        if index.lost:
+            _log.warning("%s: its last record is torn; %d bytes dropped", journal.name, index.lost)
+        opened = JournalFile(journal, index, header, lock)
+        sync_folder(journal.parent)
+        _remove_left(path)
+    except OSError as error:
+        lock.release()
+        raise AlignmentsError(f"{journal} can't be written: {error.strerror}; choose another folder") from error
+    except BaseException:
+        lock.release()
+        raise
+    return opened
+
+
+def check_header(journal: Path, index: JournalIndex | None, header: JournalHeader) -> None:
+    """
+    Raises:
+        AlignmentsError: the journal is another job's.
+    """
+    if index is not None and index.header is not None and index.header != header:
         raise AlignmentsError(
             f"{journal} is of a job with another input or other options ({index.header.source}); "
-            "run that one again, or remove the journal to start anew"
+            "run that one again, or start anew with --no-resume"
         )
-    if index.lost:
-        _log.warning("%s: its last record is torn; %d bytes dropped", journal.name, index.lost)
-    try:
-        opened = JournalFile(journal, index, header)
-        sync_folder(journal.parent)
-    except OSError as error:
-        raise AlignmentsError(f"{journal} can't be written: {error.strerror}; choose another folder") from error
-    return opened
+
+
+def _remove_left(path: Path) -> None:
+    """What processes that were killed while they wrote this very file have left behind."""
+    for left in path.parent.glob(glob.escape(f".{path.name}.") + "*.part"):
+        left.unlink(missing_ok=True)
 
 
 def finish(journal: JournalFile, path: Path, keep: bool, at: datetime, done: bool) -> None:

@@ -1,0 +1,219 @@
+"""A source's results as files that always agree: face pictures, and the alignments that know them.
+
+A frame is recorded in the alignments' journal once all its pictures are in the folder, frame after frame in their own
+order. So whatever ends the process, every recorded frame has its pictures; at most the pictures of a few frames that
+aren't recorded are there too, which the next run writes again with the same content.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final, Self, TypeAlias
+
+import numpy as np
+
+from facestream.faces.aligned import align, face_sizes, solved
+from facestream.faces.crops import crop, crop_matrices
+from facestream.io.face_record import THUMB_SIZE, FrameEntry, records_of, thumbnail
+from facestream.io.frame_names import FrameNames, VideoNames
+from facestream.io.journal_writer import AlignmentsWriter
+from facestream.io.savers import FaceSaver
+from facestream.stream.channel import Channel, Receiver, Sender
+from facestream.stream.device import Bridge
+from facestream.stream.tasks import task_group
+from facestream.stream.types import Bools, Faces, Frame, FrameFaces
+
+_DEPTH: Final = 8  # frames whose pictures may be on their way; each keeps its pixels in memory
+
+
+@dataclass(slots=True)
+class RecordStatistics:
+    """What a recorder has done.
+
+    Attributes:
+        frames: recorded, those without faces included.
+        faces: recorded.
+        with_faces: frames that have any.
+        crowded: frames that have more than one.
+        unusable: faces left out because their landmarks aren't finite or determine no alignment.
+        small: faces in the alignments without a picture, being smaller than asked for.
+    """
+
+    frames: int = 0
+    faces: int = 0
+    with_faces: int = 0
+    crowded: int = 0
+    unusable: int = 0
+    small: int = 0
+
+    def add(self, faces: int) -> None:
+        self.frames += 1
+        self.faces += faces
+        self.with_faces += faces > 0
+        self.crowded += faces > 1
+
+
+NameFrame: TypeAlias = Callable[[Frame], tuple[str, str]]
+"""A frame's name in the alignments, and what its pictures' names begin with."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """A frame whose pictures are on their way; ``saved`` has a task a face, ending with its thumbnail."""
+
+    name: str
+    faces: FrameFaces
+    saved: dict[int, asyncio.Task[bytes | None]]
+
+
+class Recorder:
+    """Records one source's results; a :class:`facestream.stream.types.Sink`.
+
+    Args:
+        bridge: where thumbnails are made.
+        name: names the frames.
+        alignments: the alignments file, entered and left with the recorder. None keeps none.
+        pictures: where the faces' pictures go, entered and left too. None saves none. It must raise its losses and,
+            with alignments, make thumbnails.
+        least_edge: pixels that the edge of a face's square (face centering) must have for its picture to be saved.
+
+    Raises:
+        OutputError: on entering and leaving: a picture can't be written. It also ends the block, as a task group does.
+        AlignmentsError: the same of the alignments or their journal.
+    """
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        name: NameFrame,
+        *,
+        alignments: AlignmentsWriter | None = None,
+        pictures: FaceSaver | None = None,
+        least_edge: float = 0.0,
+    ) -> None:
+        self._bridge = bridge
+        self._name = name
+        self._alignments = alignments
+        self._pictures = pictures
+        self._least_edge = least_edge
+        self._stack = AsyncExitStack()
+        self._sender: Sender[_Pending] | None = None
+        self._written = 0
+        self._committed = asyncio.Condition()
+        self.statistics = RecordStatistics()
+
+    @property
+    def recovered(self) -> Collection[str]:
+        """The names of the frames that a former run of the same job has recorded."""
+        return () if self._alignments is None else self._alignments.recovered
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            for sink in (self._alignments, self._pictures):
+                if sink is not None:
+                    await stack.enter_async_context(sink)
+            tasks = await stack.enter_async_context(task_group())
+            self._sender, receiver = Channel[_Pending](_DEPTH).ends
+            tasks.create_task(self._commit_all(receiver), name="recorder")
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        if self._sender is not None:
+            self._sender.close()
+        return await self._stack.__aexit__(*exc_info)  # type: ignore[arg-type]
+
+    async def write(self, faces: FrameFaces) -> None:
+        """Take one result; waits while pictures pile up. Cancelling while it waits loses that result.
+
+        Faces that no file can hold are dropped from it and counted.
+        """
+        assert self._sender is not None, "the recorder isn't entered"
+        name, stem = self._name(faces.frame)
+        if self._alignments is not None:
+            self._drop_unusable(faces)
+        saved = await self._save(faces, stem, name)
+        self._written += 1
+        await self._sender.send(_Pending(name, faces, saved))
+
+    async def drain(self) -> None:
+        """Wait until everything written so far is in its files, and outlives a power cut as far as alignments go."""
+        async with self._committed:
+            await self._committed.wait_for(lambda: self.statistics.frames >= self._written)
+        if self._pictures is not None:
+            await self._pictures.drain()
+        if self._alignments is not None:
+            await self._alignments.drain()
+
+    def _drop_unusable(self, faces: FrameFaces) -> None:
+        usable = usable_faces(faces)
+        if not usable.all():
+            self.statistics.unusable += int((~usable).sum())
+            faces.keep(usable)
+
+    async def _save(self, faces: FrameFaces, stem: str, name: str) -> dict[int, asyncio.Task[bytes | None]]:
+        if self._pictures is None:
+            return {}
+        large = large_faces(faces, self._least_edge)
+        self.statistics.small += len(faces) - len(large)
+        return await self._pictures.save(faces, stem, name, at=large)
+
+    async def _commit_all(self, frames: Receiver[_Pending]) -> None:
+        async for frame in frames:
+            await self._commit(frame)
+
+    async def _commit(self, frame: _Pending) -> None:
+        thumbs = {index: await task for index, task in frame.saved.items()}
+        if self._alignments is not None:
+            entry = await self._bridge.cpu(_entry, frame.faces, thumbs)
+            await self._alignments.write(frame.name, entry)
+        async with self._committed:
+            self.statistics.add(len(frame.faces))
+            self._committed.notify_all()
+
+
+def usable_faces(faces: Faces) -> Bools:
+    """bool (N,): which faces an alignments file can hold, and a picture be aligned by."""
+    if faces.landmarks is None or not len(faces):
+        return np.ones(len(faces), np.bool_)
+    finite = np.isfinite(faces.boxes).all(axis=1) & np.isfinite(faces.landmarks).all(axis=(1, 2))
+    if faces.aligned is None:
+        faces.aligned = align(faces.landmarks)
+    return np.asarray(finite & solved(faces.aligned))
+
+
+def large_faces(faces: Faces, least_edge: float) -> list[int]:
+    """The indices of faces whose square, in face centering, has edges of at least so many frame pixels (spec §14.3)."""
+    if not least_edge or faces.aligned is None:
+        return list(range(len(faces)))
+    return np.flatnonzero(face_sizes(faces.aligned.matrices) >= least_edge).tolist()
+
+
+def _entry(faces: FrameFaces, thumbs: dict[int, bytes | None]) -> FrameEntry:
+    return FrameEntry(records_of(faces, [thumbs.get(index) or _thumb(faces, index) for index in range(len(faces))]))
+
+
+def _thumb(faces: FrameFaces, index: int) -> bytes:
+    """The thumbnail of a face whose picture isn't saved."""
+    assert faces.aligned is not None, "alignments need landmarks"
+    matrix = crop_matrices(faces.aligned.take(slice(index, index + 1)), THUMB_SIZE, "head")[0]
+    return thumbnail(crop(faces.frame.image, matrix, THUMB_SIZE))
+
+
+def named_by(names: FrameNames) -> NameFrame:
+    """Names of a file's or folder's frames."""
+    return lambda frame: (names.key(frame.seq, frame.name), names.stem(frame.seq, frame.name))
+
+
+def camera_names(source: str) -> NameFrame:
+    """``<source>_<n:06d>.png``; ``<source>-e<epoch>_<n:06d>.png`` once the camera has come back. n counts from 1."""
+
+    def name(frame: Frame) -> tuple[str, str]:
+        era = f"-e{frame.epoch}" if frame.epoch else ""
+        names = VideoNames(source + era, ".png")
+        return names.key(frame.seq, None), names.stem(frame.seq, None)
+
+    return name
