@@ -27,13 +27,13 @@ from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlug
 
 LEAST_HEIGHT = 20  # px: smaller faces don't count, as the figures to compare with were measured
 PARTS = {
-    "all": range(68),
-    "core": range(17, 68),
     "jaw": range(17),
     "brows": range(17, 27),
     "nose": range(27, 36),
     "eyes": range(36, 48),
     "mouth": range(48, 68),
+    "core 51": range(17, 68),
+    "all 68": range(68),
 }
 
 
@@ -134,15 +134,19 @@ def matched(truth: Floats, found: Detections, image: np.ndarray) -> tuple[Extrac
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cpu")
-    device = parser.parse_args().device
+    parser.add_argument("--only", choices=("detection", "landmarks"))
+    options = parser.parse_args()
     folder = data_folder()
     if folder is None:
         print("accuracy: skipped, no data set here (see FACESTREAM_DATA in bench/data.py)")
         return 0
-    photos = wider(folder / "detection" / "wider_val" / "dev")
-    report("accuracy-detection", list(detection_rows(photos, device)), f"{len(photos)} WIDER FACE photos")
-    points = ibug68(folder / "landmarks" / "300w_dev")
-    report("accuracy-landmarks", list(landmark_rows(points, device)), f"{len(points)} 300-W photos")
+    if options.only != "landmarks":
+        photos = wider(folder / "detection" / "wider_val" / "dev")
+        report("accuracy-detection", list(detection_rows(photos, options.device)), f"{len(photos)} WIDER FACE photos")
+    if options.only != "detection":
+        points = ibug68(folder / "landmarks" / "300w_dev")
+        notes = f"NME over the outer-eye distance, {len(points)} 300-W photos"
+        report("accuracy-landmarks", list(landmark_rows(points, options.device)), notes)
     return 0
 
 

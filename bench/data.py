@@ -65,13 +65,13 @@ def ibug68(folder: Path) -> list[PointsPhoto]:
     photos = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix in {".jpg", ".png"}):
         files = [path.with_suffix(".pts"), *sorted(path.parent.glob(f"{path.stem}_[0-9].pts"))]
-        points = [_read_pts(file) for file in files if file.exists()]
+        points = [read_pts(file) for file in files if file.exists()]
         if points:
             photos.append(PointsPhoto(path, np.stack(points)))
     return photos
 
 
-def _read_pts(path: Path) -> Floats:
+def read_pts(path: Path) -> Floats:
     rows = [line.split() for line in path.read_text().splitlines()]
     numbers = np.array([row for row in rows if len(row) == 2 and row[0][0] in "-.0123456789"], np.float32)
     return numbers - 0.5  # 300-W counts the first pixel's centre as 1; here it is 0.5

