@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facestream import __version__
+from facestream.cli_alignments import alignments
 from facestream.errors import ConfigError, FacestreamError
 
 if TYPE_CHECKING:
@@ -218,6 +219,42 @@ def reextract(**options: Any) -> None:
     from facestream.jobs.reextract import ReextractOptions, reextract_command
 
     run_async(reextract_command(ReextractOptions(**options)))
+
+
+cli.add_command(alignments)
+
+
+class FrameSize(click.ParamType):
+    """``1920x1080`` as (1920, 1080)."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        width, _, height = str(value).partition("x")
+        if not (width.isdecimal() and height.isdecimal() and 16 <= min(int(width), int(height))):
+            self.fail(f"{value!r} isn't a width and a height such as 1920x1080, of 16 pixels at least", param, context)
+        return int(width), int(height)
+
+
+@cli.command()
+@click.option("--budget", type=click.FloatRange(1), help="Seconds in all: 60 on a CPU and 240 on a GPU by default.")
+@click.option(
+    "--max-memory", type=click.FloatRange(5, 100), default=85, show_default=True, help="Limit in % of a GPU's memory."
+)
+@click.option("--faces", type=click.IntRange(1, 50), default=2, show_default=True, help="Faces in every frame.")
+@click.option(
+    "--frame-size", type=FrameSize(), default="1920x1080", show_default=True, help="Of the frames, in pixels."
+)
+@click.option("--max-batch", type=click.IntRange(1, 4096), help="Largest batch: 64 on a CPU, 512 on a GPU by default.")
+@click.option("--no-save", "--dry-run", is_flag=True, help="Show the batch sizes without keeping them.")
+@model_options
+def profile(**options: Any) -> None:
+    """Find the batch sizes at which the chosen models run fastest on this machine, for later runs to use."""
+    from facestream.jobs.profile_command import ProfileOptions, profile_command
+
+    run_async(profile_command(ProfileOptions(models=chosen_models(options), **options), say=click.echo))
 
 
 @cli.group()

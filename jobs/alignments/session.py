@@ -1,0 +1,106 @@
+"""What the command line lends a job: its ears, the time, and whether it's a rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from facestream.errors import AlignmentsError, ConfigError, FacestreamError
+from facestream.io.alignments import Alignments
+from facestream.jobs.alignments.changes import Plan, carry_out, check_moves
+from facestream.jobs.alignments.frames import check_known, frame_names
+from facestream.jobs.alignments.work import Work
+
+Say: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a job needs of the outside.
+
+    Attributes:
+        say: takes a result: a line for standard output.
+        tell: takes a line about the work, for standard error.
+        now: names backups, lists and folders.
+        dry_run: say what would be done, and do nothing.
+    """
+
+    say: Say
+    tell: Say
+    now: datetime
+    dry_run: bool = False
+
+    @property
+    def stamp(self) -> str:
+        """The time in a file name."""
+        return f"{self.now:%Y-%m-%d_%H.%M.%S}"
+
+    def carry_out(self, plan: Plan) -> None:
+        """Do what is planned, or say it.
+
+        Raises:
+            AlignmentsError: it can't be done, or not to the end; see
+                :func:`facestream.jobs.alignments.changes.carry_out`.
+        """
+        for note in plan.notes:
+            self.tell(note)
+        if plan.empty:
+            self.tell("nothing to change")
+        elif self.dry_run:
+            check_moves(plan.moves)
+            for line in plan.lines(self.now):
+                self.say(f"would {line}")
+        else:
+            for line in carry_out(plan, self.now):
+                self.tell(line)
+
+    def load(self, path: Path) -> Alignments:
+        """Read an alignments file.
+
+        Raises:
+            AlignmentsError: as :meth:`facestream.io.alignments.Alignments.load`.
+        """
+        alignments = Alignments.load(path)
+        if alignments.recovered:
+            self.tell(f"{path}: {alignments.recovered} frames come from the journal of a job that didn't end")
+        return alignments
+
+    def frame_names(self, frames: Path, alignments: Alignments) -> list[str]:
+        """The names of all frames of a video or folder, as the file has them.
+
+        Raises:
+            SourceError: the frames can't be read.
+            AlignmentsError: the file is of another input.
+        """
+        try:
+            names = frame_names(frames, alignments.frames)
+            check_known(frames, names, alignments.frames)
+        except AlignmentsError as error:
+            raise AlignmentsError(f"{alignments.path} {error}") from None
+        return names
+
+
+def run_each(works: Sequence[Work], job: Callable[[Work, Session], None], session: Session) -> None:
+    """Run a job on each of several inputs; one that fails doesn't keep the others from being worked on.
+
+    Raises:
+        FacestreamError: the only one failed; or how many did, when each has been told about.
+    """
+    if len(works) == 1:
+        job(works[0], session)
+        return
+    failures = 0
+    for work in works:
+        session.tell(f"— {work}")
+        try:
+            job(work, session)
+        except ConfigError:
+            raise  # the options are wrong, for all of them
+        except FacestreamError as error:
+            failures += 1
+            session.tell(f"failed: {error}")
+    if failures:
+        raise AlignmentsError(f"{failures} of {len(works)} inputs failed; the lines above say why")
