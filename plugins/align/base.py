@@ -7,38 +7,16 @@ and may give ``squares`` and ``refine`` of its own.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from facestream.plugins.align.looks import Aligned68, Crops
+from facestream.plugins.align.normalize import Normalization
+from facestream.plugins.align.realign import Upright
 from facestream.plugins.align.roi import Squares, apply, crop, level_squares
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
 from facestream.stream.types import ExtractBatch, Floats, Frame, Image, Ints
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Crops:
-    """An aligner's feed.
-
-    Attributes:
-        pixels: uint8 (N, S, S, 3), in the card's colour order.
-        matrices: float32 (N, 2, 3), crop pixels → frame pixels.
-        images, frame_ids: where they were cut from, for cutting again.
-    """
-
-    pixels: Image
-    matrices: Floats
-    images: list[Image]
-    frame_ids: Ints
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Aligned68:
-    """An aligner's raw result: the network's outputs and the matrices (N, 2, 3) of the crops behind them."""
-
-    outputs: Outputs
-    matrices: Floats
 
 
 class TorchAligner(TorchModel):
@@ -46,9 +24,14 @@ class TorchAligner(TorchModel):
 
     Attributes:
         roi_scale: the side of the square, in long sides of the detector's box.
+        normalization: how crops are evened out before the network sees them. May be set while batches are under way:
+            takes effect with the next one.
+        upright: where re-align looks; None for the place that the squares have around a detector's box.
     """
 
     roi_scale: ClassVar[float] = 1.5
+    normalization = Normalization.NONE
+    upright: Upright | None = None
 
     @abstractmethod
     def decode(self, raw: Outputs) -> tuple[Floats, Floats]:
@@ -64,34 +47,42 @@ class TorchAligner(TorchModel):
 
     def pre_process(self, batch: ExtractBatch) -> Crops:
         """The batch's faces, cut out."""
-        return self._cut(self.squares(batch), batch.images, batch.frame_ids)
+        return self._cut(self.squares(batch), batch.images, batch.frame_ids, self.normalization)
+
+    def cut(self, squares: Squares, crops: Crops) -> Crops:
+        """Other squares (N) of the same faces, cut from the same frames and prepared in the same way."""
+        return self._cut(squares, crops.images, crops.frame_ids, crops.normalization)
+
+    def look(self, crops: Crops) -> Aligned68:
+        """The crops through the network, once."""
+        return Aligned68(self.forward(crops.pixels) if len(crops.pixels) else (), crops.matrices)
+
+    def place_again(self, seen: Aligned68) -> Squares | None:
+        """Where this model wants to look again, knowing a first look; None if one is enough for it."""
+        return self.refine(seen.outputs, seen.matrices) if seen.outputs else None
 
     def infer(self, feed: Crops) -> Aligned68:
         """The crops through the network; twice, cut out anew in between, if the model looks again."""
-        if not len(feed.pixels):
-            return Aligned68((), feed.matrices)
-        raw = self.forward(feed.pixels)
-        squares = self.refine(raw, feed.matrices)
-        if squares is None:
-            return Aligned68(raw, feed.matrices)
-        again = self._cut(squares, feed.images, feed.frame_ids)
-        return Aligned68(self.forward(again.pixels), again.matrices)
+        seen = self.look(feed)
+        squares = self.place_again(seen)
+        return seen if squares is None else self.look(self.cut(squares, feed))
+
+    def landmarks(self, seen: Aligned68) -> tuple[Floats, Floats]:
+        """Landmarks (N, 68, 2) in frame pixels, confidences (N,) in 0..1."""
+        if not seen.outputs:
+            return np.zeros((0, 68, 2), np.float32), np.zeros((0,), np.float32)
+        points, scores = self.decode(seen.outputs)
+        return apply(seen.matrices, points), scores
 
     def post_process(self, raw: Aligned68, feed: Crops, batch: ExtractBatch) -> None:
         """Write ``landmarks`` (N, 68, 2), frame pixels, and ``landmark_scores`` (N,) into the batch."""
-        if not raw.outputs:
-            batch.landmarks = np.zeros((0, 68, 2), np.float32)
-            batch.landmark_scores = np.zeros((0,), np.float32)
-            return
-        points, scores = self.decode(raw.outputs)
-        batch.landmarks = apply(raw.matrices, points)
-        batch.landmark_scores = scores
+        batch.landmarks, batch.landmark_scores = self.landmarks(raw)
 
-    def _cut(self, squares: Squares, images: list[Image], frame_ids: Ints) -> Crops:
+    def _cut(self, squares: Squares, images: list[Image], frame_ids: Ints, normalization: Normalization) -> Crops:
         size = self.card.input_size
         matrices = squares.matrices(size)
         pixels = crop(images, frame_ids, matrices, size, rgb=self.card.colour == "rgb")
-        return Crops(pixels, matrices, images, frame_ids)
+        return Crops(normalization(pixels), matrices, squares, images, frame_ids, normalization)
 
     def _warm_up(self) -> None:
         size = self.card.input_size
