@@ -172,17 +172,56 @@ def serve(config: Path | None, **options: Any) -> None:
 
 @cli.command()
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the face pictures.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for the face pictures; of several inputs, for a sub-folder each.",
+)
+@click.option(
+    "--alignments", "-p", type=click.Path(path_type=Path), help="Alignments file; by default beside or in the input."
+)
+@click.option("--no-alignments", is_flag=True, help="Write no alignments file.")
+@click.option("--batch-mode", "-b", is_flag=True, help="INPUTS are folders of videos and of folders with pictures.")
+@click.option("--resume/--no-resume", default=True, help="Go on with a job that didn't end; the default.")
+@click.option("--skip-existing", "-s", is_flag=True, help="Keep the alignments file; skip the frames it has.")
+@click.option("--skip-existing-faces", "-e", is_flag=True, help="The same, for frames it has faces of.")
+@click.option(
+    "--extract-every-n", "-N", type=click.IntRange(1), default=1, show_default=True, help="Look at each n-th frame."
+)
+@click.option(
+    "--size", "-z", default=512, show_default=True, type=click.IntRange(16, 4096), help="Edge of a face picture."
+)
+@click.option(
+    "--min-scale",
+    "-u",
+    type=click.IntRange(0, 200),
+    default=0,
+    show_default=True,
+    help="Save no pictures of faces smaller than this, in % of --size; the alignments have them all the same.",
+)
+@click.option("--debug-landmarks", "-B", is_flag=True, help="Draw landmarks, squares and pose onto the pictures.")
+@click.option(
+    "--save-interval",
+    "-v",
+    type=click.FloatRange(0, 1000),
+    default=1.0,
+    show_default=True,
+    help="Seconds after which a finished frame outlives a power cut.",
+)
 @click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
-@click.option("--size", default=512, show_default=True, type=click.IntRange(16, 4096), help="Edge of a face picture.")
-@click.option("--frames", type=click.Path(path_type=Path), help="Folder for every frame that has a face.")
+@click.option("--frames", type=click.Path(path_type=Path), help="Folder for every frame that is looked at.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 @model_options
-def extract(**options: Any) -> None:
-    """Find the faces in INPUTS: videos, pictures, folders or cameras. Nothing is dropped."""
+def extract(**options: Any) -> int:
+    """Find the faces in INPUTS: videos, pictures, folders or cameras. Nothing is dropped of a file or folder.
+
+    An alignments file is written for each input, where faceswap looks for it. A job that is interrupted goes on when
+    the same command runs again.
+    """
     from facestream.jobs.extract_command import ExtractOptions, extract_command
 
-    run_async(extract_command(ExtractOptions(models=chosen_models(options), **options)))
+    return int(run_async(extract_command(ExtractOptions(models=chosen_models(options), **options))))
 
 
 @cli.command()
@@ -233,7 +272,7 @@ class FrameSize(click.ParamType):
         if isinstance(value, tuple):
             return value
         width, _, height = str(value).partition("x")
-        if not (width.isdecimal() and height.isdecimal() and 16 <= min(int(width), int(height))):
+        if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
             self.fail(f"{value!r} isn't a width and a height such as 1920x1080, of 16 pixels at least", param, context)
         return int(width), int(height)
 
