@@ -54,12 +54,15 @@ def settings_path() -> Path:
 
 
 def device_name(device: str) -> str:
-    """What "cpu", "cuda:1", … is: batch sizes found on one kind of GPU say nothing about another. Needs the device."""
+    """What "cpu", "cuda:1", … is: batch sizes found on one kind of GPU say nothing about another."""
     if not device.startswith("cuda"):
         return device
     import torch
 
-    return f"cuda {torch.cuda.get_device_name(device)}"
+    try:
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    except (RuntimeError, AssertionError):
+        return device  # there is no such device: loading a model will say so
 
 
 def model_key(name: str, detect_size: int | None = None) -> str:
