@@ -248,12 +248,16 @@ def _remove_left(path: Path) -> None:
 def finish(journal: JournalFile, path: Path, keep: bool, at: datetime, done: bool) -> None:
     """Write the alignments file out of its journal, and remove that if the job is ``done``.
 
-    A crash anywhere in between leaves both files whole, and doing it again gives the same result.
+    A job that has failed before its first frame leaves everything as it was. A crash anywhere in between leaves both
+    files whole, and doing it again gives the same result.
 
     Raises:
         AlignmentsError: the file can't be written; the journal stays.
     """
     try:
+        if not done and not journal.index.offsets:
+            journal.path.unlink()
+            return
         journal.sync()
         write_fsa(path, _merged(journal, path, keep), backup_at=None if journal.index.saved else at)
         if done:

@@ -39,6 +39,7 @@ class RecordStatistics:
         with_faces: frames that have any.
         crowded: frames that have more than one.
         unusable: faces left out because their landmarks aren't finite or determine no alignment.
+        pictures: face pictures written.
         small: faces in the alignments without a picture, being smaller than asked for.
     """
 
@@ -47,6 +48,7 @@ class RecordStatistics:
     with_faces: int = 0
     crowded: int = 0
     unusable: int = 0
+    pictures: int = 0
     small: int = 0
 
     def add(self, faces: int) -> None:
@@ -171,6 +173,7 @@ class Recorder:
             entry = await self._bridge.cpu(_entry, frame.faces, thumbs)
             await self._alignments.write(frame.name, entry)
         async with self._committed:
+            self.statistics.pictures += len(frame.saved)
             self.statistics.add(len(frame.faces))
             self._committed.notify_all()
 

@@ -1,135 +1,91 @@
-"""``facestream extract``: faces of files to pictures and JSON lines, with a progress bar and a summary."""
+"""``facestream extract``: from the command line's options to a job, its progress bar and its summary."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NoReturn
+from dataclasses import replace
 
-from tqdm import tqdm
-
-from facestream.errors import ConfigError
 from facestream.io.jsonl import JsonLinesWriter
-from facestream.io.savers import FaceSaver, FrameSaver
-from facestream.io.sources import BaseSource
-from facestream.io.urls import SourceKind, SourceSpec
-from facestream.jobs.extract import BATCHES_PER_STAGE, run_inputs
-from facestream.jobs.models import ModelOptions, load_stages
+from facestream.io.savers import FrameSaver
+from facestream.jobs.extract import BATCHES_PER_STAGE
+from facestream.jobs.extract_job import ExtractJob, Outcome
+from facestream.jobs.extract_plan import ExtractOptions, ExtractPlan, plan
+from facestream.jobs.extract_report import Progress, failure, summary
+from facestream.jobs.interrupt import INTERRUPTED, stopping
+from facestream.jobs.models import load_stages
+from facestream.plugins import registry
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.types import FrameFaces, Sink
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtractOptions:
-    """What the command line's ``extract`` takes; the option's help says what each is."""
-
-    inputs: tuple[str, ...]
-    models: ModelOptions
-    output: Path | None = None
-    jsonl: str | None = None
-    frames: Path | None = None
-    size: int = 512
-    quiet: bool = False
+__all__ = ["ExtractOptions", "extract_command"]
 
 
-@dataclass(slots=True)
-class Summary:
-    """What a run has done."""
-
-    frames: int = 0
-    faces: int = 0
-    with_faces: int = 0
-    sources: list[BaseSource] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
-
-    def add(self, faces: FrameFaces) -> None:
-        self.frames += 1
-        self.faces += len(faces)
-        self.with_faces += len(faces) > 0
-
-    def lines(self, now: float) -> list[str]:
-        seconds = max(now - self.started, 1e-6)
-        damaged = sum(source.statistics().damaged for source in self.sources)
-        lines = [
-            f"{self.frames} frames, {self.faces} faces in {self.with_faces} of them, "
-            f"{seconds:.1f} s ({self.frames / seconds:.1f} frames/s)"
-        ]
-        if damaged:
-            lines.append(f"{damaged} damaged packets or pictures skipped")
-        return lines
-
-
-async def extract_command(options: ExtractOptions) -> None:
-    """Run the job.
+async def extract_command(options: ExtractOptions) -> int:
+    """Run the job; returns the exit code: 0, or 130 when it was interrupted and can go on.
 
     Raises:
         ConfigError: nothing to do, or an output that can't be.
         SourceError: an input can't be read; what was found before is written.
+        OutputError, AlignmentsError: something can't be written; what was finished before is safe.
         ModelError: a model is unknown or its weights can't be had.
     """
-    sinks_wanted = (options.output, options.jsonl, options.frames)
-    if not any(sinks_wanted):
-        raise ConfigError("nowhere to put the faces: give -o FOLDER, --frames FOLDER or --jsonl FILE")
+    chosen = plan(options)
+    for note in chosen.notes:
+        print(note, file=sys.stderr)
+    started = time.monotonic()
     async with AsyncExitStack() as stack:
-        bridge = await stack.enter_async_context(Bridge(options.models.chosen_device))
-        stages = await load_stages(options.models, bridge)
-        suffixes: dict[str, str] = {}
-        sinks = [await stack.enter_async_context(sink) for sink in _sinks(options, bridge, suffixes)]
-        summary = Summary()
-        bar = stack.enter_context(_progress(options))
-        pipeline = Pipeline(stages, bridge, in_flight=BATCHES_PER_STAGE * len(stages), tracks=Tracks())
-
-        async def publish(faces: FrameFaces) -> None:
-            for sink in sinks:
-                await sink.write(faces)
-            if len(sinks) == 1 and isinstance(sinks[0], JsonLinesWriter) and sinks[0].reader_gone:
-                raise BrokenPipeError  # like any filter whose reader has had enough
-            summary.add(faces)
-            bar.update()
-            bar.set_postfix(faces=summary.faces, refresh=False)
-
-        def opened(spec: SourceSpec, source: BaseSource) -> None:
-            summary.sources.append(source)
-            suffixes[source.name] = Path(spec.url).suffix if spec.kind is SourceKind.FILE else ".png"
-            bar.total = (bar.total or 0) + source.count if source.count else None
-
+        models = replace(options.models, repeatable=True)
+        bridge = await stack.enter_async_context(Bridge(models.chosen_device))
+        stages = await load_stages(models, bridge)
+        sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge)]
+        progress = Progress(quiet=options.quiet)
+        tracks = Tracks() if options.jsonl else None
+        pipeline = Pipeline(stages, bridge, in_flight=BATCHES_PER_STAGE * max(1, len(stages)), tracks=tracks)
+        detector = models.detector or registry.default("detect", bridge.device)
+        job = ExtractJob(chosen, pipeline, bridge, detector=detector, sinks=sinks, progress=progress.update)
         try:
-            await run_inputs(options.inputs, pipeline, bridge, publish, opened)
+            with stopping(job.stop):
+                await job.run()
         finally:
             for sink in sinks:
                 await sink.drain()
-            bar.close()
+            progress.close()
             if not options.quiet:
-                for line in (*summary.lines(time.monotonic()), *_written(sinks)):
+                for line in summary(job.runs, pipeline.statistics(), sinks, time.monotonic() - started):
                     print(line, file=sys.stderr)
+    if (error := failure(job.runs)) is not None:
+        raise error
+    if any(run.outcome in (Outcome.STOPPED, Outcome.WAITING) for run in job.runs):
+        how = "run the same command again to go on" if any(run.recorded for run in job.runs) else "nothing is recorded"
+        print(f"facestream: interrupted; {how}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
 
 
-def _sinks(options: ExtractOptions, bridge: Bridge, suffixes: Mapping[str, str]) -> list[Sink]:
+def _sinks(chosen: ExtractPlan, bridge: Bridge) -> list[Sink]:
+    """What all inputs share."""
+    options = chosen.options
     sinks: list[Sink] = []
-    if options.output is not None:
-        sinks.append(FaceSaver(options.output, bridge, size=options.size, suffixes=suffixes))
     if options.frames is not None:
         sinks.append(FrameSaver(options.frames, bridge))
     if options.jsonl is not None:
-        sinks.append(JsonLinesWriter(options.jsonl))
+        only = options.no_alignments and options.frames is None and options.output is None
+        sinks.append(_Lines(options.jsonl, only=only))
     return sinks
 
 
-def _progress(options: ExtractOptions) -> tqdm[NoReturn]:
-    return tqdm(unit="frame", disable=options.quiet or not sys.stderr.isatty(), dynamic_ncols=True)
+class _Lines(JsonLinesWriter):
+    """JSON lines that end the job, like any filter whose reader has had enough, where they are all it is for."""
 
+    def __init__(self, path: str, *, only: bool) -> None:
+        super().__init__(path)
+        self._only = only
 
-def _written(sinks: list[Sink]) -> list[str]:
-    lines = []
-    for sink in sinks:
-        if isinstance(sink, (FaceSaver, FrameSaver)):
-            statistics = sink.statistics()
-            lines.append(f"{statistics.written} pictures written to {sink.folder}")
-            if statistics.failed:
-                lines.append(f"{statistics.failed} pictures could not be written: {statistics.last_error}")
-    return lines
+    async def write(self, faces: FrameFaces) -> None:
+        """As the base class; BrokenPipeError when nobody reads any more."""
+        await super().write(faces)
+        if self._only and self.reader_gone:
+            raise BrokenPipeError

@@ -1,0 +1,343 @@
+"""The extract job at work: inputs are read one after another, and each one's results go into its own files.
+
+::
+
+    read ─► gate ─► models ─► publish ─┬─► the input's recorder: pictures, alignments
+    input after input                  └─► the job's sinks: JSON lines, frames
+
+The pipeline doesn't run empty between two inputs: the next one is read while the results of the last are still on
+their way, so for a while two recorders are open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from facestream.errors import SourceError, SourceUnavailable
+from facestream.io.face_record import FrameEntry
+from facestream.io.frame_names import FrameNames, PictureNames, VideoNames
+from facestream.io.fsa import read_fsa
+from facestream.io.images import list_images
+from facestream.io.journal_writer import AlignmentsWriter
+from facestream.io.recorder import NameFrame, Recorder, RecordStatistics, camera_names, named_by
+from facestream.io.savers import FaceSaver, Losses
+from facestream.io.sources import BaseSource, is_pictures, open_source
+from facestream.io.urls import SourceKind
+from facestream.jobs.extract_plan import ExtractPlan, InputPlan
+from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
+from facestream.stream.device import Bridge
+from facestream.stream.pipeline import Pipeline
+from facestream.stream.tasks import task_group
+from facestream.stream.types import FrameFaces, Sink
+
+log = logging.getLogger("facestream.extract")
+
+
+class Outcome(Enum):
+    """How an input has ended, or not yet."""
+
+    WAITING = "waiting"
+    READING = "reading"
+    DONE = "done"
+    FAILED = "failed"  # it can't be read, or not to its end: what was read is recorded
+    STOPPED = "stopped"  # by the user
+
+
+class _Unfinished(Exception):
+    """Leaves a recorder in such a way that the next run can go on."""
+
+
+@dataclass(slots=True, eq=False)
+class InputRun:
+    """One input while the job runs, and what has become of it.
+
+    Attributes:
+        source: None until it is opened.
+        resumed: frames that a former run has recorded.
+        existing: frames skipped because the alignments have them already.
+        passed_over: frames skipped by ``extract_every_n``.
+        published: frames that came out of the models, or gave way to newer ones of a camera.
+    """
+
+    plan: InputPlan
+    outcome: Outcome = Outcome.WAITING
+    error: SourceError | None = None
+    source: BaseSource | None = None
+    statistics: RecordStatistics = field(default_factory=RecordStatistics)
+    resumed: int = 0
+    existing: int = 0
+    passed_over: int = 0
+    published: int = 0
+    results: Sender[FrameFaces] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.plan.spec.name
+
+    @property
+    def damaged(self) -> int:
+        return 0 if self.source is None else self.source.statistics().damaged
+
+    @property
+    def skipped(self) -> int:
+        """Frames that needn't be looked at."""
+        return self.resumed + self.existing + self.passed_over
+
+    @property
+    def recorded(self) -> bool:
+        """There is an alignments file with something of this job in it."""
+        done = self.outcome is Outcome.DONE or self.statistics.frames or self.resumed
+        return self.plan.alignments is not None and bool(done)
+
+    def fail(self, error: SourceError) -> None:
+        self.outcome, self.error = Outcome.FAILED, error
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more is read of it."""
+        return self.outcome not in (Outcome.WAITING, Outcome.READING)
+
+
+class ExtractJob:
+    """Runs a plan.
+
+    Args:
+        plan: what to read and write.
+        pipeline: the models.
+        bridge: where blocking work runs.
+        detector: the name of the detector that runs.
+        sinks: what all inputs share, entered already.
+        progress: called with the input whenever something is known or done.
+    """
+
+    def __init__(
+        self,
+        plan: ExtractPlan,
+        pipeline: Pipeline,
+        bridge: Bridge,
+        *,
+        detector: str,
+        sinks: Sequence[Sink] = (),
+        progress: Callable[[InputRun], None] = lambda run: None,
+    ) -> None:
+        self._plan = plan
+        self._pipeline = pipeline
+        self._bridge = bridge
+        self._detector = detector
+        self._sinks = sinks
+        self._progress = progress
+        self.runs = [InputRun(item) for item in plan.inputs]
+        self._by_name = {run.name: run for run in self.runs}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Do all of it.
+
+        An input that can't be read, or not to its end, doesn't keep the others from being read: see
+        :attr:`InputRun.error`. After any error, and after :meth:`stop`, everything that came out of the models is
+        recorded, and the same job can go on later.
+
+        Raises:
+            OutputError, AlignmentsError: something can't be written, or a journal is another job's.
+        """
+        async with task_group() as tasks:
+            self._reading = tasks.create_task(self._read_all(tasks), name="extract.read")
+            await self._pipeline.run(self._publish)
+
+    def stop(self) -> None:
+        """Read no more; let what is being worked on come out and be recorded. :meth:`run` then returns."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    # Reading
+
+    async def _read_all(self, tasks: asyncio.TaskGroup) -> None:
+        try:
+            for run in self.runs:
+                try:
+                    await self._read(run, tasks)
+                except SourceError as error:
+                    run.fail(error)
+                    if len(self.runs) > 1:
+                        log.error("skipped: %s", error)
+                except asyncio.CancelledError:
+                    run.outcome = Outcome.STOPPED
+                    raise
+                finally:
+                    self._close_when_complete(run)
+                    self._progress(run)
+        finally:
+            await self._pipeline.close()
+
+    async def _read(self, run: InputRun, tasks: asyncio.TaskGroup) -> None:
+        run.outcome = Outcome.READING
+        names = await self._bridge.cpu(frame_names, run.plan)
+        existing = await self._bridge.cpu(existing_frames, self._plan, run.plan)
+        recovered = await self._start_recorder(run, names, tasks)
+        selection = Selection(self._plan.options.extract_every_n, names, existing, recovered, run)
+        source = open_source(run.plan.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
+        async with source:
+            run.source = source
+            self._progress(run)
+            self._pipeline.gate.add(run.name, live=source.live)
+            async for frame in source:
+                await self._pipeline.put(frame)
+        if run.damaged and run.plan.spec.kind is SourceKind.FOLDER:
+            await self._bridge.cpu(check_folder, run.plan.spec.url)
+        run.outcome = Outcome.DONE
+
+    # Recording
+
+    async def _start_recorder(
+        self, run: InputRun, names: FrameNames | None, tasks: asyncio.TaskGroup
+    ) -> Collection[str]:
+        """Open the input's files; returns the frames that they hold from a former run of this job."""
+        name = camera_names(run.name) if names is None else named_by(names)
+        recorder = self._recorder(run.plan, name)
+        run.statistics = recorder.statistics
+        run.results, results = Channel[FrameFaces](1).ends
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        tasks.create_task(self._record(run, recorder, results, opened), name=f"extract.record.{run.name}")
+        await opened
+        return recorder.recovered
+
+    def _recorder(self, item: InputPlan, name: NameFrame) -> Recorder:
+        options = self._plan.options
+        alignments = pictures = None
+        if item.alignments is not None:
+            alignments = AlignmentsWriter(
+                item.alignments,
+                self._bridge,
+                self._plan.header(item, self._detector),
+                resume=options.resume,
+                keep=options.skip_existing or options.skip_existing_faces,
+                save_interval=options.save_interval,
+            )
+        if item.pictures is not None:
+            pictures = FaceSaver(
+                item.pictures,
+                self._bridge,
+                size=options.size,
+                debug=options.debug_landmarks,
+                thumbs=alignments is not None,
+                losses=Losses.RAISE,
+            )
+        least = max(4, int(options.size * options.min_scale / 100)) if options.min_scale else 0
+        return Recorder(self._bridge, name, alignments=alignments, pictures=pictures, least_edge=least)
+
+    async def _record(
+        self, run: InputRun, recorder: Recorder, results: Receiver[FrameFaces], opened: asyncio.Future[None]
+    ) -> None:
+        try:
+            async with recorder:
+                opened.set_result(None)
+                async for faces in results:
+                    await recorder.write(faces)
+                await recorder.drain()
+                if run.outcome is not Outcome.DONE:
+                    raise _Unfinished
+        except _Unfinished:
+            pass
+        finally:
+            results.close()
+            opened.cancel()
+
+    async def _publish(self, faces: FrameFaces) -> None:
+        run = self._by_name[faces.frame.source]
+        for sink in self._sinks:
+            await sink.write(faces)
+        assert run.results is not None, "results before the recorder is open"
+        try:
+            await run.results.send(faces)
+        except BrokenChannel:
+            return  # its recorder has failed, which ends the job
+        run.published += 1 + faces.dropped
+        self._close_when_complete(run)
+        self._progress(run)
+
+    def _close_when_complete(self, run: InputRun) -> None:
+        """No more results will come once reading has ended and everything that the pipeline has accepted is out."""
+        gate = self._pipeline.gate
+        accepted = gate.statistics(run.name).captured if run.name in gate else 0
+        if run.ended and run.published == accepted and run.results is not None:
+            run.results.close()
+
+
+class Selection:
+    """Which frames of an input still have to be looked at, and why the others don't.
+
+    Args:
+        every_n: look at each n-th frame.
+        names: what the frames are called; None for a camera, of which each frame counts.
+        existing: frames that the alignments of before the job have.
+        recovered: frames that a former run of the job has recorded.
+        run: where they are counted.
+    """
+
+    def __init__(
+        self,
+        every_n: int,
+        names: FrameNames | None,
+        existing: Collection[str],
+        recovered: Collection[str],
+        run: InputRun,
+    ) -> None:
+        self._every_n = every_n
+        self._names = names
+        self._existing = existing
+        self._recovered = recovered
+        self._run = run
+
+    def wanted(self, index: int, name: str | None) -> bool:
+        if index % self._every_n:
+            self._run.passed_over += 1
+            return False
+        key = "" if self._names is None else self._names.key(index, name)
+        if key in self._recovered:
+            self._run.resumed += 1
+            return False
+        if key in self._existing:
+            self._run.existing += 1
+            return False
+        return True
+
+
+def frame_names(item: InputPlan) -> FrameNames | None:
+    """What the frames of a file or folder are called; None for a camera. Lists a folder.
+
+    Raises:
+        SourceError: the folder can't be listed, or holds no picture.
+    """
+    if item.camera:
+        return None
+    path = Path(item.spec.url)
+    if item.spec.kind is SourceKind.FOLDER:
+        return PictureNames([picture.name for picture in list_images(path)])
+    return PictureNames([path.name]) if is_pictures(path) else VideoNames(path.stem, path.suffix or ".png")
+
+
+def check_folder(folder: str) -> None:
+    """
+    Raises:
+        SourceUnavailable: the folder isn't there any more, so that its pictures weren't just damaged.
+    """
+    if not Path(folder).is_dir():
+        raise SourceUnavailable(f"{folder} has gone while it was read; bring it back and run the job again to go on")
+
+
+def existing_frames(plan: ExtractPlan, item: InputPlan) -> Collection[str]:
+    """The frames that needn't be looked at because the alignments file has them, or faces of theirs.
+
+    Raises:
+        AlignmentsError: the file can't be read.
+    """
+    options, path = plan.options, item.alignments
+    if path is None or not path.exists() or not (options.skip_existing or options.skip_existing_faces):
+        return frozenset()
+    frames: Mapping[str, FrameEntry] = read_fsa(path)[1]
+    return frozenset(name for name, entry in frames.items() if options.skip_existing or entry.faces)

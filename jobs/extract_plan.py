@@ -1,0 +1,194 @@
+"""What an extract job reads and writes, settled before anything is opened. Looks at the disk only to list folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from facestream.errors import ConfigError, SourceFormatError, SourceUnavailable
+from facestream.io.alignments import alignments_path, alignments_paths
+from facestream.io.images import natural_key
+from facestream.io.journal import JournalHeader
+from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, SourceSpec, parse_source, redact_url
+from facestream.jobs.extract import unique_name
+from facestream.jobs.models import ModelOptions
+
+VIDEO_SUFFIXES: Final = frozenset(
+    {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".vob", ".webm", ".wmv"}
+)
+"""What batch mode takes for a video; elsewhere only opening a file tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractOptions:
+    """What the command line's ``extract`` takes; the option's help says what each is."""
+
+    inputs: tuple[str, ...]
+    models: ModelOptions
+    output: Path | None = None
+    alignments: Path | None = None
+    no_alignments: bool = False
+    jsonl: str | None = None
+    frames: Path | None = None
+    batch_mode: bool = False
+    size: int = 512
+    min_scale: int = 0
+    extract_every_n: int = 1
+    skip_existing: bool = False
+    skip_existing_faces: bool = False
+    save_interval: float = 1.0
+    debug_landmarks: bool = False
+    resume: bool = True
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InputPlan:
+    """One input of the job.
+
+    Attributes:
+        spec: where it is; its name is unique in the job.
+        alignments: its alignments file, or None to write none.
+        pictures: the folder for its face pictures, or None to write none.
+    """
+
+    spec: SourceSpec
+    alignments: Path | None
+    pictures: Path | None
+
+    @property
+    def camera(self) -> bool:
+        return not self.spec.kind.finite
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractPlan:
+    """The whole job.
+
+    Attributes:
+        options: as they were given, but for those that exclude one another.
+        inputs: in the order in which they are read.
+        notes: what was changed and why, for the user.
+    """
+
+    options: ExtractOptions
+    inputs: tuple[InputPlan, ...]
+    notes: tuple[str, ...] = ()
+
+    def header(self, item: InputPlan, detector: str) -> JournalHeader:
+        """What the job is to its journal: everything that its results depend on, but for the device and its speed.
+
+        Args:
+            detector: the one that runs, also where the device chose it.
+        """
+        options = self.options
+        models = replace(options.models, detector=detector, device="", batch_size=None)
+        settings = [models, options.size, options.min_scale, options.extract_every_n, options.debug_landmarks]
+        settings += [options.skip_existing, options.skip_existing_faces]
+        folder = "" if item.pictures is None else os.path.abspath(item.pictures)
+        return JournalHeader(location(item.spec), f"{settings} {folder}")
+
+
+def location(spec: SourceSpec) -> str:
+    """A file's or folder's absolute path; a camera's URL without credentials."""
+    return os.path.abspath(spec.url) if spec.kind.finite else redact_url(spec.url)
+
+
+def plan(options: ExtractOptions) -> ExtractPlan:
+    """
+    Raises:
+        ConfigError: there's nothing to read or write, or options exclude one another.
+        SourceError: the folder of a batch can't be listed, or holds nothing to read.
+    """
+    options, notes = _without_conflicts(options)
+    specs = _specs(options)
+    files = _alignments(options, specs)
+    folders = _folders(options, specs)
+    inputs = tuple(InputPlan(spec, file, folder) for spec, file, folder in zip(specs, files, folders))
+    return ExtractPlan(options, inputs, tuple(notes))
+
+
+def _without_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[str]]:
+    notes = []
+    if options.batch_mode and options.alignments is not None:
+        notes.append("--alignments is ignored: in batch mode each input has its own")
+        options = replace(options, alignments=None)
+    if options.models.aligner in (None, "none") and not options.no_alignments:
+        if options.alignments is not None:
+            raise ConfigError("alignments need landmarks: choose an --aligner, or leave out --alignments")
+        notes.append("no alignments are written: without an aligner there are no landmarks")
+        options = replace(options, no_alignments=True)
+    if options.no_alignments:
+        if options.alignments is not None:
+            raise ConfigError("--alignments and --no-alignments exclude one another; leave one out")
+        if options.skip_existing or options.skip_existing_faces:
+            raise ConfigError("--skip-existing looks into the alignments; leave out --no-alignments")
+        if not any((options.output, options.jsonl, options.frames)):
+            raise ConfigError("nowhere to put the faces: give -o FOLDER, --frames FOLDER or --jsonl FILE")
+    return options, notes
+
+
+def _specs(options: ExtractOptions) -> list[SourceSpec]:
+    texts: Sequence[str] = options.inputs
+    if options.batch_mode:
+        texts = [text for parent in options.inputs for text in _batch(parent)]
+    specs: list[SourceSpec] = []
+    taken: set[str] = set()
+    for text in texts:
+        spec = parse_source(text)
+        if any(location(spec) == location(other) for other in specs):
+            raise ConfigError(f"{redact_url(spec.url)} is given twice; leave one out")
+        name = unique_name(spec.name, taken)
+        taken.add(name)
+        specs.append(replace(spec, name=name))
+    return specs
+
+
+def _batch(parent: str) -> list[str]:
+    """The videos and the folders with pictures that ``parent`` holds, in natural order; a file is itself."""
+    if not os.path.isdir(parent):
+        return [parent]
+    try:
+        with os.scandir(parent) as entries:
+            names = [entry.name for entry in entries if _is_input(entry)]
+    except OSError as error:
+        raise SourceUnavailable(f"can't read the folder {parent}: {error.strerror}") from error
+    if not names:
+        raise SourceFormatError(f"{parent} holds no videos and no folders with pictures; choose their parent folder")
+    return [os.path.join(parent, name) for name in sorted(names, key=natural_key)]
+
+
+def _is_input(entry: os.DirEntry[str]) -> bool:
+    if entry.is_dir():
+        return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in os.listdir(entry.path))
+    return Path(entry.name).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _alignments(options: ExtractOptions, specs: Sequence[SourceSpec]) -> list[Path | None]:
+    if options.no_alignments:
+        return [None for _ in specs]
+    if options.alignments is not None:
+        if len(specs) > 1:
+            raise ConfigError("--alignments is for one input; leave it out, and each input has its own file")
+        return [alignments_path(Path(specs[0].url), options.alignments, folder=False)]
+    sources = [(Path(spec.url), spec.kind is SourceKind.FOLDER) for spec in specs if spec.kind.finite]
+    paths = dict(zip((str(path) for path, _ in sources), alignments_paths(sources)))
+    return [paths[str(Path(spec.url))] if spec.kind.finite else _camera_alignments(options, spec) for spec in specs]
+
+
+def _camera_alignments(options: ExtractOptions, spec: SourceSpec) -> Path | None:
+    """A camera has no place of its own for a file."""
+    folder = options.output or options.frames
+    return None if folder is None else folder / f"{spec.name}_alignments.fsa"
+
+
+def _folders(options: ExtractOptions, specs: Sequence[SourceSpec]) -> list[Path | None]:
+    """One input's pictures go into the folder itself; those of several, or of a batch, into a sub-folder each."""
+    if options.output is None:
+        return [None for _ in specs]
+    if len(specs) == 1 and not options.batch_mode:
+        return [options.output]
+    return [options.output / spec.name for spec in specs]
