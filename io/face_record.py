@@ -266,7 +266,7 @@ def record_of(
         right - left,
         bottom - top,
         landmarks.astype(np.float64),
-        {name: _stored(masks, index, storage_size) for name, masks in faces.masks.items()},
+        {name: _stored(masks, index, storage_size) for name, masks in faces.masks.items() if masks.present[index]},
         # An embedding that isn't finite is no embedding, and no file can hold it.
         {
             name: rows[index].astype(np.float64)

@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import numpy as np
-
-from facestream.stream.types import ExtractBatch, Faces, Frame, FrameFaces, join_fields
+from facestream.stream.joining import batch_of, frame_of, layout_of
+from facestream.stream.types import ExtractBatch, Faces, Frame, FrameFaces
 
 Item: TypeAlias = Frame | FrameFaces
 """What goes into a chain: a bare frame, or one whose faces are known already, from a file or an earlier run."""
@@ -144,7 +143,7 @@ class FaceBatcher:
 
     A frame whose faces don't fit is split: its first faces go out in a batch marked ``continued``, the others lead the
     next batch. A frame without faces travels with its neighbours and never needs room. Faces of which different things
-    are known (landmarks here, none there) never share a batch: a dense array has no place for what is missing.
+    are known (landmarks here, none there) never share a batch: dense arrays have no place for what is missing.
     """
 
     def __init__(self, size: int) -> None:
@@ -160,13 +159,11 @@ class FaceBatcher:
         """What is waiting, up to ``size`` faces; None when nothing is."""
         parts: list[FrameFaces] = []
         room, continued = self.size, False
-        kind: Kind | None = None
+        common = _Common()
         while self._waiting:
             faces, more = self._waiting[0]
-            if len(faces):
-                if kind is not None and kind_of(faces) != kind:
-                    break
-                kind = kind_of(faces)
+            if not common.admits(faces):
+                break
             if len(faces) > room:
                 if room:
                     parts.append(_part(faces, slice(room)))
@@ -205,9 +202,7 @@ class FrameJoiner:
 
     def _close(self) -> FrameFaces:
         parts, self._open = self._open, []
-        if len(parts) == 1:
-            return parts[0]
-        return FrameFaces(frame=parts[0].frame, **join_fields(parts))
+        return frame_of(parts)
 
 
 def with_faces(item: Item) -> FrameFaces:
@@ -215,38 +210,34 @@ def with_faces(item: Item) -> FrameFaces:
     return FrameFaces(frame=item) if isinstance(item, Frame) else item
 
 
-Kind: TypeAlias = tuple[object, ...]
+class _Common:
+    """What the faces of one batch have in common, so that they can be laid end to end."""
 
+    def __init__(self) -> None:
+        self._layout: dict[str, object] = {}
 
-def kind_of(faces: Faces) -> Kind:
-    """What is known about these faces: those of one kind can be laid end to end (:func:`join_fields`)."""
-    layout = None if faces.landmarks is None else faces.landmarks.shape[1:]
-    known = (faces.points, faces.landmark_scores, faces.tracks, faces.aligned)
-    return layout, *(value is not None for value in known)
+    def admits(self, faces: Faces) -> bool:
+        """Whether ``faces`` fit; if so they count from now on. A frame without faces always fits."""
+        if not len(faces):
+            return True
+        layout = layout_of(faces)
+        if any(self._layout.get(name, form) != form for name, form in layout.items()):
+            return False
+        self._layout |= layout
+        return True
 
 
 def batches_of(parts: list[FrameFaces]) -> list[ExtractBatch]:
-    """``parts`` in order as few batches, one for each run of frames of one kind."""
-    batches: list[list[FrameFaces]] = []
-    kind: Kind | None = None
+    """``parts`` in order as few batches; faces of which different things are known don't share one."""
+    groups: list[list[FrameFaces]] = []
+    common = _Common()
     for part in parts:
-        found = kind_of(part) if len(part) else kind
-        if not batches or (kind is not None and found != kind):
-            batches.append([])
-        batches[-1].append(part)
-        kind = found
-    return [batch_of(batch) for batch in batches]
-
-
-def batch_of(parts: list[FrameFaces], *, continued: bool = False) -> ExtractBatch:
-    """One batch of several frames' faces. Consecutive parts of one frame become one frame again."""
-    frames: list[Frame] = []
-    ids: list[int] = []
-    for part in parts:
-        if not frames or frames[-1] is not part.frame:
-            frames.append(part.frame)
-        ids.extend([len(frames) - 1] * len(part))
-    return ExtractBatch(frames=frames, frame_ids=np.array(ids, np.int32), continued=continued, **join_fields(parts))
+        if not groups or not common.admits(part):
+            groups.append([])
+            common = _Common()
+            common.admits(part)
+        groups[-1].append(part)
+    return [batch_of(group) for group in groups]
 
 
 def _part(faces: FrameFaces, index: slice) -> FrameFaces:

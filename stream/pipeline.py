@@ -14,10 +14,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
-from facestream.stream.batching import FrameJoiner, InFlight, Item, batch_of, batches_of, with_faces
+from facestream.stream.batching import FrameJoiner, InFlight, Item, batches_of, with_faces
 from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
+from facestream.stream.joining import batch_of
 from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
 from facestream.stream.tracking import Tracker

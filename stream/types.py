@@ -6,16 +6,17 @@ the top-left corner of the top-left pixel. Images are uint8 BGR (h, w, 3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32]
+Doubles: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int32]
 Longs: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -27,6 +28,24 @@ class FrameKey(NamedTuple):
     source: str
     epoch: int
     seq: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extracted:
+    """Where a face picture was cut out, for a frame whose image is one (spec §2.2). See
+    :mod:`facestream.faces.extracted`.
+
+    Attributes:
+        matrix: float64 (3, 3), pixels of the frame that it was cut from → the picture's.
+        size: (width, height) of that frame.
+        box: float32 (4,), the face's box in that frame.
+        source: the picture's own account of where it comes from: faceswap's ``source`` header.
+    """
+
+    matrix: Doubles
+    size: tuple[int, int]
+    box: Floats
+    source: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +61,7 @@ class Frame:
         image: uint8 BGR (h, w, 3).
         name: the picture's own file name where it has one (folders and lists), else None.
         dropped: how many frames of this source gave way since the last one that went on to the models.
+        extracted: set where the image is a face picture, cut out of another frame.
     """
 
     source: str
@@ -52,6 +72,7 @@ class Frame:
     image: Image
     name: str | None = None
     dropped: int = 0
+    extracted: Extracted | None = None
 
     @property
     def key(self) -> FrameKey:
@@ -91,13 +112,18 @@ class Masks:
 
     Attributes:
         centering: "legacy", "face" or "head".
-        matrices: float32 (N, 3, 3), frame pixels → mask pixels.
+        matrices: float32 (N, 3, 3), frame pixels → mask pixels; NaN for a face that has no such mask.
         masks: uint8 (N, size, size).
     """
 
     centering: str
     matrices: Floats
     masks: Image
+
+    @property
+    def present(self) -> Bools:
+        """bool (N,): which faces have this mask."""
+        return np.asarray(np.isfinite(self.matrices).all(axis=(1, 2)))
 
     def take(self, index: slice | Bools | Ints | Longs) -> Masks:
         return Masks(self.centering, self.matrices[index], self.masks[index])
@@ -123,7 +149,7 @@ class Faces:
         landmark_scores: float32 (N,), the aligner's confidence in 0..1.
         tracks: int64 (N,), -1 while a face isn't confirmed yet.
         masks: name → :class:`Masks`.
-        identities: name → float32 (N, D).
+        identities: name → float32 (N, D); NaN for a face that has no such embedding.
         aligned: what the landmarks imply; see :class:`Aligned`.
     """
 
@@ -141,7 +167,7 @@ class Faces:
         count = len(self.boxes)
         if self.boxes.shape != (count, 4):
             raise ValueError(f"boxes must be (N, 4), not {self.boxes.shape}")
-        for name in _PER_FACE:
+        for name in PER_FACE:
             array = getattr(self, name)
             if array is not None and len(array) != count:
                 raise ValueError(f"{name} has {len(array)} rows for {count} boxes")
@@ -156,7 +182,7 @@ class Faces:
     def face_fields(self, index: slice | Bools | Ints | Longs) -> dict[str, Any]:
         """Every per-face field of the faces at ``index``, as keyword arguments for a constructor."""
         fields: dict[str, Any] = {
-            name: None if (array := getattr(self, name)) is None else array[index] for name in _PER_FACE
+            name: None if (array := getattr(self, name)) is None else array[index] for name in PER_FACE
         }
         fields["masks"] = {name: masks.take(index) for name, masks in self.masks.items()}
         fields["identities"] = {name: rows[index] for name, rows in self.identities.items()}
@@ -169,62 +195,16 @@ class Faces:
             setattr(self, name, value)
 
 
-_PER_FACE = ("boxes", "scores", "points", "landmarks", "landmark_scores", "tracks")
+PER_FACE: Final = ("boxes", "scores", "points", "landmarks", "landmark_scores", "tracks")
+"""The fields of :class:`Faces` that are one plain array."""
 
 
-def join_fields(parts: Sequence[Faces]) -> dict[str, Any]:
-    """The per-face fields of several :class:`Faces` laid end to end, as keyword arguments.
-
-    A part without faces has nothing to say and takes part in nothing; otherwise a field must be there in every part or
-    in none (a mask that only some faces have can't be stored in a dense array without sliding onto other faces: spec
-    D6).
-
-    Raises:
-        ValueError: some parts have a field that others lack.
-    """
-    filled = [part for part in parts if len(part)] or list(parts[:1])
-    if len(filled) == 1:
-        return filled[0].face_fields(slice(None))
-    fields: dict[str, Any] = {}
-    for name in _PER_FACE:
-        arrays = [getattr(part, name) for part in filled]
-        fields[name] = np.concatenate(arrays) if _all_or_none(name, arrays) else None
-    fields["masks"] = {
-        name: Masks(
-            filled[0].masks[name].centering,
-            np.concatenate([part.masks[name].matrices for part in filled]),
-            np.concatenate([part.masks[name].masks for part in filled]),
-        )
-        for name in _same_names("masks", [part.masks for part in filled])
-    }
-    fields["identities"] = {
-        name: np.concatenate([part.identities[name] for part in filled])
-        for name in _same_names("identities", [part.identities for part in filled])
-    }
-    views = [part.aligned for part in filled]
-    fields["aligned"] = _join_aligned(views) if _all_or_none("aligned", views) else None
+def _without_absent(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields without the masks and embeddings that none of the faces has: they came from others of the batch."""
+    if len(fields["boxes"]):
+        fields["masks"] = {name: masks for name, masks in fields["masks"].items() if masks.present.any()}
+        fields["identities"] = {name: rows for name, rows in fields["identities"].items() if not np.isnan(rows).all()}
     return fields
-
-
-def _join_aligned(views: Sequence[Any]) -> Aligned:
-    return Aligned(
-        np.concatenate([view.matrices for view in views]),
-        {name: np.concatenate([view.offsets[name] for view in views]) for name in views[0].offsets},
-        np.concatenate([view.pose for view in views]),
-    )
-
-
-def _all_or_none(name: str, values: Sequence[object]) -> bool:
-    present = [value is not None for value in values]
-    if any(present) and not all(present):
-        raise ValueError(f"only some of the faces to join have {name}")
-    return all(present)
-
-
-def _same_names(what: str, maps: Sequence[dict[str, Any]]) -> Iterable[str]:
-    if any(map_.keys() != maps[0].keys() for map_ in maps):
-        raise ValueError(f"the faces to join carry different {what}: {[sorted(map_) for map_ in maps]}")
-    return maps[0].keys()
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -286,11 +266,32 @@ class ExtractBatch(Faces):
         self.frame_ids = self.frame_ids[index]
         Faces.keep(self, index)
 
+    def __getitem__(self, index: slice) -> ExtractBatch:
+        """The faces ``a:b`` with their frames (spec §2.3).
+
+        Frames without faces go with the face before them, or with the first face. So slices that follow one another
+        hold every frame, and a frame whose faces are on both sides of a cut is in both (``continued`` in the first).
+        """
+        start, stop, step = index.indices(len(self))
+        if step != 1:
+            raise ValueError("a batch is sliced face by face")
+        if stop <= start and len(self):
+            return ExtractBatch(frames=[])
+        first = int(self.frame_ids[start]) if start else 0
+        last, continued = len(self.frames), self.continued
+        if stop < len(self):
+            continued = bool(self.frame_ids[stop] == self.frame_ids[stop - 1])
+            last = int(self.frame_ids[stop]) + continued
+        ids = self.frame_ids[start:stop] - np.int32(first)
+        fields = self.face_fields(slice(start, stop))
+        return ExtractBatch(frames=self.frames[first:last], frame_ids=ids, continued=continued, **fields)
+
     def per_frame(self) -> Iterator[FrameFaces]:
         """Each frame with its own faces, in order."""
         stops = np.cumsum(self.lengths)
         for frame, stop, length in zip(self.frames, stops, self.lengths):
-            yield FrameFaces(frame=frame, **self.face_fields(slice(int(stop - length), int(stop))))
+            fields = self.face_fields(slice(int(stop - length), int(stop)))
+            yield FrameFaces(frame=frame, **_without_absent(fields))
 
     def __repr__(self) -> str:
         return f"<ExtractBatch frames={len(self.frames)} faces={len(self)}{' …' if self.continued else ''}>"

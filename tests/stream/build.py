@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facestream.stream.types import ExtractBatch, Frame, FrameFaces
+from facestream.stream.types import Aligned, ExtractBatch, Frame, FrameFaces, Masks
 from facestream.testing.plugins import FACE_68, in_boxes
 
 
@@ -35,3 +35,24 @@ def known(count: int, *, source: str = "a", seq: int = 0, landmarks: bool = True
     if landmarks:
         faces.landmarks = in_boxes(FACE_68, faces.boxes)
     return faces
+
+
+def full(count: int, seq: int = 0) -> FrameFaces:
+    """A frame whose ``count`` faces have every field; all values of face i are i."""
+    ramp = np.arange(count, dtype=np.float32)
+
+    def rows(*shape: int) -> np.ndarray:
+        return np.broadcast_to(ramp.reshape(-1, *[1] * len(shape)), (count, *shape)).astype(np.float32)
+
+    return FrameFaces(
+        frame=frame(seq=seq),
+        boxes=rows(4),
+        scores=ramp,
+        points=rows(5, 2),
+        landmarks=rows(68, 2),
+        landmark_scores=ramp,
+        tracks=ramp.astype(np.int64),
+        masks={"components": Masks("face", rows(3, 3), rows(8, 8).astype(np.uint8))},
+        identities={"sface": rows(128)},
+        aligned=Aligned(rows(3, 3), {"head": rows(2)}, rows(3)),
+    )

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facestream.stream.batching import FaceBatcher, FrameJoiner, FrameQueue, InFlight, batch_of, split
+from facestream.stream.batching import FaceBatcher, FrameJoiner, FrameQueue, InFlight, split
+from facestream.stream.joining import batch_of
 from facestream.stream.types import ExtractBatch
 from facestream.tests.stream.build import batch, frame, known
 

@@ -1,31 +1,16 @@
 from __future__ import annotations
 
+from functools import reduce
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from facestream.stream.types import Aligned, FrameFaces, FrameKey, Masks, join_fields
-from facestream.tests.stream.build import batch, frame
-
-
-def full(count: int, seq: int = 0) -> FrameFaces:
-    """A frame whose ``count`` faces have every field; all values of face i are i."""
-    ramp = np.arange(count, dtype=np.float32)
-
-    def rows(*shape: int) -> np.ndarray:
-        return np.broadcast_to(ramp.reshape(-1, *[1] * len(shape)), (count, *shape)).astype(np.float32)
-
-    return FrameFaces(
-        frame=frame(seq=seq),
-        boxes=rows(4),
-        scores=ramp,
-        points=rows(5, 2),
-        landmarks=rows(68, 2),
-        landmark_scores=ramp,
-        tracks=ramp.astype(np.int64),
-        masks={"components": Masks("face", rows(3, 3), rows(8, 8).astype(np.uint8))},
-        identities={"sface": rows(128)},
-        aligned=Aligned(rows(3, 3), {"head": rows(2)}, rows(3)),
-    )
+from facestream.stream.joining import appended
+from facestream.stream.types import FrameFaces, FrameKey
+from facestream.tests.stream.build import batch, frame, full
 
 
 def test_a_frame_is_known_by_source_epoch_and_seq() -> None:
@@ -60,23 +45,6 @@ def test_keeping_some_faces_keeps_every_field_in_step(index: slice | np.ndarray)
     assert faces.aligned.pose[:, 0].tolist() == [0, 2]
 
 
-def test_joining_lays_every_field_end_to_end() -> None:
-    joined = FrameFaces(frame=frame(), **join_fields([full(2), FrameFaces(frame=frame()), full(3)]))
-    assert joined.boxes[:, 0].tolist() == [0, 1, 0, 1, 2]
-    assert joined.identities["sface"].shape == (5, 128)
-    assert joined.masks["components"].masks.shape == (5, 8, 8)
-
-
-def test_a_field_that_only_some_faces_have_never_slides_onto_others() -> None:
-    bare = FrameFaces(frame=frame(), boxes=np.zeros((1, 4), np.float32), scores=np.zeros(1, np.float32))
-    with pytest.raises(ValueError, match="only some"):
-        join_fields([full(1), bare])
-    unmasked = full(1)
-    unmasked.masks = {}
-    with pytest.raises(ValueError, match="different masks"):
-        join_fields([full(1), unmasked])
-
-
 def test_a_batch_gives_each_frame_its_own_faces() -> None:
     per_frame = list(batch([2, 0, 1]).per_frame())
     assert [len(faces) for faces in per_frame] == [2, 0, 1]
@@ -87,3 +55,40 @@ def test_filtering_a_batch_never_removes_a_frame() -> None:
     filtered = batch([2, 1])
     filtered.keep(np.array([False, False, True]))
     assert filtered.lengths.tolist() == [0, 1]
+
+
+class TestSlices:
+    def test_a_slice_takes_the_frames_of_its_faces(self) -> None:
+        part = batch([2, 0, 3])[1:4]
+        assert [f.seq for f in part.frames] == [0, 1, 2]
+        assert part.frame_ids.tolist() == [0, 2, 2]
+        assert part.boxes[:, :2].tolist() == [[0, 1], [2, 0], [2, 1]]
+        assert part.continued
+
+    def test_frames_without_faces_go_with_the_face_before_them_or_the_first(self) -> None:
+        whole = batch([0, 1, 0, 0, 2, 0])
+        first, second = whole[:1], whole[1:]
+        assert [f.seq for f in first.frames] == [0, 1, 2, 3]
+        assert [f.seq for f in second.frames] == [4, 5]
+        assert not first.continued
+
+    def test_a_batch_without_faces_is_its_own_only_slice(self) -> None:
+        assert len(batch([0, 0])[:].frames) == 2
+
+    def test_the_last_slice_goes_on_where_the_batch_does(self) -> None:
+        whole = batch([3], continued=True)
+        assert [whole[:2].continued, whole[2:].continued] == [True, True]
+
+    def test_steps_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="face by face"):
+            batch([3])[::2]
+
+    @given(counts=st.lists(st.integers(0, 6), min_size=1, max_size=8), data=st.data())
+    def test_slices_that_follow_one_another_make_up_the_batch(self, counts: list[int], data: st.DataObject) -> None:
+        whole = batch(counts)
+        cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(whole) - 1)))))
+        edges = [0, *(cut for cut in cuts if cut < len(whole)), len(whole)]
+        again = reduce(appended, [whole[start:stop] for start, stop in pairwise(edges)])
+        assert [f.key for f in again.frames] == [f.key for f in whole.frames]
+        assert np.array_equal(again.frame_ids, whole.frame_ids)
+        assert np.array_equal(again.boxes, whole.boxes)
