@@ -143,6 +143,8 @@ def make_clip(
     rotation: int = 0,
     mirrored: bool = False,
     keyframe_every: int = 15,
+    b_frames: int = 0,
+    encoder: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
     format: str | None = None,
 ) -> Path:
@@ -153,6 +155,8 @@ def make_clip(
         pts: the frames' times in seconds, rising, for a variable rate; None for ``rate`` a second.
         rotation: degrees counter-clockwise by which a player turns the picture; a multiple of 90.
         mirrored: a player mirrors the picture left to right after turning it.
+        b_frames: how many frames in a row may be coded out of order, from those before and after them.
+        encoder: FFmpeg's options for the encoder, such as ``{"preset": "ultrafast"}``.
         options: FFmpeg's options for the container, such as ``{"movflags": "faststart"}``.
         format: the container, where the file's ending doesn't say it.
     """
@@ -161,12 +165,12 @@ def make_clip(
 
     pictures = [make_picture(i, size) for i in range(frames)] if isinstance(frames, int) else frames
     with av.open(str(path), "w", format=format, options=options or {}) as container:
-        stream = container.add_stream(codec, rate=rate)
+        stream = container.add_stream(codec, rate=rate, options=encoder or {})
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pixel_format
         stream.gop_size = keyframe_every
-        stream.codec_context.max_b_frames = 0
+        stream.codec_context.max_b_frames = b_frames
         stream.codec_context.thread_count = 1
         if rotation or mirrored:
             stream.set_display_rotation(rotation, hflip=mirrored)
