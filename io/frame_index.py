@@ -116,7 +116,8 @@ class OpenedVideo:
             lambda: av.open(f"file:{path}", mode="r", timeout=(_TIMEOUT, _TIMEOUT))
         )
         stream = self.container.streams.best("video")
-        if not isinstance(stream, VideoStream):
+        # FFmpeg draws any text file as a film ("tty").
+        if not isinstance(stream, VideoStream) or self.container.format.name == "tty":
             self.container.close()
             raise SourceFormatError(f"{path} has no video in it; give a video")
         stream.thread_type = "AUTO"
