@@ -417,3 +417,16 @@ class FacePlugin(Protocol):
     def infer(self, feed: Any) -> Any: ...
 
     def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None: ...
+
+
+@runtime_checkable
+class Summarised(Protocol):
+    """A plugin that counts what it leaves out or does besides, and tells at the end of a job."""
+
+    def summary(self) -> list[str]:
+        """A line each for what happened, plain text; none when nothing did."""
+
+
+def summary_of(plugin: object) -> list[str]:
+    """What ``plugin``, and what it wraps, has to tell; nothing if it isn't :class:`Summarised`."""
+    return plugin.summary() if isinstance(plugin, Summarised) else []

@@ -17,7 +17,7 @@ import numpy as np
 
 from facestream.errors import ConfigError
 from facestream.plugins.detect.turn import Turn
-from facestream.stream.types import Bools, Detections, Detector, Floats, Image
+from facestream.stream.types import Bools, Detections, Detector, Floats, Image, summary_of
 
 LARGEST_ROLL = 45.0  # degrees from upright
 
@@ -129,6 +129,11 @@ class RotatingDetector:
 
     def statistics(self) -> RotationStatistics:
         return self._statistics
+
+    def summary(self) -> list[str]:
+        searched, turned = self._statistics.searched, self._statistics.turned
+        mine = [f"[Rotation] Frames searched: {searched}, faces found turned in: {turned}"] if searched else []
+        return [*summary_of(self._detector), *mine]
 
     def load(self, device: str) -> None:
         self._detector.load(device)

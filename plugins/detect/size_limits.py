@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from facestream.errors import ConfigError
-from facestream.stream.types import Detections, Detector, Image
+from facestream.stream.types import Detections, Detector, Image, summary_of
 
 
 @dataclass(slots=True)
@@ -53,6 +53,11 @@ class SizeLimits:
 
     def statistics(self) -> SizeStatistics:
         return self._statistics
+
+    def summary(self) -> list[str]:
+        counts = {"Too small": self._statistics.too_small, "Too large": self._statistics.too_large}
+        mine = ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
+        return [*summary_of(self._detector), *([f"[Size filter] {mine}"] if mine else [])]
 
     def load(self, device: str) -> None:
         self._detector.load(device)
