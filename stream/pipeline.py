@@ -6,19 +6,21 @@
       └──────── at most `in_flight` batches ────────┘
 
 Each accepted frame comes out once, in order per source, faces or none, with its own faces in their own order.
+
+A pipeline runs once, and its errors are its own: the next one starts afresh, also with the same stages.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from facestream.stream.batching import FrameJoiner, InFlight, Item, batches_of, with_faces
-from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender
+from facestream.stream.channel import BrokenChannel, Channel, EndOfChannel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
-from facestream.stream.joining import batch_of
 from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
 from facestream.stream.tracking import Tracker
@@ -79,28 +81,65 @@ class Pipeline:
             Counter()
         )  # frames of each source accounted for: published, or dropped before one
         self._published = asyncio.Condition()
+        self._started = self._ended = False
         self.gate = FrameGate(capacity=self._frames_at_once())
 
     async def run(self, publish: Publish) -> None:
         """Process frames until the gate is closed and everything that it accepted has been published.
 
         ``publish`` is awaited for each result, one after another; while it waits the pipeline fills up and then the
-        gate's readers wait. Cancelling loses the frames in flight.
+        gate's readers wait. Cancelling loses the frames in flight. However it ends, the gate is closed then.
+
+        Raises:
+            RuntimeError: it runs already, or has run.
         """
+        if self._started:
+            raise RuntimeError("a pipeline runs once: make another of the same stages")
+        self._started = True
+        try:
+            async with task_group() as tasks:
+                sender, receiver = Channel[ExtractBatch](1).ends
+                tasks.create_task(self._admit(sender), name="pipeline.admit")
+                for stage in self._stages:
+                    outbound, next_receiver = Channel[ExtractBatch](1).ends
+                    tasks.create_task(stage.run(receiver, outbound), name=f"pipeline.{stage.name}")
+                    receiver = next_receiver
+                tasks.create_task(self._publish(receiver, publish), name="pipeline.publish")
+        finally:
+            await self._end()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Receiver[FrameFaces]]:
+        """Run the pipeline for the length of a block, with its results to iterate over::
+
+            async with asyncio.TaskGroup() as tasks, pipeline.running() as results:
+                tasks.create_task(feed(pipeline))  # await pipeline.put(…) …, then await pipeline.close()
+                async for faces in results:
+                    ...
+
+        The iteration ends when the pipeline is closed and everything is out. Whoever puts frames does so in a task of
+        its own: while nobody takes results, ``put`` waits. Leaving the block early, or cancelling it, loses the frames
+        in flight; a model's error ends the block and is raised as itself.
+        """
+        sender, results = Channel[FrameFaces](1).ends
         async with task_group() as tasks:
-            sender, receiver = Channel[ExtractBatch](1).ends
-            tasks.create_task(self._admit(sender), name="pipeline.admit")
-            for stage in self._stages:
-                outbound, next_receiver = Channel[ExtractBatch](1).ends
-                tasks.create_task(stage.run(receiver, outbound), name=f"pipeline.{stage.name}")
-                receiver = next_receiver
-            tasks.create_task(self._publish(receiver, publish), name="pipeline.publish")
+            run = tasks.create_task(self._run_into(sender), name="pipeline.run")
+            try:
+                yield results
+            finally:
+                run.cancel()
 
     async def flush(self) -> None:
-        """Wait until every frame that the gate has accepted so far is published. Cancelling loses nothing."""
+        """Wait until every frame that the gate has accepted so far is published. Cancelling loses nothing.
+
+        Raises:
+            BrokenChannel: the pipeline ended before.
+        """
         goals = self.gate.captured()
         async with self._published:
-            await self._published.wait_for(lambda: self._reached(goals))
+            await self._published.wait_for(lambda: self._ended or self._reached(goals))
+            if not self._reached(goals):
+                raise BrokenChannel
 
     async def put(self, item: Item) -> None:
         """Hand a frame to the chain, bare or with the faces that are known already; waits for room.
@@ -125,15 +164,12 @@ class Pipeline:
 
         Cancelling loses the result.
         """
-        batches = [batch_of([with_faces(item)])]
+        faces = with_faces(item)
         for stage in self._stages:
-            batches = [done for batch in batches for done in await stage.run_one(batch)]
-        joiner = FrameJoiner()
-        for batch in batches:
-            await self._derive(batch)
-            for faces in joiner.put(batch):
-                return faces
-        raise AssertionError("a stage lost the frame")
+            faces = await stage.process_one(faces)
+        (batch,) = batches_of([faces])
+        await self._derive(batch)
+        return next(batch.per_frame())
 
     async def remove(self, source: str) -> None:
         """Let ``source`` go: what it has waiting is dropped, what is in flight still comes out."""
@@ -161,6 +197,19 @@ class Pipeline:
                     await sender.send(batch)
         except EndOfChannel:
             sender.close()
+
+    async def _run_into(self, results: Sender[FrameFaces]) -> None:
+        try:
+            await self.run(results.send)
+        finally:
+            results.close()
+
+    async def _end(self) -> None:
+        """Whoever waits for room or for a result waits for nothing."""
+        self._ended = True
+        await self.gate.close()
+        async with self._published:
+            self._published.notify_all()
 
     async def _publish(self, receiver: Receiver[ExtractBatch], publish: Publish) -> None:
         joiner = FrameJoiner()

@@ -16,11 +16,12 @@ import numpy as np
 
 from facestream.errors import ModelError, OutOfDeviceMemory
 from facestream.faces.aligned import align
-from facestream.stream.batching import FaceBatcher, split
+from facestream.stream.batching import FaceBatcher, FrameJoiner, Item, split, with_faces
 from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender, WouldBlock
 from facestream.stream.device import Bridge
+from facestream.stream.joining import batch_of
 from facestream.stream.tasks import task_group
-from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlugin, Faces
+from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlugin, Faces, FrameFaces, summary_of
 
 log = logging.getLogger("facestream.stage")
 
@@ -41,6 +42,8 @@ class StageStatistics:
 
 class Role(Protocol):
     """How a plugin's verbs meet a batch: the one difference between detectors and models that look at faces."""
+
+    plugin: Any
 
     def weight(self, batch: ExtractBatch) -> int:
         """What the batch size counts: frames for detectors, faces for all others. Zero needs no model."""
@@ -175,6 +178,10 @@ class Stage:
     def statistics(self) -> StageStatistics:
         return self._statistics
 
+    def summary(self) -> list[str]:
+        """What the plugin has to tell at the end of a job, such as how many faces it left out and why."""
+        return summary_of(self._role.plugin)
+
     async def run(self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch]) -> None:
         """Process batches until ``inbound`` ends, then close ``outbound``.
 
@@ -188,13 +195,27 @@ class Stage:
             tasks.create_task(self._finish(raws_out, outbound), name=f"{self.name}.post")
 
     async def run_one(self, batch: ExtractBatch) -> list[ExtractBatch]:
-        """Process one batch by itself, beside a running stream; it may come back in parts."""
+        """Process one batch by this stage alone, beside a running stream or without any; it may come back in parts.
+
+        Cancelling loses the results.
+        """
         done = []
         for part in self._role.split(batch, self.batch_size):
             for work in await self._infer(await self._prepared(part)):
                 await self._finished(work)
                 done.append(work.batch)
         return done
+
+    async def process_one(self, item: Item) -> FrameFaces:
+        """One frame by this stage alone: a new object with what the model found, whatever size its batches have.
+
+        Cancelling loses the result.
+        """
+        joiner = FrameJoiner()
+        for batch in await self.run_one(batch_of([with_faces(item)])):
+            for faces in joiner.put(batch):
+                return faces
+        raise AssertionError("the stage lost the frame")
 
     async def _prepare(self, inbound: Receiver[ExtractBatch], feeds: Sender[_Work]) -> None:
         async for batch in self._batches(inbound):

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facestream.stream.batching import Item
+from facestream.stream.channel import BrokenChannel
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.stage import Stage
+from facestream.stream.tasks import task_group
 from facestream.stream.types import FrameFaces, Image
 from facestream.testing.plugins import FakeAligner, FakeDetector
 from facestream.tests.stream.build import frame, known
@@ -127,7 +130,7 @@ async def test_flush_waits_for_what_was_accepted_and_the_stream_goes_on(bridge: 
 async def everything(chain: Pipeline, items: Sequence[Item]) -> list[FrameFaces]:
     """``items``, put into a chain and waited for."""
     results: list[FrameFaces] = []
-    async with asyncio.TaskGroup() as tasks:
+    async with task_group() as tasks:
         tasks.create_task(chain.run(collect(results)))
         for item in items:
             await chain.put(item)
@@ -195,6 +198,79 @@ async def test_a_models_error_ends_the_run_as_itself(bridge: Bridge) -> None:
     chain.gate.add("a", live=False)
     await chain.gate.put(frame("a", 0))
     with pytest.raises(LookupError, match="broken model"):
+        await chain.run(collect([]))
+
+
+async def test_results_can_be_iterated_over(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES), in_flight=4)
+
+    async def feed() -> None:
+        for seq in range(20):
+            await chain.put(frame("a", seq))
+        await chain.close()
+
+    async with asyncio.TaskGroup() as tasks, chain.running() as results:
+        tasks.create_task(feed())
+        assert [faces.frame.seq async for faces in results] == list(range(20))
+
+
+async def test_leaving_the_results_early_ends_the_run_and_whoever_feeds_it(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES))
+    ended = asyncio.Event()
+
+    async def feed() -> None:
+        with pytest.raises(BrokenChannel):
+            for seq in count():
+                await chain.put(frame("a", seq))
+        ended.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        async with chain.running() as results:
+            tasks.create_task(feed())
+            async for faces in results:
+                if faces.frame.seq == 3:
+                    break
+        await ended.wait()
+
+
+async def test_an_error_ends_the_iteration_as_itself_with_its_own_traceback(bridge: Bridge) -> None:
+    chain = pipeline(bridge, FakeDetector(BOXES, error=LookupError("broken model")))
+    with pytest.raises(LookupError, match="broken model") as caught:
+        async with chain.running() as results:
+            await chain.put(frame("a", 0))
+            async for _ in results:
+                pass
+    assert caught.traceback[-1].name == "_run"  # where the fake model raised it
+
+
+async def test_after_an_error_nobody_waits_for_room_or_for_results(bridge: Bridge) -> None:
+    detector = FakeDetector(BOXES, error=LookupError("broken model"), batch_size=1)
+    chain = pipeline(bridge, detector)
+    with detector.held():
+        running = asyncio.create_task(chain.run(collect([])))
+        await chain.put(frame("a", 0))
+        flushing = asyncio.create_task(chain.flush())
+        await asyncio.to_thread(detector.entered.wait)
+    await asyncio.wait([running, flushing])
+    assert isinstance(running.exception(), LookupError)
+    assert isinstance(flushing.exception(), BrokenChannel)
+    with pytest.raises(BrokenChannel):
+        await chain.put(frame("a", 1))
+
+
+async def test_stages_of_a_failed_pipeline_work_in_the_next_one(bridge: Bridge) -> None:
+    detector = FakeDetector(BOXES, error=LookupError("broken model"))
+    stages = [Stage.detect(detector, bridge)]
+    with pytest.raises(LookupError):
+        await everything(Pipeline(stages, bridge), [frame()])
+    detector.error = None
+    assert len(await everything(Pipeline(stages, bridge), [frame()])) == 1
+
+
+async def test_a_pipeline_runs_once(bridge: Bridge) -> None:
+    chain = Pipeline([], bridge)
+    await everything(chain, [])
+    with pytest.raises(RuntimeError, match="runs once"):
         await chain.run(collect([]))
 
 

@@ -13,7 +13,7 @@ from facestream.stream.device import Bridge
 from facestream.stream.stage import Stage
 from facestream.stream.types import Detections, ExtractBatch, Floats, Image
 from facestream.testing.plugins import FakeAligner, FakeDetector
-from facestream.tests.stream.build import batch, frame
+from facestream.tests.stream.build import batch, frame, known
 
 BOXES = [(2, 2, 20, 20), (4, 4, 12, 12)]
 
@@ -139,6 +139,16 @@ async def test_a_detector_that_forgets_a_frame_is_named(bridge: Bridge) -> None:
     with pytest.raises(BaseExceptionGroup) as caught:
         await through(Stage.detect(Forgetful(name="forgetful"), bridge), ExtractBatch(frames=[frame()]))
     assert caught.group_contains(ModelError, match="forgetful returned 0 results for 1 frames")
+
+
+async def test_a_stage_alone_processes_one_frame_and_leaves_the_given_object_as_it_was(bridge: Bridge) -> None:
+    given = known(40, landmarks=False)
+    found = await Stage.faces(FakeAligner(batch_size=16), bridge).process_one(given)
+    assert found.landmarks is not None
+    assert found.landmarks.shape == (40, 68, 2)
+    assert found.boxes[:, 1].tolist() == list(range(40))
+    assert given.landmarks is None
+    assert len(await Stage.detect(FakeDetector(BOXES), bridge).process_one(frame())) == 2
 
 
 async def test_a_stage_counts_what_it_did(bridge: Bridge) -> None:
