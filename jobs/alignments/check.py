@@ -19,16 +19,17 @@ def run(work: Work, session: Session) -> None:
     Raises:
         AlignmentsError: they do, after each place has been said; or something can't be read.
     """
+    folder = work.needed_faces
     alignments = session.load(work.alignments)
-    pictures, unreadable = read_pictures(list_pictures(work.needed_faces))
+    pictures, unreadable = read_pictures(list_pictures(folder))
     found = [*unreadable, *disagreements(alignments, pictures)]
     for line in found:
         session.say(line)
     if found:
-        raise AlignmentsError(f"{work.faces} and {alignments.path} disagree in {len(found)} places")
+        raise AlignmentsError(f"{folder} and {alignments.path} disagree in {len(found)} places")
     bare = alignments.faces_count - len(pictures)
     session.tell(
-        f"{work.faces} and {alignments.path} agree: {len(pictures)} pictures of {alignments.faces_count} faces"
+        f"{folder} and {alignments.path} agree: {len(pictures)} pictures of {alignments.faces_count} faces"
         + (f"; {bare} faces have no picture" if bare else "")
     )
 

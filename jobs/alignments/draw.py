@@ -35,6 +35,7 @@ def run(work: Work, session: Session, *, video: bool = False, progress: Callable
     """
     frames = work.needed_frames
     alignments = session.load(work.alignments)
+    session.check_known(frames, alignments)
     stem_of = _stems(frames)
     count = 0
     target, drawn = _target(frames, session, video)
@@ -67,7 +68,5 @@ def _drawn(frames: Path, alignments: Alignments, session: Session) -> Iterator[t
     try:
         for name, image in read_frames(frames, alignments.frames, session.tell):
             yield name, draw_frame(image, faces_of(alignments.faces(name)))
-    except AlignmentsError as error:
-        raise AlignmentsError(f"{alignments.path} {error}") from None
     except ValueError as error:
         raise AlignmentsError(f"{alignments.path}: {error}; extract that frame again") from error

@@ -20,6 +20,23 @@ def is_video(source: Path) -> bool:
     return not source.is_dir() and source.suffix.lower() not in IMAGE_SUFFIXES
 
 
+def check_known(source: Path, known: Collection[str]) -> None:
+    """Make sure that an alignments file is of this source.
+
+    Args:
+        known: the names that the file holds.
+
+    Raises:
+        SourceError: the source can't be read.
+        AlignmentsError: ``known`` are of another input; it lacks the file's name.
+    """
+    if is_video(source):
+        names_of_video(source, known)
+    elif known and not any(path.name in known for path in pictures_of(source)):
+        example = next(iter(known))
+        raise AlignmentsError(f"knows no frame of {source}, only such as {example}; give the file of this very input")
+
+
 def frame_names(source: Path, known: Collection[str]) -> list[str]:
     """The names of all frames, in order. A video is decoded to its end: only that tells how many there are.
 
@@ -27,9 +44,9 @@ def frame_names(source: Path, known: Collection[str]) -> list[str]:
         known: the names that the alignments file holds.
 
     Raises:
-        SourceError: the source can't be read.
-        AlignmentsError: ``known`` are of another video; it lacks the file's name.
+        SourceError, AlignmentsError: as for :func:`check_known`.
     """
+    check_known(source, known)
     if not is_video(source):
         return [path.name for path in pictures_of(source)]
     names = names_of_video(source, known)
@@ -47,10 +64,9 @@ def read_frames(source: Path, known: Collection[str], skipped: Callable[[str], N
 
     Raises:
         SourceError: the source can't be read.
-        AlignmentsError: ``known`` are of another input; it lacks the file's name.
+        AlignmentsError: ``known`` are of another video; it lacks the file's name.
     """
     if not is_video(source):
-        check_known(source, frame_names(source, known), known)
         yield from _read_pictures(source, skipped)
         return
     names = names_of_video(source, known)
@@ -115,14 +131,3 @@ def check_movable(source: Path) -> None:
     """
     if is_video(source):
         raise SourceFormatError(f"{source} is a video, whose frames can't be moved; choose -o console or file")
-
-
-def check_known(source: Path, names: Collection[str], known: Collection[str]) -> None:
-    """Make sure that the file is of these frames at all.
-
-    Raises:
-        AlignmentsError: it holds frames, and none of these; it lacks the file's name.
-    """
-    if known and not any(name in known for name in names):
-        example = next(iter(known))
-        raise AlignmentsError(f"knows no frame of {source}, only such as {example}; give the file of this very input")

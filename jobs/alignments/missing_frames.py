@@ -15,6 +15,7 @@ def run(work: Work, session: Session, *, output: Output) -> None:
     Raises:
         FacestreamError: the file or the frames can't be read, or are of different inputs.
     """
+    frames = work.needed_frames
     alignments = session.load(work.alignments)
-    missing = alignments.without_frame(session.frame_names(work.needed_frames, alignments))
+    missing = alignments.without_frame(session.frame_names(frames, alignments))
     report(JOB, missing, output, alignments.path, session)

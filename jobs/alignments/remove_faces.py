@@ -23,8 +23,9 @@ def run(work: Work, session: Session, *, skip_unreadable: bool = False) -> None:
     Raises:
         FacestreamError: something can't be read or written; see :func:`facestream.jobs.alignments.changes.carry_out`.
     """
+    folder = work.needed_faces
     alignments = session.load(work.alignments)
-    pictures, unreadable = read_pictures(list_pictures(work.needed_faces))
+    pictures, unreadable = read_pictures(list_pictures(folder))
     if unreadable and not skip_unreadable:
         more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
         raise AlignmentsError(
@@ -33,7 +34,7 @@ def run(work: Work, session: Session, *, skip_unreadable: bool = False) -> None:
     found = plan(alignments, pictures, unreadable)
     if found is None:
         raise AlignmentsError(
-            f"no picture in {work.faces} is of a face in {alignments.path}; nothing removed, check -a and -c"
+            f"no picture in {folder} is of a face in {alignments.path}; nothing removed, check -a and -c"
         )
     session.carry_out(found)
 

@@ -19,8 +19,9 @@ def run(work: Work, session: Session) -> None:
     Raises:
         FacestreamError: something can't be read or written; see :func:`facestream.jobs.alignments.changes.carry_out`.
     """
+    folder = work.needed_faces
     alignments = session.load(work.alignments)
-    pictures, unreadable = read_pictures(list_pictures(work.needed_faces), whole=True)
+    pictures, unreadable = read_pictures(list_pictures(folder), whole=True)
     session.carry_out(plan(alignments, pictures, unreadable))
 
 

@@ -76,11 +76,20 @@ class Session:
             AlignmentsError: the file is of another input.
         """
         try:
-            names = frame_names(frames, alignments.frames)
-            check_known(frames, names, alignments.frames)
+            return frame_names(frames, alignments.frames)
         except AlignmentsError as error:
             raise AlignmentsError(f"{alignments.path} {error}") from None
-        return names
+
+    def check_known(self, frames: Path, alignments: Alignments) -> None:
+        """Make sure that the file is of these frames.
+
+        Raises:
+            SourceError, AlignmentsError: as for :meth:`frame_names`.
+        """
+        try:
+            check_known(frames, alignments.frames)
+        except AlignmentsError as error:
+            raise AlignmentsError(f"{alignments.path} {error}") from None
 
 
 def run_each(works: Sequence[Work], job: Callable[[Work, Session], None], session: Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -51,7 +52,7 @@ def record(
 
 def picture(path: Path, face: FaceAlignment, frame: str, index: int, original: str, version: float = 2.4) -> Path:
     """A PNG with the face's header."""
-    pixels = np.full((16, 16, 3), hash((frame, face.x, face.y)) % 256, np.uint8)
+    pixels = np.random.default_rng(face.x * 1000 + face.y).integers(0, 256, (64, 64, 3), np.uint8)
     source = {
         "alignments_version": version,
         "original_filename": original,
@@ -121,6 +122,17 @@ def silent() -> Session:
 
 class Killed(BaseException):
     """The process is gone."""
+
+
+@contextmanager
+def full_disk(largest: int) -> Iterator[None]:
+    """No file may grow beyond ``largest`` bytes: the system refuses, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def survives_every_kill(root: Path, make: Callable[[Path], Work], job: Callable[[Work], None]) -> int:

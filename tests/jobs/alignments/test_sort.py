@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from facestream.errors import AlignmentsError
 from facestream.io.alignments import Alignments
 from facestream.jobs.alignments import sort
 from facestream.jobs.alignments.work import Work
@@ -13,6 +14,7 @@ from tests.jobs.alignments.build import (
     agree,
     contents,
     extracted,
+    full_disk,
     picture,
     record,
     silent,
@@ -87,6 +89,15 @@ def test_a_job_killed_anywhere_is_finished_by_running_it_again(tmp_path: Path) -
 
     # A backup, the file, five headers, five files stepping aside and on.
     assert survives_every_kill(tmp_path, make, lambda work: sort.run(work, silent())) == 17
+
+
+@pytest.mark.parametrize("largest", [1000, 9000])  # not even the file; the file, but not the pictures
+def test_on_a_full_disk_nothing_is_lost(work: Work, largest: int) -> None:
+    with full_disk(largest), pytest.raises(AlignmentsError, match="can't be written: File too large"):
+        sort.run(work, silent())
+    assert len(list(work.needed_faces.iterdir())) == 6
+    sort.run(work, silent())
+    assert agree(work.needed_faces, work.alignments)
 
 
 def test_copies_go_aside_and_strangers_stay(work: Work, heard: Heard) -> None:
