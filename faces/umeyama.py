@@ -38,8 +38,9 @@ def umeyama(source: npt.NDArray[np.floating], target: Doubles) -> tuple[Doubles,
     centred, goal = points - mean[:, None], target - target_mean
     x, y = centred[..., 0], centred[..., 1]
     variance = (x * x + y * y).sum(axis=1)
-    real = x @ goal[:, 0] + y @ goal[:, 1]
-    imaginary = x @ goal[:, 1] - y @ goal[:, 0]
+    # Not as matrix products, whose last bits depend on how many sets of points there are.
+    real = (x * goal[:, 0] + y * goal[:, 1]).sum(axis=1)
+    imaginary = (x * goal[:, 1] - y * goal[:, 0]).sum(axis=1)
 
     spread = np.abs(points).max(axis=(1, 2), initial=1.0) * 1e-6  # float32 landmarks know no finer difference
     alike = np.hypot(real, imaginary) > 1e-6 * np.sqrt(variance * (goal * goal).sum())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from facestream.errors import ConfigError
 from facestream.jobs.user_settings import model_key, saved_batch_sizes, settings_path
 from facestream.plugins import registry
 from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
@@ -25,7 +26,8 @@ class ModelOptions:
     Attributes:
         detector: a detector's name; None takes the device's default.
         aligner: an aligner's name; None or "none" finds no landmarks.
-        identity: an identity model's name, or None.
+        masks: the names of any number of mask models.
+        identity: an identity model's name, several, or None.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         detect_size: the long side of what the detector sees, in pixels; None is the model's own.
         threshold: the least score of a detection; None is the model's own.
@@ -33,12 +35,25 @@ class ModelOptions:
         rotate_images: angles at which frames without a sure face are looked at again, a step ("90") or a list
             ("45,90"); see :func:`facestream.plugins.detect.rotation.parse_angles`.
         min_size, max_size: limits of a face's longer edge, in percent of its frame's shortest side; 0 is none.
-        repeatable: give each frame and face the same result, to the last bit, whatever else is in its batch.
+        normalization: how light and contrast of what the aligner sees are evened out: "none", "clahe", "hist" or
+            "mean"; see :class:`facestream.plugins.align.normalize.Normalization`.
+        re_feed: 0–10, how many times the aligner looks again through slightly different squares; the mean counts.
+        re_align: the aligner looks again at the face turned upright.
+        seed: what re-feed's squares are drawn from. None is always the same one, too: a job that was interrupted
+            would otherwise not go on as it began.
+        align_filters: leave out faces whose landmarks can't be right, judged by the five fields below; see
+            :class:`facestream.plugins.align.filters.Thresholds`.
+        repeatable: on a CPU, give each frame and face the same result, to the last bit, in each run. Batches are made
+            of what is waiting, which no two runs repeat, and a batch's size and a sample's place in it change the order
+            in which kernels add up (seen: yunet and retinaface-mnet at 320 × 192, mesh alone against mesh in any
+            batch). So each frame and each face gets a batch of its own. A CPU gains little from larger ones: nothing
+            for detectors at their usual size, 0.9 ms a look for mesh. On a GPU nothing is promised.
     """
 
     detector: str | None = None
     aligner: str | None = "mesh"
-    identity: str | None = None
+    masks: tuple[str, ...] = ()
+    identity: str | tuple[str, ...] | None = None
     device: str = "auto"
     detect_size: int | None = None
     threshold: float | None = None
@@ -46,7 +61,37 @@ class ModelOptions:
     rotate_images: str | None = None
     min_size: float = 0
     max_size: float = 0
+    normalization: str = "none"
+    re_feed: int = 0
+    re_align: bool = False
+    seed: int | None = None
+    align_filters: bool = False
+    aligner_features: bool = True
+    aligner_min_scale: float = 0.03
+    aligner_max_scale: float = 4.0
+    aligner_distance: float = 40.0
+    aligner_roll: float = 0.0
     repeatable: bool = False
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """The identity models' names."""
+        chosen = (self.identity,) if isinstance(self.identity, str) else self.identity or ()
+        return tuple(name for name in chosen if name != "none")
+
+    @property
+    def face_models(self) -> list[tuple[str, str]]:
+        """Role and name of the models that look at faces, in the order in which they run; each once.
+
+        Raises:
+            ConfigError: masks are wanted and no aligner, whose landmarks they need.
+        """
+        aligners = () if self.aligner in (None, "none") else (self.aligner,)
+        masks = [name for name in self.masks if name != "none"]
+        if masks and not aligners:
+            raise ConfigError(f"mask {masks[0]!r} needs landmarks: choose an aligner")
+        chosen = [("align", aligners), ("mask", masks), ("identity", self.identities)]
+        return list(dict.fromkeys((role, str(name)) for role, names in chosen for name in names))
 
     @property
     def chosen_device(self) -> str:
@@ -58,6 +103,9 @@ async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
 
     Unless ``options`` say a batch size, each model has the one that ``facestream profile`` found for it on this device.
     """
+    if options.repeatable and bridge.device == "cpu":
+        detector, faces = await load_plugins(options, bridge)
+        return [Stage.detect(detector, bridge, 1), *(Stage.faces(plugin, bridge, 1) for plugin in faces)]
     profiled = {} if options.batch_size else await bridge.infer(profiled_batch_sizes, options, bridge.device)
     detector, faces = await load_plugins(options, bridge, profiled)
     return [
@@ -75,7 +123,7 @@ async def load_plugins(
         batch_sizes: model → batch size, for those that aren't to have their own.
 
     Raises:
-        ConfigError: ``rotate_images`` isn't angles, or no size is within the limits.
+        ConfigError: ``rotate_images`` isn't angles, no size is within the limits, or masks lack landmarks.
         ModelError: a name is unknown, or a weight can't be had.
         DeviceError: the device isn't there.
     """
@@ -85,12 +133,8 @@ async def load_plugins(
         detect_options["size"] = options.detect_size
     if options.threshold is not None:
         detect_options["threshold"] = options.threshold
-    detector = _searching(_created("detect", name, options, **detect_options), options)
-    faces: list[FacePlugin] = [
-        _created(role, chosen, options)
-        for role, chosen in (("align", options.aligner), ("identity", options.identity))
-        if chosen not in (None, "none")
-    ]
+    detector = _searching(registry.create("detect", name, **detect_options), options)
+    faces: list[FacePlugin] = [registry.create(role, chosen) for role, chosen in options.face_models]
     everything: list[Detector | FacePlugin] = [detector, *faces]
     for plugin in everything:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
@@ -106,18 +150,11 @@ def profiled_batch_sizes(options: ModelOptions, device: str) -> dict[str, int]:
     saved = saved_batch_sizes(device)
     detector = options.detector or registry.default("detect", device)
     keys = {detector: model_key(detector, options.detect_size)}
-    keys |= {name: name for name in (options.aligner, options.identity) if name}
+    keys |= {name: name for _, name in options.face_models}
     used = {name: saved[key] for name, key in keys.items() if key in saved}
     if used:
         log.info("batch sizes from %s: %s", settings_path(), ", ".join(f"{name} {size}" for name, size in used.items()))
     return used
-
-
-def _created(role: str, name: str, options: ModelOptions, **arguments: Any) -> Any:
-    plugin = registry.create(role, name, **arguments)
-    if options.repeatable and hasattr(plugin, "repeatable"):
-        plugin.repeatable = True
-    return plugin
 
 
 def _searching(detector: Detector, options: ModelOptions) -> Detector:
@@ -128,3 +165,37 @@ def _searching(detector: Detector, options: ModelOptions) -> Detector:
     if options.min_size or options.max_size:
         detector = SizeLimits(detector, smallest=options.min_size, largest=options.max_size)
     return detector
+
+
+def _refining(aligner: FacePlugin, options: ModelOptions) -> FacePlugin:
+    """``aligner`` as it is, unless normalisation, further looks or filters were asked for."""
+    normalization = _normalization(options.normalization)
+    if normalization is not Normalization.NONE or options.re_feed or options.re_align:
+        if not isinstance(aligner, SquareAligner):
+            raise ConfigError(
+                f"{aligner.name} can't look again or through normalised pictures: "
+                "leave out --normalization, --re-feed and --re-align, or choose another aligner"
+            )
+        aligner.normalization = normalization
+        if options.re_feed or options.re_align:
+            refeed = Refeed.drawn(options.re_feed, options.seed or 0)
+            aligner = RefinedAligner(aligner, refeed=refeed, re_align=options.re_align)
+    if options.align_filters:
+        aligner = FilteredAligner(
+            aligner,
+            Thresholds(
+                features=options.aligner_features,
+                min_scale=options.aligner_min_scale,
+                max_scale=options.aligner_max_scale,
+                distance=options.aligner_distance,
+                roll=options.aligner_roll,
+            ),
+        )
+    return aligner
+
+
+def _normalization(name: str) -> Normalization:
+    try:
+        return Normalization(name)
+    except ValueError:
+        raise ConfigError(f"no normalization is called {name!r}: choose {', '.join(Normalization)}") from None

@@ -43,16 +43,9 @@ class TorchModel(ABC):
         card: the model's data card.
         name: the card's name.
         batch_size: samples at a time.
-        repeatable: on a CPU, give a sample the same result, to the last bit, whatever else is in its batch. Batches are
-            made of what is waiting, which no two runs repeat, and the kernels add up in another order for another
-            number of samples, and at another place among them (seen: yunet and retinaface-mnet with 2 to 8 samples of
-            320 × 192). Only samples that go through the network alone come out the same, so that is how they go; it
-            costs next to nothing at a detector's usual size and 0.9 ms for each look of mesh. On a GPU the kernels
-            depend on the batch too, and nothing is promised.
     """
 
     card: ClassVar[Card]
-    repeatable: bool = False
 
     def __init__(self, *, batch_size: int | None = None) -> None:
         self.name = self.card.name
@@ -117,8 +110,6 @@ class TorchModel(ABC):
         """Samples that the network sees at a time."""
         if self._device.type != "cpu":
             return len(pixels)
-        if self.repeatable:
-            return 1
         height, width = pixels.shape[1:3]
         return max(1, _CPU_PIXELS // int(height * width))
 
