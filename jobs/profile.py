@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from math import inf
 from typing import Any
 
 import cv2
@@ -18,12 +19,14 @@ import numpy as np
 
 from facestream.errors import OutOfDeviceMemory
 from facestream.jobs.extract import BATCHES_PER_STAGE
+from facestream.stream.batching import FrameJoiner
 from facestream.stream.device import Bridge
+from facestream.stream.joining import batch_of
 from facestream.stream.pipeline import Pipeline
 from facestream.stream.profiling import BatchSizeSearch, Failure, StageLoad, Trial
 from facestream.stream.stage import Stage, StageStatistics
 from facestream.stream.tasks import task_group
-from facestream.stream.types import Detections, Detector, FacePlugin, Floats, Frame, FrameFaces, Image
+from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlugin, Floats, Frame, FrameFaces, Image
 
 PICTURES = 4
 """Different frames that go round: enough that no cache holds them all."""
@@ -132,6 +135,11 @@ class RateWindow:
     ended: float | None = None
     frames: int = 0
 
+    @classmethod
+    def after(cls, now: float, seconds: float) -> RateWindow:
+        """The next ``seconds``, the first fifth of which is warm-up."""
+        return cls(now + seconds / 5, now + seconds)
+
     def frame_out(self, now: float) -> None:
         if self.began is None:
             self.began = now if now >= self.opens else None
@@ -184,10 +192,13 @@ class ProfiledChain:
             *(Stage.faces(plugin, self.bridge, size) for plugin, size in zip(self.faces, sizes[1:])),
         ]
 
+    def frame(self, seq: int) -> Frame:
+        return Frame("profile", 0, seq, seq / 25, 0.0, self.pictures[seq % len(self.pictures)])
+
     async def feed(self, pipeline: Pipeline) -> None:
         """Frames without end; the pipeline makes it wait."""
         for seq in count():
-            await pipeline.put(Frame("profile", 0, seq, seq / 25, 0.0, self.pictures[seq % len(self.pictures)]))
+            await pipeline.put(self.frame(seq))
 
 
 async def profile(
@@ -230,12 +241,13 @@ async def profile(
 async def _test(
     chain: ProfiledChain, sizes: tuple[int, ...], seconds: float, limit: float, clock: Callable[[], float]
 ) -> Trial:
-    """One test: a fifth of its ``seconds`` is warm-up."""
-    now = clock()
+    """One test of ``seconds``, warm-up included; ``limit`` seconds are the most it may take."""
     stages = chain.stages(sizes)
-    meter = _Meter(RateWindow(now + seconds / 5, now + seconds), stages, sizes, clock)
+    meter = _Meter(RateWindow.after(clock(), seconds), stages, sizes, clock)
     try:
         async with asyncio.timeout(limit):
+            await _fill(chain, stages)
+            meter.window = RateWindow.after(clock(), seconds)
             await _run(chain, stages, meter)
     except TimeoutError:
         return Trial(sizes, failure=Failure.TIMED_OUT)
@@ -251,6 +263,20 @@ async def _test(
     )
 
 
+async def _fill(chain: ProfiledChain, stages: Sequence[Stage]) -> None:
+    """Run each stage once with its whole batch, one after another.
+
+    A stage waits for no batch to fill, so while a slower one feeds it, it may never see the whole batch that a crowded
+    scene will bring: whether that fits the memory is seen here.
+    """
+    faces = max((stage.batch_size for stage in stages[1:]), default=0)
+    frames = max(stages[0].batch_size, -(-faces // chain.per_frame))
+    batch = ExtractBatch(frames=[chain.frame(seq) for seq in range(frames)])
+    for stage in stages:
+        joiner = FrameJoiner()
+        batch = batch_of([faces for done in await stage.run_one(batch) for faces in joiner.put(done)])
+
+
 async def _run(chain: ProfiledChain, stages: list[Stage], meter: _Meter) -> None:
     pipeline = Pipeline(stages, chain.bridge, in_flight=BATCHES_PER_STAGE * len(stages))
     async with task_group() as tasks:
@@ -261,7 +287,11 @@ async def _run(chain: ProfiledChain, stages: list[Stage], meter: _Meter) -> None
 
 
 class _Meter:
-    """Where the frames come out: watches the clock and the stages' own counts."""
+    """Where the frames come out: watches the clock and the stages' own counts.
+
+    Attributes:
+        window: may be replaced before the first frame.
+    """
 
     def __init__(
         self, window: RateWindow, stages: Sequence[Stage], sizes: Sequence[int], clock: Callable[[], float]
@@ -285,7 +315,7 @@ class _Meter:
         return any(stage.batch_size < size for stage, size in zip(self._stages, self._sizes))
 
     def speeds(self, *, shared: bool) -> tuple[float, ...]:
-        """Each stage's samples for each second at work.
+        """Each stage's samples for each second at work; infinite without a sample.
 
         Args:
             shared: its three verbs share the processor, so their times add up; else they overlap and the longest
@@ -304,4 +334,4 @@ def _speed(before: StageStatistics, after: StageStatistics, *, first: bool, shar
         after.infer_seconds - before.infer_seconds,
         after.post_seconds - before.post_seconds,
     )
-    return samples / max(sum(verbs) if shared else max(verbs), 1e-9)
+    return samples / max(sum(verbs) if shared else max(verbs), 1e-9) if samples else inf

@@ -17,6 +17,8 @@ from facestream.stream.profiling import BatchSizeSearch, Failure, Trial
 
 CPU_BUDGET, GPU_BUDGET = 60.0, 240.0
 CPU_LARGEST, GPU_LARGEST = 64, 512
+REPEATS = 3
+"""Tests of each of the sizes that may be best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,8 @@ async def profile_command(options: ProfileOptions, *, say: Callable[[str], None]
         )
         memory = memory_of(bridge.device)
         total = await bridge.infer(memory.total)
-        search = BatchSizeSearch(chain.loads(), int(total * options.max_memory / 100) if total else None)
+        limit = int(total * options.max_memory / 100) if total else None
+        search = BatchSizeSearch(chain.loads(), limit, REPEATS)
         budget = options.budget or (CPU_BUDGET if on_cpu else GPU_BUDGET)
         say(_headline(options, chain, budget, total))
         try:

@@ -35,15 +35,15 @@ def trial_line(search: BatchSizeSearch, trial: Trial) -> str:
 
 
 def trials_table(search: BatchSizeSearch) -> str:
-    """Every test in the order of the search: batch sizes, device memory, frames a second and its bar."""
-    best = search.best()
-    fastest = max((search.frames_per_second(trial) for trial in search.trials), default=0.0) or 1.0
+    """All that was tested, in the order of the search: batch sizes, device memory, frames a second and its bar."""
+    best, results = search.best(), search.results()
+    fastest = max((search.frames_per_second(trial) for trial in results), default=0.0) or 1.0
     heads = [*(stage.name for stage in search.stages), "memory", "frames/s"]
     rows, tails = [heads], [""]
-    for trial in search.trials:
+    for trial in results:
         rows.append([*map(str, trial.sizes), _memory(trial), _result(search, trial)])
         drawn = bar(search.frames_per_second(trial) / fastest, blocks=has_blocks())
-        tails.append(drawn.ljust(_WIDTH) + "  best" if trial is best else drawn)
+        tails.append(drawn.ljust(_WIDTH) + "  best" if trial == best else drawn)
     return _aligned(rows, tails)
 
 

@@ -10,7 +10,8 @@
 The stage that holds the others back doubles its batch; after a failure the step between the largest batch that worked
 and the smallest that failed is halved, until it is small (spec §11.3). Unlike there, a stage also stops when two
 doublings in a row have gained nothing, every stage has a largest batch, and a test that took too long is a failure like
-any other (spec D18): the search always ends.
+any other (spec D18): the search always ends. Before it does, the sizes that may be best can be tested again, in turn:
+a machine with other things to do is rarely as fast twice.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from statistics import fmean
 
 SMALL_STEP = 4
 """Samples between a batch that works and one that fails below which looking closer isn't worth a test (spec §11.3)."""
@@ -27,6 +29,11 @@ GAIN = 0.03
 
 PATIENCE = 2
 """Larger batches in a row that gain nothing before a stage is left alone. A first one may lose to noise."""
+
+CLOSE = 0.1
+"""Sizes whose one test came within this share of the fastest may be the best in truth."""
+
+MOST_CONTENDERS = 3
 
 
 class Failure(Enum):
@@ -103,14 +110,20 @@ class BatchSizeSearch:
     Args:
         stages: the chain, first to last.
         memory_limit: bytes of device memory above which a test counts as failed; None for no limit.
+        repeats: tests of each of the sizes that may be best.
+
+    Attributes:
+        trials: every test so far.
     """
 
     stages: Sequence[StageLoad]
     memory_limit: int | None = None
+    repeats: int = 1
     trials: list[Trial] = field(default_factory=list)
     _growth: list[_Growth] = field(init=False)
     _last: Trial | None = field(default=None, init=False)  # the last that succeeded
     _growing: int | None = field(default=None, init=False)  # the stage that the present proposal changes
+    _contenders: list[tuple[int, ...]] | None = field(default=None, init=False)  # once nothing can grow
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -122,9 +135,9 @@ class BatchSizeSearch:
         sizes = [growth.size for growth in self._growth]
         if not self.trials:
             return tuple(sizes)
-        if self._last is None or (stage := self._slowest_open(self._last)) is None:
-            return None
-        self._growing = stage
+        self._growing = stage = self._slowest_open()
+        if stage is None:
+            return self._to_repeat()
         sizes[stage] = self._growth[stage].next_size(self.stages[stage].largest)
         return tuple(sizes)
 
@@ -145,14 +158,21 @@ class BatchSizeSearch:
             self._last = trial
 
     def best(self) -> Trial | None:
-        """The test with the most frames a second; of those as fast but for noise, the one with the smallest batches.
+        """The sizes with the most frames a second; of those as fast but for noise, the smallest.
 
-        None when none has succeeded.
+        None when no test has succeeded.
         """
-        good = [trial for trial in self.trials if trial.failure is None]
+        good = self._good()
         most = max((self.frames_per_second(trial) for trial in good), default=0.0)
         fast = (trial for trial in good if self.frames_per_second(trial) * (1 + GAIN) >= most)
         return min(fast, key=lambda trial: (sum(trial.sizes), -self.frames_per_second(trial)), default=None)
+
+    def results(self) -> list[Trial]:
+        """One for all tests of the same sizes, with their mean rates, in the order of the first ones."""
+        tests: dict[tuple[int, ...], list[Trial]] = {}
+        for trial in self.trials:
+            tests.setdefault(trial.sizes, []).append(trial)
+        return [_together(same) for same in tests.values()]
 
     def frames_per_second(self, trial: Trial) -> float:
         """Frames that the whole chain manages: as many as the stage that manages least; 0 after a failure."""
@@ -171,10 +191,32 @@ class BatchSizeSearch:
             return Trial(trial.sizes, memory=trial.memory, failure=Failure.MEMORY)
         return trial
 
-    def _slowest_open(self, trial: Trial) -> int | None:
-        """The bottleneck, or, when that can't grow, the next slowest: with less to do it leaves it more of the
-        device."""
-        speeds = self._per_frame(trial.speeds or trial.samples)
+    def _good(self) -> list[Trial]:
+        return [trial for trial in self.results() if trial.failure is None]
+
+    def _to_repeat(self) -> tuple[int, ...] | None:
+        """The contender with the fewest tests so far: in turn, so that a busy minute hits all alike."""
+        if self._contenders is None:
+            self._contenders = self._closest()
+        counts = {sizes: sum(trial.sizes == sizes for trial in self.trials) for sizes in self._contenders}
+        open_sizes = [sizes for sizes, tests in counts.items() if tests < self.repeats]
+        return min(open_sizes, key=counts.__getitem__, default=None)
+
+    def _closest(self) -> list[tuple[int, ...]]:
+        """The fastest, and of those close to it the smallest."""
+        good = sorted(self._good(), key=self.frames_per_second, reverse=True)
+        close = [t for t in good if self.frames_per_second(t) * (1 + CLOSE) >= self.frames_per_second(good[0])]
+        smallest = sorted(close[1:], key=lambda trial: sum(trial.sizes))
+        return [trial.sizes for trial in (*close[:1], *smallest[: MOST_CONTENDERS - 1])]
+
+    def _slowest_open(self) -> int | None:
+        """The bottleneck, or, when that can't grow, the next slowest: with less to do it leaves it more of the device.
+
+        None when no stage can grow.
+        """
+        if self._last is None:
+            return None
+        speeds = self._per_frame(self._last.speeds or self._last.samples)
         return min(
             (i for i, growth in enumerate(self._growth) if not growth.closed), key=speeds.__getitem__, default=None
         )
@@ -193,3 +235,14 @@ class BatchSizeSearch:
             growth.size = best.sizes[stage] if best is not None else 1
         elif step_is_small or growth.size >= largest:
             growth.closed = True
+
+
+def _together(same: list[Trial]) -> Trial:
+    """Tests of the same sizes as one; failed if one of them has."""
+    memory = max((trial.memory for trial in same if trial.memory is not None), default=None)
+    failed = next((trial.failure for trial in same if trial.failure is not None), None)
+    if failed is not None:
+        return Trial(same[0].sizes, memory=memory, failure=failed)
+    samples = tuple(fmean(rates) for rates in zip(*(trial.samples for trial in same)))
+    speeds = tuple(fmean(rates) for rates in zip(*(trial.speeds for trial in same)))
+    return Trial(same[0].sizes, samples, speeds, memory)

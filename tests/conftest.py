@@ -14,6 +14,12 @@ from facestream.plugins.weights import fetch_file
 from facestream.testing.photos import FIVE_PEOPLE
 
 
+@pytest.fixture(autouse=True)
+def no_user_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run alike on every machine, whatever its user has profiled."""
+    monkeypatch.setenv("FACESTREAM_SETTINGS", str(tmp_path / "no-settings.toml"))
+
+
 def _unavailable(error: WeightsMissing) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"CI must be able to fetch it: {error}")
