@@ -107,6 +107,14 @@ class AlignmentsWriter:
         self._syncing = asyncio.create_task(self._sync_in_time(), name=f"sync {self.path.name}")
         return self
 
+    def recovered_frames(self) -> Iterator[tuple[str, FrameEntry]]:
+        """The frames of :attr:`recovered` themselves, one at a time. Blocks; before anything is written only.
+
+        Raises:
+            AlignmentsError: the journal can't be read.
+        """
+        return read_frames(self.journal, self._opened().index)
+
     async def write(self, name: str, entry: FrameEntry) -> None:
         """Record a finished frame. When this returns, the end of the process doesn't lose it any more.
 

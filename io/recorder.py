@@ -8,7 +8,7 @@ aren't recorded are there too, which the next run writes again with the same con
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
@@ -111,6 +111,14 @@ class Recorder:
     def recovered(self) -> Collection[str]:
         """The names of the frames that a former run of the same job has recorded."""
         return () if self._alignments is None else self._alignments.recovered
+
+    def recovered_frames(self) -> Iterator[tuple[str, FrameEntry]]:
+        """Those frames themselves, one at a time. Blocks.
+
+        Raises:
+            AlignmentsError: the journal can't be read.
+        """
+        return iter(()) if self._alignments is None else self._alignments.recovered_frames()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:

@@ -318,7 +318,7 @@ class FaceSaver(_PictureSink):
         """Take one result. Waits when pictures pile up; cancelling while it waits loses the faces not taken yet."""
         stem = self._stems.stem(faces.frame)
         for index in range(len(faces)):
-            await self._writer.submit(_face_file(stem, index), self._encode, faces, index, stem)
+            await self._writer.submit(face_file(stem, index), self._encode, faces, index, stem)
 
     async def save(
         self, faces: FrameFaces, stem: str, source_filename: str | None = None, *, at: Collection[int] | None = None
@@ -336,7 +336,7 @@ class FaceSaver(_PictureSink):
         """
         chosen = range(len(faces)) if at is None else at
         saved = {
-            index: await self._writer.submit(_face_file(stem, index), self._encode, faces, index, stem, source_filename)
+            index: await self._writer.submit(face_file(stem, index), self._encode, faces, index, stem, source_filename)
             for index in chosen
         }
         if stale := [name for name in self._left(stem) if _index_of(name) not in saved]:
@@ -345,7 +345,7 @@ class FaceSaver(_PictureSink):
 
     def _left(self, stem: str) -> list[str]:
         """Pictures of that stem that were here before."""
-        names = (_face_file(stem, index) for index in range(self._most_present))
+        names = (face_file(stem, index) for index in range(self._most_present))
         return [name for name in names if name in self._present]
 
     def _encode(self, faces: FrameFaces, index: int, stem: str, source_filename: str | None = None) -> Encoded:
@@ -365,7 +365,8 @@ class FaceSaver(_PictureSink):
         return crop(faces.frame.image, matrix, self._size, self._resampling)
 
 
-def _face_file(stem: str, index: int) -> str:
+def face_file(stem: str, index: int) -> str:
+    """The name of a frame's face picture."""
     return f"{stem}_{index}.png"
 
 

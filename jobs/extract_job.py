@@ -13,21 +13,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 
-from facestream.errors import SourceError, SourceUnavailable
-from facestream.io.face_record import FrameEntry
-from facestream.io.frame_names import FrameNames, PictureNames, VideoNames
-from facestream.io.fsa import read_fsa
-from facestream.io.images import list_images
-from facestream.io.journal_writer import AlignmentsWriter
+from facestream.errors import AlignmentsError, SourceError
+from facestream.io.frame_names import FrameNames
+from facestream.io.journal import journal_path, read_index
+from facestream.io.journal_writer import AlignmentsWriter, check_header
 from facestream.io.recorder import NameFrame, Recorder, RecordStatistics, camera_names, named_by
 from facestream.io.savers import FaceSaver, Losses
-from facestream.io.sources import BaseSource, is_pictures, open_source
+from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import SourceKind
+from facestream.jobs.extract_frames import (
+    Selection,
+    Skipped,
+    check_folder,
+    existing_frames,
+    frame_names,
+    without_pictures,
+)
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
 from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
 from facestream.stream.device import Bridge
@@ -58,9 +63,6 @@ class InputRun:
 
     Attributes:
         source: None until it is opened.
-        resumed: frames that a former run has recorded.
-        existing: frames skipped because the alignments have them already.
-        passed_over: frames skipped by ``extract_every_n``.
         published: frames that came out of the models, or gave way to newer ones of a camera.
     """
 
@@ -69,9 +71,7 @@ class InputRun:
     error: SourceError | None = None
     source: BaseSource | None = None
     statistics: RecordStatistics = field(default_factory=RecordStatistics)
-    resumed: int = 0
-    existing: int = 0
-    passed_over: int = 0
+    skipped: Skipped = field(default_factory=Skipped)
     published: int = 0
     results: Sender[FrameFaces] | None = None
 
@@ -84,14 +84,9 @@ class InputRun:
         return 0 if self.source is None else self.source.statistics().damaged
 
     @property
-    def skipped(self) -> int:
-        """Frames that needn't be looked at."""
-        return self.resumed + self.existing + self.passed_over
-
-    @property
     def recorded(self) -> bool:
         """There is an alignments file with something of this job in it."""
-        done = self.outcome is Outcome.DONE or self.statistics.frames or self.resumed
+        done = self.outcome is Outcome.DONE or self.statistics.frames or self.skipped.resumed
         return self.plan.alignments is not None and bool(done)
 
     def fail(self, error: SourceError) -> None:
@@ -145,9 +140,25 @@ class ExtractJob:
         Raises:
             OutputError, AlignmentsError: something can't be written, or a journal is another job's.
         """
+        for item in self._plan.inputs:
+            await self._bridge.cpu(self._check_journal, item)
         async with task_group() as tasks:
             self._reading = tasks.create_task(self._read_all(tasks), name="extract.read")
             await self._pipeline.run(self._publish)
+
+    def _check_journal(self, item: InputPlan) -> None:
+        """Say at once, not when the input's turn comes, that its journal can't be used.
+
+        Raises:
+            AlignmentsError: it is another job's, or a camera's, whose frames never come again.
+        """
+        if item.alignments is None or not self._plan.options.resume:
+            return
+        journal = journal_path(item.alignments)
+        index = read_index(journal)
+        check_header(journal, index, self._plan.header(item, self._detector))
+        if item.camera and index is not None and index.offsets:
+            raise AlignmentsError(f"{journal} is of a camera, which can't go on; start anew with --no-resume")
 
     def stop(self) -> None:
         """Read no more; let what is being worked on come out and be recorded. :meth:`run` then returns."""
@@ -179,7 +190,7 @@ class ExtractJob:
         names = await self._bridge.cpu(frame_names, run.plan)
         existing = await self._bridge.cpu(existing_frames, self._plan, run.plan)
         recovered = await self._start_recorder(run, names, tasks)
-        selection = Selection(self._plan.options.extract_every_n, names, existing, recovered, run)
+        selection = Selection(self._plan.options.extract_every_n, names, existing, recovered, run.skipped)
         source = open_source(run.plan.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
         async with source:
             run.source = source
@@ -204,7 +215,21 @@ class ExtractJob:
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         tasks.create_task(self._record(run, recorder, results, opened), name=f"extract.record.{run.name}")
         await opened
-        return recorder.recovered
+        return await self._bridge.cpu(self._complete, run.plan, recorder, names)
+
+    def _complete(self, item: InputPlan, recorder: Recorder, names: FrameNames | None) -> Collection[str]:
+        """The frames that a former run has recorded and that needn't be done again."""
+        if not recorder.recovered or item.pictures is None or names is None:
+            return recorder.recovered
+        gone = without_pictures(recorder.recovered_frames(), names, item.pictures, self._least_edge)
+        if gone:
+            log.warning("%s: %d recorded frames lack pictures; they are done again", item.spec.name, len(gone))
+        return frozenset(recorder.recovered) - gone
+
+    @property
+    def _least_edge(self) -> int:
+        options = self._plan.options
+        return max(4, int(options.size * options.min_scale / 100)) if options.min_scale else 0
 
     def _recorder(self, item: InputPlan, name: NameFrame) -> Recorder:
         options = self._plan.options
@@ -227,8 +252,7 @@ class ExtractJob:
                 thumbs=alignments is not None,
                 losses=Losses.RAISE,
             )
-        least = max(4, int(options.size * options.min_scale / 100)) if options.min_scale else 0
-        return Recorder(self._bridge, name, alignments=alignments, pictures=pictures, least_edge=least)
+        return Recorder(self._bridge, name, alignments=alignments, pictures=pictures, least_edge=self._least_edge)
 
     async def _record(
         self, run: InputRun, recorder: Recorder, results: Receiver[FrameFaces], opened: asyncio.Future[None]
@@ -266,78 +290,3 @@ class ExtractJob:
         accepted = gate.statistics(run.name).captured if run.name in gate else 0
         if run.ended and run.published == accepted and run.results is not None:
             run.results.close()
-
-
-class Selection:
-    """Which frames of an input still have to be looked at, and why the others don't.
-
-    Args:
-        every_n: look at each n-th frame.
-        names: what the frames are called; None for a camera, of which each frame counts.
-        existing: frames that the alignments of before the job have.
-        recovered: frames that a former run of the job has recorded.
-        run: where they are counted.
-    """
-
-    def __init__(
-        self,
-        every_n: int,
-        names: FrameNames | None,
-        existing: Collection[str],
-        recovered: Collection[str],
-        run: InputRun,
-    ) -> None:
-        self._every_n = every_n
-        self._names = names
-        self._existing = existing
-        self._recovered = recovered
-        self._run = run
-
-    def wanted(self, index: int, name: str | None) -> bool:
-        if index % self._every_n:
-            self._run.passed_over += 1
-            return False
-        key = "" if self._names is None else self._names.key(index, name)
-        if key in self._recovered:
-            self._run.resumed += 1
-            return False
-        if key in self._existing:
-            self._run.existing += 1
-            return False
-        return True
-
-
-def frame_names(item: InputPlan) -> FrameNames | None:
-    """What the frames of a file or folder are called; None for a camera. Lists a folder.
-
-    Raises:
-        SourceError: the folder can't be listed, or holds no picture.
-    """
-    if item.camera:
-        return None
-    path = Path(item.spec.url)
-    if item.spec.kind is SourceKind.FOLDER:
-        return PictureNames([picture.name for picture in list_images(path)])
-    return PictureNames([path.name]) if is_pictures(path) else VideoNames(path.stem, path.suffix or ".png")
-
-
-def check_folder(folder: str) -> None:
-    """
-    Raises:
-        SourceUnavailable: the folder isn't there any more, so that its pictures weren't just damaged.
-    """
-    if not Path(folder).is_dir():
-        raise SourceUnavailable(f"{folder} has gone while it was read; bring it back and run the job again to go on")
-
-
-def existing_frames(plan: ExtractPlan, item: InputPlan) -> Collection[str]:
-    """The frames that needn't be looked at because the alignments file has them, or faces of theirs.
-
-    Raises:
-        AlignmentsError: the file can't be read.
-    """
-    options, path = plan.options, item.alignments
-    if path is None or not path.exists() or not (options.skip_existing or options.skip_existing_faces):
-        return frozenset()
-    frames: Mapping[str, FrameEntry] = read_fsa(path)[1]
-    return frozenset(name for name, entry in frames.items() if options.skip_existing or entry.faces)

@@ -45,7 +45,7 @@ def total(runs: Sequence[InputRun]) -> int | None:
         elif run.source is None or run.source.count is None:
             return None
         else:
-            counts.append(max(run.source.count - run.skipped, run.published))
+            counts.append(max(run.source.count - run.skipped.total, run.published))
     return sum(counts)
 
 
@@ -81,9 +81,9 @@ def _total(runs: Sequence[InputRun], seconds: float) -> str:
 
 def _left_out(runs: Sequence[InputRun]) -> list[tuple[int, str]]:
     counted: list[tuple[Callable[[InputRun], int], str]] = [
-        (lambda run: run.resumed, "frames were recorded by the run before"),
-        (lambda run: run.existing, "frames skipped: the alignments have them already"),
-        (lambda run: run.passed_over, "frames passed over by --extract-every-n"),
+        (lambda run: run.skipped.resumed, "frames were recorded by the run before"),
+        (lambda run: run.skipped.existing, "frames skipped: the alignments have them already"),
+        (lambda run: run.skipped.passed_over, "frames passed over by --extract-every-n"),
         (lambda run: run.damaged, "damaged packets or pictures skipped"),
         (lambda run: run.statistics.unusable, "faces left out: their landmarks determine no alignment"),
         (lambda run: run.statistics.small, "faces without a picture: smaller than --min-scale"),

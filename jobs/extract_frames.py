@@ -1,0 +1,137 @@
+"""Which frames of an input an extract job looks at, and why it passes over the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from facestream.errors import SourceUnavailable
+from facestream.io.face_record import FrameEntry, faces_of
+from facestream.io.frame_names import FrameNames, PictureNames, VideoNames
+from facestream.io.fsa import read_fsa
+from facestream.io.images import list_images
+from facestream.io.recorder import large_faces, usable_faces
+from facestream.io.savers import face_file
+from facestream.io.sources import is_pictures
+from facestream.io.urls import SourceKind
+from facestream.jobs.extract_plan import ExtractPlan, InputPlan
+
+
+@dataclass(slots=True)
+class Skipped:
+    """Frames passed over.
+
+    Attributes:
+        resumed: a former run of the job has recorded them.
+        existing: the alignments of before the job have them already.
+        passed_over: by ``extract_every_n``.
+    """
+
+    resumed: int = 0
+    existing: int = 0
+    passed_over: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.resumed + self.existing + self.passed_over
+
+
+class Selection:
+    """Which frames of an input still have to be looked at, and why the others don't.
+
+    Args:
+        every_n: look at each n-th frame.
+        names: what the frames are called; None for a camera, of which each frame counts.
+        existing: frames that the alignments of before the job have.
+        recovered: frames that a former run of the job has recorded.
+        skipped: where the others are counted.
+    """
+
+    def __init__(
+        self,
+        every_n: int,
+        names: FrameNames | None,
+        existing: Collection[str],
+        recovered: Collection[str],
+        skipped: Skipped,
+    ) -> None:
+        self._every_n = every_n
+        self._names = names
+        self._existing = existing
+        self._recovered = recovered
+        self._skipped = skipped
+
+    def wanted(self, index: int, name: str | None) -> bool:
+        """See :data:`facestream.io.reading.Wanted`."""
+        if index % self._every_n:
+            self._skipped.passed_over += 1
+            return False
+        key = "" if self._names is None else self._names.key(index, name)
+        if key in self._recovered:
+            self._skipped.resumed += 1
+            return False
+        if key in self._existing:
+            self._skipped.existing += 1
+            return False
+        return True
+
+
+def frame_names(item: InputPlan) -> FrameNames | None:
+    """What the frames of a file or folder are called; None for a camera. Lists a folder.
+
+    Raises:
+        SourceError: the folder can't be listed, or holds no picture.
+    """
+    if item.camera:
+        return None
+    path = Path(item.spec.url)
+    if item.spec.kind is SourceKind.FOLDER:
+        return PictureNames([picture.name for picture in list_images(path)])
+    return PictureNames([path.name]) if is_pictures(path) else VideoNames(path.stem, path.suffix or ".png")
+
+
+def check_folder(folder: str) -> None:
+    """
+    Raises:
+        SourceUnavailable: the folder isn't there any more, so that its pictures weren't just damaged.
+    """
+    if not Path(folder).is_dir():
+        raise SourceUnavailable(f"{folder} has gone while it was read; bring it back and run the job again to go on")
+
+
+def existing_frames(plan: ExtractPlan, item: InputPlan) -> Collection[str]:
+    """The frames that needn't be looked at because the alignments file has them, or faces of theirs.
+
+    Raises:
+        AlignmentsError: the file can't be read.
+    """
+    options, path = plan.options, item.alignments
+    if path is None or not path.exists() or not (options.skip_existing or options.skip_existing_faces):
+        return frozenset()
+    frames: Mapping[str, FrameEntry] = read_fsa(path)[1]
+    return frozenset(name for name, entry in frames.items() if options.skip_existing or entry.faces)
+
+
+def without_pictures(
+    frames: Iterable[tuple[str, FrameEntry]], names: FrameNames, folder: Path, least_edge: float
+) -> set[str]:
+    """Recorded frames whose pictures aren't all there: a power cut has taken them, or the user.
+
+    Args:
+        frames: the recorded ones.
+        least_edge: see :class:`facestream.io.recorder.Recorder`.
+    """
+    with os.scandir(folder) as entries:
+        present = {entry.name for entry in entries if entry.name.endswith(".png") and entry.stat().st_size}
+    return {name for name, entry in frames if not present.issuperset(_pictures(name, entry, names, least_edge))}
+
+
+def _pictures(name: str, entry: FrameEntry, names: FrameNames, least_edge: float) -> list[str]:
+    stem = PurePath(name).stem if names.video else names.stem(0, name)
+    if not least_edge:
+        return [face_file(stem, index) for index in range(len(entry.faces))]
+    faces = faces_of(entry.faces)
+    usable_faces(faces)
+    return [face_file(stem, index) for index in large_faces(faces, least_edge)]
