@@ -60,9 +60,62 @@ def run_async(job: Coroutine[Any, Any, Any]) -> Any:
         return runner.run(job)
 
 
+def _names(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """``("a,b", "c")`` → ``("a", "b", "c")``."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
 def model_options(command: Command) -> Command:
     """The options that choose models, for every command that runs them."""
     for option in (
+        click.option(
+            "--aligner-roll",
+            type=click.FloatRange(0, 90),
+            default=0,
+            help="Filter: most degrees of roll left in an aligned face; 0 is any.",
+        ),
+        click.option(
+            "--aligner-distance",
+            type=click.FloatRange(0, 45),
+            default=40,
+            show_default=True,
+            help="Filter: most % by which landmarks differ from the mean face; 0 is any.",
+        ),
+        click.option(
+            "--aligner-max-scale",
+            type=click.FloatRange(0, 10),
+            default=4,
+            show_default=True,
+            help="Filter: largest aligned face, in shorter sides of its frame; 0 is any.",
+        ),
+        click.option(
+            "--aligner-min-scale",
+            type=click.FloatRange(0, 1),
+            default=0.03,
+            show_default=True,
+            help="Filter: smallest aligned face, in shorter sides of its frame.",
+        ),
+        click.option(
+            "--aligner-features/--no-aligner-features",
+            default=True,
+            help="Filter: the mouth is below eyes and brows; on by default.",
+        ),
+        click.option("--align-filters", is_flag=True, help="Leave out faces whose landmarks can't be right."),
+        click.option("--seed", type=int, help="Draw re-feed's squares from this number."),
+        click.option("--re-align", is_flag=True, help="Align twice, the second time with the face turned upright."),
+        click.option(
+            "--re-feed",
+            type=click.IntRange(0, 10),
+            default=0,
+            help="Align so many times more, through slightly different squares, and take the mean.",
+        ),
+        click.option(
+            "--normalization",
+            type=click.Choice(["none", "clahe", "hist", "mean"]),
+            default="none",
+            show_default=True,
+            help="Even out the light of what the aligner sees.",
+        ),
         click.option(
             "--max-size",
             type=click.FloatRange(0, 500),
@@ -80,7 +133,21 @@ def model_options(command: Command) -> Command:
         click.option("--threshold", type=click.FloatRange(0, 1), help="Least score of a detection."),
         click.option("--detect-size", type=click.IntRange(64, 4096), help="Long side the detector sees, in pixels."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
-        click.option("--identity", help="Identity model; none by default."),
+        click.option(
+            "--identity",
+            multiple=True,
+            callback=_names,
+            help="Identity model; none by default. Several: a,b or the option again.",
+        ),
+        click.option(
+            "--mask",
+            "--masker",
+            "-M",
+            "masks",
+            multiple=True,
+            callback=_names,
+            help="Mask model; none by default. Several: a,b or the option again.",
+        ),
         click.option("--aligner", default="mesh", show_default=True, help="Landmark model, or none."),
         click.option("--detector", help="Detector; yunet on a CPU and centerface on a GPU by default."),
     ):
@@ -263,7 +330,7 @@ def reextract(**options: Any) -> None:
 cli.add_command(alignments)
 
 
-class FrameSize(click.ParamType):
+class FrameSize(click.ParamType):  # type: ignore[type-arg]  # generic in some versions of click only
     """``1920x1080`` as (1920, 1080)."""
 
     name = "WxH"
@@ -309,8 +376,9 @@ def models_list() -> None:
     rows = [("ROLE", "NAME", "SIZE", "HERE", "LICENCE")]
     for entry in listing():
         card = entry.card
-        size = f"{card.size / 1e6:.1f} MB"
-        rows.append((card.role.value, card.name, size, "yes" if entry.cached else "no", card.licence))
+        size = f"{card.size / 1e6:.1f} MB" if card.size else "?"
+        here = "yes" if entry.cached else "no" if entry.hashed else "no hash yet"
+        rows.append((card.role.value, card.name, size, here, card.licence))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
@@ -318,11 +386,22 @@ def models_list() -> None:
 
 @models.command("pull")
 @click.argument("names", nargs=-1)
-def models_pull(names: tuple[str, ...]) -> None:
-    """Fetch the weights of NAMES; without any, of the models that run by default on a CPU."""
-    from facestream.plugins import registry
-    from facestream.plugins.catalogue import pull
+@click.option("--sha256", help="The hash that you vouch for, of a model that this project has no hash for.")
+@click.option("--from", "source", help="A file that you have, or another address; with --sha256.")
+def models_pull(names: tuple[str, ...], sha256: str | None, source: str | None) -> None:
+    """Fetch the weights of NAMES; without any, of the models that run by default on a CPU.
 
+    Some models' weights are published where this project never checked them ("no hash yet" in `models list`). Give
+    one such NAME and the --sha256 of a file that you trust: it is checked, remembered, and used from then on.
+    """
+    from facestream.plugins import registry
+    from facestream.plugins.catalogue import pull, pull_vouched
+
+    if sha256 is not None or source is not None:
+        if len(names) != 1:
+            raise ConfigError("--sha256 and --from are for one model: name it")
+        click.echo(f"{names[0]}\t{pull_vouched(names[0], sha256, source)}")
+        return
     names = names or (registry.default("detect", "cpu"), registry.default("align", "cpu"))
     for name, path in pull(names).items():
         click.echo(f"{name}\t{path}")

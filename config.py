@@ -32,7 +32,8 @@ class ModelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     detector: str | None = None
     aligner: str | None = None
-    identity: str | None = None
+    masks: str | list[str] | None = None
+    identity: str | list[str] | None = None
     device: str | None = None
     detect_size: int | None = None
     threshold: float | None = None
@@ -40,6 +41,16 @@ class ModelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     rotate_images: str | None = None
     min_size: float | None = None
     max_size: float | None = None
+    normalization: str | None = None
+    re_feed: int | None = None
+    re_align: bool | None = None
+    seed: int | None = None
+    align_filters: bool | None = None
+    aligner_features: bool | None = None
+    aligner_min_scale: float | None = None
+    aligner_max_scale: float | None = None
+    aligner_distance: float | None = None
+    aligner_roll: float | None = None
 
 
 class ServeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -98,5 +109,6 @@ def from_environment(environment: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def given(settings: msgspec.Struct) -> dict[str, Any]:
-    """The values that a table sets."""
-    return {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
+    """The values that a table sets; one name where several may stand is a list of one."""
+    values = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
+    return values | {name: [values[name]] for name in ("masks", "identity") if isinstance(values.get(name), str)}

@@ -7,14 +7,14 @@ import pytest
 
 import facestream
 from facestream.errors import ConfigError
-
-pytestmark = pytest.mark.usefixtures("weights")
+from facestream.jobs.models import ModelOptions
 
 
 async def faces_in(path: Path, **options: object) -> int:
     return sum([len(faces) async for faces in facestream.extract(path, **options)])  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("weights")
 async def test_people_lying_on_their_side_are_found_when_asked_for(five_faces: Path, tmp_path: Path) -> None:
     image = cv2.imread(str(five_faces))
     assert image is not None
@@ -22,11 +22,33 @@ async def test_people_lying_on_their_side_are_found_when_asked_for(five_faces: P
     assert await faces_in(tmp_path, rotate_images="90") == 5
 
 
+@pytest.mark.usefixtures("weights")
 async def test_faces_outside_the_limits_are_left_out(five_faces: Path) -> None:
     assert await faces_in(five_faces, min_size=100) == 0
     assert await faces_in(five_faces, min_size=1, max_size=100) == 5
 
 
+@pytest.mark.usefixtures("weights")
 async def test_angles_that_are_not_angles_are_refused(five_faces: Path) -> None:
     with pytest.raises(ConfigError, match="sideways"):
         await faces_in(five_faces, rotate_images="sideways")
+
+
+class TestFaceModels:
+    def test_landmarks_come_first_then_masks_then_identities_each_once(self) -> None:
+        options = ModelOptions(masks=("skin", "hair", "skin"), identity=("sface", "other"))
+        assert options.face_models == [
+            ("align", "mesh"),
+            ("mask", "skin"),
+            ("mask", "hair"),
+            ("identity", "sface"),
+            ("identity", "other"),
+        ]
+
+    def test_one_identity_needs_no_tuple_and_none_is_no_model(self) -> None:
+        assert ModelOptions(aligner=None, identity="sface").face_models == [("identity", "sface")]
+        assert ModelOptions(aligner="none", identity="none", masks=("none",)).face_models == []
+
+    def test_masks_without_landmarks_are_refused(self) -> None:
+        with pytest.raises(ConfigError, match="choose an aligner"):
+            _ = ModelOptions(aligner="none", masks=("skin",)).face_models
