@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facestream.errors import ConfigError
+from facestream.jobs.refining import refined
 from facestream.jobs.user_settings import model_key, saved_batch_sizes, settings_path
 from facestream.plugins import registry
 from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
@@ -134,7 +135,7 @@ async def load_plugins(
     if options.threshold is not None:
         detect_options["threshold"] = options.threshold
     detector = _searching(registry.create("detect", name, **detect_options), options)
-    faces: list[FacePlugin] = [registry.create(role, chosen) for role, chosen in options.face_models]
+    faces = [_looking_at_faces(role, chosen, options) for role, chosen in options.face_models]
     everything: list[Detector | FacePlugin] = [detector, *faces]
     for plugin in everything:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
@@ -167,35 +168,6 @@ def _searching(detector: Detector, options: ModelOptions) -> Detector:
     return detector
 
 
-def _refining(aligner: FacePlugin, options: ModelOptions) -> FacePlugin:
-    """``aligner`` as it is, unless normalisation, further looks or filters were asked for."""
-    normalization = _normalization(options.normalization)
-    if normalization is not Normalization.NONE or options.re_feed or options.re_align:
-        if not isinstance(aligner, SquareAligner):
-            raise ConfigError(
-                f"{aligner.name} can't look again or through normalised pictures: "
-                "leave out --normalization, --re-feed and --re-align, or choose another aligner"
-            )
-        aligner.normalization = normalization
-        if options.re_feed or options.re_align:
-            refeed = Refeed.drawn(options.re_feed, options.seed or 0)
-            aligner = RefinedAligner(aligner, refeed=refeed, re_align=options.re_align)
-    if options.align_filters:
-        aligner = FilteredAligner(
-            aligner,
-            Thresholds(
-                features=options.aligner_features,
-                min_scale=options.aligner_min_scale,
-                max_scale=options.aligner_max_scale,
-                distance=options.aligner_distance,
-                roll=options.aligner_roll,
-            ),
-        )
-    return aligner
-
-
-def _normalization(name: str) -> Normalization:
-    try:
-        return Normalization(name)
-    except ValueError:
-        raise ConfigError(f"no normalization is called {name!r}: choose {', '.join(Normalization)}") from None
+def _looking_at_faces(role: str, name: str, options: ModelOptions) -> FacePlugin:
+    plugin: FacePlugin = registry.create(role, name)
+    return refined(plugin, options) if role == "align" else plugin

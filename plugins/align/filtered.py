@@ -28,7 +28,6 @@ class FilteredAligner:
 
     def __init__(self, aligner: FacePlugin, thresholds: Thresholds) -> None:
         self.name = aligner.name
-        self.batch_size = aligner.batch_size
         self._aligner = aligner
         self._thresholds = thresholds
         self._counts = FilterCounts()
@@ -42,6 +41,15 @@ class FilteredAligner:
 
     def summary(self) -> list[str]:
         return [*summary_of(self._aligner), *self.statistics().lines(self._thresholds)]
+
+    @property
+    def batch_size(self) -> int:
+        """The aligner's own, so that it is loaded for what it will see."""
+        return self._aligner.batch_size
+
+    @batch_size.setter
+    def batch_size(self, faces: int) -> None:
+        self._aligner.batch_size = faces
 
     def load(self, device: str) -> None:
         self._aligner.load(device)

@@ -38,7 +38,7 @@ def stretch(crops: Image) -> Image:
     """Each channel of each crop from its own extremes to 0 and 255, rounded down; one without contrast becomes 0."""
     low = crops.min(axis=(1, 2), keepdims=True).astype(np.int32)
     span = crops.max(axis=(1, 2), keepdims=True) - low
-    return ((crops - low) * 255 // np.maximum(span, 1)).astype(np.uint8)
+    return np.asarray((crops - low) * 255 // np.maximum(span, 1), np.uint8)
 
 
 def _each_plane(even_out: Callable[[Any], Any], crops: Image) -> Image:
@@ -46,4 +46,4 @@ def _each_plane(even_out: Callable[[Any], Any], crops: Image) -> Image:
     for crop in planes:
         for plane in crop:
             plane[...] = even_out(plane)
-    return np.asarray(planes.transpose(0, 2, 3, 1), np.uint8, order="C")
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))

@@ -39,7 +39,6 @@ class RefinedAligner:
 
     def __init__(self, aligner: SquareAligner, *, refeed: Refeed | None = None, re_align: bool = False) -> None:
         self.name = aligner.name
-        self.batch_size = aligner.batch_size
         self._aligner = aligner
         self._refeed = refeed or Refeed.drawn(0)
         self._re_align = re_align
@@ -52,6 +51,15 @@ class RefinedAligner:
     @normalization.setter
     def normalization(self, chosen: Normalization) -> None:
         self._aligner.normalization = chosen
+
+    @property
+    def batch_size(self) -> int:
+        """The aligner's own, so that it is loaded for what it will see."""
+        return self._aligner.batch_size
+
+    @batch_size.setter
+    def batch_size(self, faces: int) -> None:
+        self._aligner.batch_size = faces
 
     def load(self, device: str) -> None:
         self._aligner.load(device)
