@@ -330,18 +330,12 @@ def reextract(**options: Any) -> None:
 cli.add_command(alignments)
 
 
-class FrameSize(click.ParamType):  # type: ignore[type-arg]  # generic in some versions of click only
-    """``1920x1080`` as (1920, 1080)."""
-
-    name = "WxH"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        width, _, height = str(value).partition("x")
-        if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
-            self.fail(f"{value!r} isn't a width and a height such as 1920x1080, of 16 pixels at least", param, context)
-        return int(width), int(height)
+def _frame_size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
+    """``1920x1080`` → (1920, 1080)."""
+    width, _, height = value.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
+        raise click.BadParameter(f"{value!r} isn't a width and a height such as 1920x1080, of 16 pixels at least")
+    return int(width), int(height)
 
 
 @cli.command()
@@ -351,7 +345,12 @@ class FrameSize(click.ParamType):  # type: ignore[type-arg]  # generic in some v
 )
 @click.option("--faces", type=click.IntRange(1, 50), default=2, show_default=True, help="Faces in every frame.")
 @click.option(
-    "--frame-size", type=FrameSize(), default="1920x1080", show_default=True, help="Of the frames, in pixels."
+    "--frame-size",
+    callback=_frame_size,
+    metavar="WxH",
+    default="1920x1080",
+    show_default=True,
+    help="Of the frames, in pixels.",
 )
 @click.option("--max-batch", type=click.IntRange(1, 4096), help="Largest batch: 64 on a CPU, 512 on a GPU by default.")
 @click.option("--no-save", "--dry-run", is_flag=True, help="Show the batch sizes without keeping them.")

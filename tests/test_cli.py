@@ -35,7 +35,7 @@ def test_importing_and_helping_load_nothing_heavy(code: str) -> None:
 def test_help_shows_the_commands() -> None:
     result = facestream("--help")
     assert result.returncode == 0
-    for command in ("serve", "extract", "models", "sources"):
+    for command in ("serve", "extract", "profile", "models", "sources"):
         assert command in result.stdout
 
 
@@ -55,6 +55,8 @@ def test_version() -> None:
         (["serve", "--no-demo", "--host", "0.0.0.0"], 2, "token"),
         (["serve", "--no-demo", "--detector", "yunnet"], 1, "yunet"),
         (["models", "path", "nothing"], 1, "nothing"),
+        (["profile", "--frame-size", "huge"], 2, "1920x1080"),
+        (["profile", "--batch-size", "4"], 2, "leave out --batch-size"),
         (["serve", "--config", "/no/such/file.toml"], 2, "/no/such/file.toml"),
     ],
 )

@@ -1,0 +1,60 @@
+"""The command as a user runs it, on real models."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facestream.jobs.user_settings import saved_batch_sizes
+
+pytestmark = pytest.mark.usefixtures("weights")
+
+PROFILE = [sys.executable, "-m", "facestream", "profile", "--device", "cpu", "--frame-size", "320x240"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("FACESTREAM_SETTINGS", str(path))
+    return path
+
+
+def test_it_shows_a_table_and_saves_what_later_runs_use(settings: Path, tmp_path: Path, five_faces: Path) -> None:
+    command = [*PROFILE, "--budget", "2", "--max-batch", "2"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert found.returncode == 0, found.stderr
+    assert "profiling yunet + mesh on cpu" in found.stdout
+    assert "frames/s" in found.stdout
+    assert "the bottleneck" in found.stdout
+    assert f"saved to {settings}" in found.stdout
+    saved = saved_batch_sizes("cpu")
+    assert saved.keys() == {"yunet", "mesh"}
+
+    extract = [sys.executable, "-m", "facestream", "extract", str(five_faces), "-o", str(tmp_path / "faces")]
+    later = subprocess.run([*extract, "--device", "cpu"], capture_output=True, text=True, timeout=100)
+    assert f"batch sizes from {settings}: yunet {saved['yunet']}, mesh {saved['mesh']}" in later.stderr
+
+
+def test_an_interrupted_one_shows_the_best_so_far_and_saves_nothing(settings: Path) -> None:
+    command = [*PROFILE, "--budget", "15", "--aligner", "none"]  # a second a test: the signal comes amid the second one
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        while "yunet 1: " not in running.stderr.readline():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        output, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "best: yunet 1" in output
+    assert "nothing is saved" in output
+    assert not settings.exists()
+
+
+def test_a_dry_run_saves_nothing(settings: Path) -> None:
+    command = [*PROFILE, "--budget", "1", "--max-batch", "1", "--aligner", "none", "--dry-run"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert "best: yunet 1" in found.stdout, found.stderr
+    assert not settings.exists()
