@@ -23,7 +23,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_it_shows_a_table_and_saves_what_later_runs_use(settings: Path, tmp_path: Path, five_faces: Path) -> None:
+def test_it_shows_a_table_and_saves_what_later_runs_use(settings: Path) -> None:
     command = [*PROFILE, "--budget", "2", "--max-batch", "2"]
     found = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert found.returncode == 0, found.stderr
@@ -34,9 +34,15 @@ def test_it_shows_a_table_and_saves_what_later_runs_use(settings: Path, tmp_path
     saved = saved_batch_sizes("cpu")
     assert saved.keys() == {"yunet", "mesh"}
 
-    extract = [sys.executable, "-m", "facestream", "extract", str(five_faces), "-o", str(tmp_path / "faces")]
-    later = subprocess.run([*extract, "--device", "cpu"], capture_output=True, text=True, timeout=100)
-    assert f"batch sizes from {settings}: yunet {saved['yunet']}, mesh {saved['mesh']}" in later.stderr
+    serve = [sys.executable, "-m", "facestream", "serve", "--no-demo", "--port", "0", "--device", "cpu"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as later:
+        assert later.stdout is not None
+        said = [later.stdout.readline()]
+        while "facestream is at" not in said[-1] and later.poll() is None:
+            said.append(later.stdout.readline())
+        later.send_signal(signal.SIGINT)
+        later.communicate(timeout=60)
+    assert f"batch sizes from {settings}: yunet {saved['yunet']}, mesh {saved['mesh']}" in "".join(said)
 
 
 def test_an_interrupted_one_shows_the_best_so_far_and_saves_nothing(settings: Path) -> None:
