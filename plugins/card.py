@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+RELEASES: Final = "https://github.com/deepfakes-models/faceswap-models/releases/download"
+"""Where several models' weights are published, and nowhere else."""
 
 
 class Role(StrEnum):

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facestream.errors import WeightsMissing
-from facestream.plugins import registry, weights
-from facestream.plugins.card import Card
+from facestream.errors import ConfigError, WeightsMissing
+from facestream.plugins import registry, vouching, weights
+from facestream.plugins.card import Card, Role
 from facestream.plugins.download import Progress
 
 
@@ -19,15 +19,19 @@ class Entry:
     Attributes:
         card: the model's card.
         cached: where its converted weights lie, or None.
+        hashed: whether the project or the user has named the hash of its weights.
     """
 
     card: Card
     cached: Path | None
+    hashed: bool = True
 
 
 def listing() -> list[Entry]:
     """Every model there is. Loads no torch and asks no network."""
-    return [Entry(card, weights.cached_weights(card)) for card in registry.cards()]
+    ready = [Entry(card, weights.cached_weights(card)) for card in registry.cards()]
+    entries = [*ready, *(Entry(card, None, hashed=False) for card in registry.unverified())]
+    return sorted(entries, key=lambda entry: list(Role).index(entry.card.role))
 
 
 def pull(names: Iterable[str], *, offline: bool | None = None, progress: Progress | None = None) -> dict[str, Path]:
@@ -42,6 +46,42 @@ def pull(names: Iterable[str], *, offline: bool | None = None, progress: Progres
     return {card.name: _pull(card, offline, progress) for card in cards}
 
 
+def pull_vouched(
+    name: str,
+    sha256: str | None,
+    source: str | None = None,
+    *,
+    offline: bool | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Fetch and convert weights that the project has no hash for; its user vouches for theirs, and that is remembered.
+
+    Args:
+        name: which model.
+        sha256: of the published file. None is refused, with the hash of ``source`` if that is a file.
+        source: a file, or an address other than the card's.
+        offline, progress: as for :func:`pull`.
+
+    Raises:
+        ModelError: an unknown model.
+        ConfigError: its card has a hash of its own, or ``sha256`` is none.
+        WeightsMissing, WeightsCorrupt: see :func:`facestream.plugins.weights.fetch_claimed`.
+    """
+    card = registry.named(name)
+    url = source if source is not None and "://" in source else None
+    given = Path(source) if source is not None and url is None else None
+    if vouching.verifiable(card):
+        raise ConfigError(f"{name}: this project knows the hash of its weights: leave --sha256 and --from away")
+    if sha256 is None:
+        found = weights.sha256_of(given) if given is not None else None
+        if found is None:
+            raise vouching.refusal(card)
+        raise WeightsMissing(f"{name}: {given} has sha256 {found}: if you trust it, add --sha256 {found}")
+    claim = vouching.claimed(card, sha256, url)
+    convert = registry.model_class(card).convert
+    return weights.fetch_claimed(claim, convert, given=given, offline=offline, progress=progress)
+
+
 def path(name: str) -> Path:
     """Where a model's converted weights lie.
 
@@ -52,6 +92,8 @@ def path(name: str) -> Path:
     card = registry.named(name)
     cached = weights.cached_weights(card)
     if cached is None:
+        if not vouching.verifiable(weights.with_vouched_hash(card)):
+            raise vouching.refusal(card)
         raise WeightsMissing(f"{name}: not in the cache: run `facestream models pull {name}`")
     return cached
 

@@ -28,6 +28,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the file's name, the bytes so far and the bytes in all."""
 
 _CHUNK = 1 << 16
+_MOST = 1 << 32  # bytes of a file whose size nobody knows
 _TIMEOUT = 15.0  # seconds without a byte
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt at an address
 
@@ -90,36 +91,44 @@ def from_url(
     pauses: tuple[float, ...] = _PAUSES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Download from an address; a broken connection is resumed where it stopped, ``len(pauses)`` times."""
+    """Download from an address; a broken connection is resumed where it stopped, ``len(pauses)`` times.
+
+    Of a file of unknown size (0), the server says how long it is.
+    """
     target = folder / file.name
-    reason = "it ended early"
+    size, reason = file.size, "it ended early"
     for attempt in range(len(pauses) + 1):
         if attempt:
             sleep(pauses[attempt - 1])
         try:
-            _resume(file, target, report)
+            size = _resume(file, target, report)
         except urllib.error.HTTPError as error:
             reason = f"HTTP status {error.code}"
             if error.code < 500:  # the server's final word
                 break
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
-        if _length(target) >= file.size:
+        if size and _length(target) >= size:
             return target
         logger.info("%s: stopped at byte %d (%s)", file.url, _length(target), reason)
     if _length(target):
-        raise WeightsCorrupt(f"{file.url} stopped after {_length(target)} of {file.size} bytes ({reason})")
+        raise WeightsCorrupt(f"{file.url} stopped after {_length(target)} of {size or 'unknown'} bytes ({reason})")
     raise WeightsMissing(f"{file.url} couldn't be fetched ({reason})")
 
 
-def _resume(file: UrlFile, target: Path, report: Progress) -> None:
+def _resume(file: UrlFile, target: Path, report: Progress) -> int:
+    """Go on where ``target`` ends; the size that the whole file should have."""
     have = _length(target)
     request = urllib.request.Request(file.url, headers={"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
         resumed = response.status == 206
+        start = have if resumed else 0
+        told = start + int(response.headers["Content-Length"] or 0)
+        size = file.size or told
         with target.open("ab" if resumed else "wb") as out:
-            start = have if resumed else 0
-            _copy(response, out, file.size + 1 - start, lambda done: report(file.name, start + done, file.size))
+            limit = (file.size or _MOST) + 1 - start
+            _copy(response, out, limit, lambda done: report(file.name, start + done, size))
+    return size if told > start or file.size else _length(target)
 
 
 def _copy(source: IO[bytes], out: IO[bytes], limit: int, report: Callable[[int], None] | None = None) -> None:

@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from facestream.errors import ConfigError, ModelError
+from facestream.plugins import vouching, weights
 from facestream.plugins.align import cards as align
 from facestream.plugins.card import Card, Role
 from facestream.plugins.detect import cards as detect
@@ -29,14 +30,25 @@ logger = logging.getLogger("facestream.plugins")
 
 
 def cards(role: Role | str | None = None) -> tuple[Card, ...]:
-    """Every card of ``role``, or of all roles: the built-in ones first, then those of installed packages."""
-    builtin = (*detect.CARDS, *align.CARDS, *mask.CARDS, *identity.CARDS)
+    """Every card of ``role``, or of all roles, whose weights can be checked: by its own hash or its user's."""
+    resolved = (weights.with_vouched_hash(card) for card in _all_cards(role))
+    return tuple(card for card in resolved if vouching.verifiable(card))
+
+
+def unverified(role: Role | str | None = None) -> tuple[Card, ...]:
+    """The cards of models that load only once their user has vouched for a hash: see ``vouching.py``."""
+    return tuple(card for card in _all_cards(role) if not vouching.verifiable(weights.with_vouched_hash(card)))
+
+
+def _all_cards(role: Role | str | None = None) -> tuple[Card, ...]:
+    """As they were written: the built-in ones first, then those of installed packages."""
+    builtin = (*detect.CARDS, *align.CARDS, *mask.CARDS, *identity.CARDS, *detect.UNVERIFIED, *align.UNVERIFIED)
     everything = (*builtin, *_third_party(frozenset((card.role, card.name) for card in builtin)))
     return tuple(card for card in everything if role is None or card.role == role)
 
 
 def names(role: Role | str) -> tuple[str, ...]:
-    """The names that users may type for ``role``."""
+    """The names of the models that are ready to be fetched and run for ``role``."""
     return tuple(card.name for card in cards(role))
 
 
@@ -46,7 +58,7 @@ def card(role: Role | str, name: str) -> Card:
     Raises:
         ModelError: no such model; the message lists the choices.
     """
-    known = {card.name: card for card in cards(role)}
+    known = {card.name: card for card in _all_cards(role)}
     if name not in known:
         raise ModelError(_unknown(f"{role} model", name, list(known)))
     return known[name]
@@ -58,7 +70,7 @@ def named(name: str) -> Card:
     Raises:
         ModelError: no such model; the message lists the choices.
     """
-    known = {card.name: card for card in cards()}
+    known = {card.name: card for card in _all_cards()}
     if name not in known:
         raise ModelError(_unknown("model", name, list(known)))
     return known[name]

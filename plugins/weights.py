@@ -3,7 +3,9 @@
 ::
 
     <cache>/weights/ROLE-NAME.safetensors   a model's converted weights; the metadata names what they were
-    made from <cache>/files/NAME                      published files kept as they are, or put there by hand
+                                            made from
+    <cache>/files/NAME                      published files kept as they are, or put there by hand
+    <cache>/vouched.json                    hashes that the user vouches for: see ``vouching.py``
     <cache>/.fetch-*                        downloads in progress; each fetch has its own, so two never meet
 
 The cache is the user's cache folder for ``facestream``, or ``FACESTREAM_CACHE``. With ``FACESTREAM_OFFLINE``
@@ -23,6 +25,7 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,6 +35,7 @@ import platformdirs
 from safetensors.numpy import save
 
 from facestream.errors import WeightsCorrupt, WeightsMissing
+from facestream.plugins import vouching
 from facestream.plugins.card import Card, RemoteFile
 from facestream.plugins.download import Progress, download
 
@@ -65,26 +69,59 @@ def fetch_weights(
 
     Raises:
         WeightsMissing: not cached and not to be had: offline, no network, no pip, an unwritable or full
-            cache.
+            cache; or the card has no hash and its user hasn't vouched for one.
         WeightsCorrupt: what came isn't the file that the card names. Nothing of it is kept.
     """
+    card = with_vouched_hash(card)
+    if not vouching.verifiable(card):
+        raise vouching.refusal(card)
     cached = cached_weights(card)
     if cached is not None:
         return cached
-    target = _weights_path(card)
-    remedy = f"run `facestream models pull {card.name}` when online"
     with _scratch(card.name) as scratch:
-        originals = [_original(file, card.name, scratch, remedy, offline, progress) for file in card.files]
-        data = save({key: np.ascontiguousarray(array) for key, array in convert(originals).items()}, _metadata(card))
-        partial = scratch / target.name
-        partial.write_bytes(data)
-        _publish(partial, target)
-    logger.info("%s: weights ready in %s", card.name, target)
-    return target
+        return _convert(card, convert, _originals(card, scratch, offline, progress), scratch)
+
+
+def fetch_claimed(
+    card: Card,
+    convert: Convert,
+    *,
+    given: Path | None = None,
+    offline: bool | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """The weights of a card whose hash its user claims (:func:`facestream.plugins.vouching.claimed`).
+
+    Once they are in the cache, the claim is remembered, and :func:`fetch_weights` takes the project's own card.
+
+    Args:
+        card: the claim, of one file.
+        given: the file itself, where the user has it already.
+        convert, offline, progress: as for :func:`fetch_weights`.
+
+    Raises:
+        WeightsMissing, WeightsCorrupt: as for :func:`fetch_weights`. Nothing is remembered.
+    """
+    with _scratch(card.name) as scratch:
+        files = _originals(card, scratch, offline, progress) if given is None else [_checked(given, card)]
+        card = replace(card, files=(replace(card.files[0], size=files[0].stat().st_size),))
+        path = _convert(card, convert, files, scratch)
+        remembered = scratch / "vouched.json"
+        remembered.write_bytes(vouching.with_voucher(vouching.vouchers(cache_folder()), card))
+        _publish(remembered, vouching.target(cache_folder()))
+    return path
+
+
+def with_vouched_hash(card: Card) -> Card:
+    """The card as it is, or with the hash that its user vouched for."""
+    return card if vouching.verifiable(card) else vouching.vouched(card, vouching.vouchers(cache_folder()))
 
 
 def cached_weights(card: Card) -> Path | None:
     """The model's converted weights if the cache holds them whole and made from the card's files."""
+    card = with_vouched_hash(card)
+    if not vouching.verifiable(card):
+        return None
     path = _weights_path(card)
     header = _read_header(path)
     return path if header is not None and header.get("__metadata__") == _metadata(card) else None
@@ -108,7 +145,7 @@ def fetch_file(
         WeightsMissing, WeightsCorrupt: as for :func:`fetch_weights`.
     """
     target = cache_folder() / "files" / (name or file.name)
-    if _sha256(target) == file.sha256:
+    if sha256_of(target) == file.sha256:
         return target
     with _scratch(target.name) as scratch:
         fresh = _fetch(file, target.name, scratch, "try again when online", offline, progress)
@@ -116,11 +153,37 @@ def fetch_file(
     return target
 
 
+def _originals(card: Card, scratch: Path, offline: bool | None, progress: Progress | None) -> list[Path]:
+    remedy = f"run `facestream models pull {card.name}` when online"
+    return [_original(file, card.name, scratch, remedy, offline, progress) for file in card.files]
+
+
+def _convert(card: Card, convert: Convert, originals: Sequence[Path], scratch: Path) -> Path:
+    """The card's checked files, converted and in their place in the cache."""
+    target = _weights_path(card)
+    data = save({key: np.ascontiguousarray(array) for key, array in convert(originals).items()}, _metadata(card))
+    partial = scratch / target.name
+    partial.write_bytes(data)
+    _publish(partial, target)
+    logger.info("%s: weights ready in %s", card.name, target)
+    return target
+
+
+def _checked(given: Path, card: Card) -> Path:
+    """A file that the user has, if it is the one of the card."""
+    found, (file,) = sha256_of(given), card.files
+    if found is None:
+        raise WeightsMissing(f"{card.name}: {given} can't be read: give the file's path, or leave --from away")
+    if found != file.sha256:
+        raise WeightsCorrupt(f"{card.name}: {given} has sha256 {found}, not {file.sha256}: take the right one of them")
+    return given
+
+
 def _original(
     file: RemoteFile, what: str, scratch: Path, remedy: str, offline: bool | None, progress: Progress | None
 ) -> Path:
     by_hand = cache_folder() / "files" / file.name
-    if _sha256(by_hand) == file.sha256:
+    if sha256_of(by_hand) == file.sha256:
         return by_hand
     return _fetch(file, what, scratch, remedy, offline, progress)
 
@@ -141,7 +204,7 @@ def _fetch(
         raise WeightsMissing(f"{what}: {error}: {by_hand}") from error
     except WeightsCorrupt as error:
         raise WeightsCorrupt(f"{what}: {error}; nothing was kept: try again") from error
-    found = _sha256(fetched)
+    found = sha256_of(fetched)
     if found != file.sha256:
         raise WeightsCorrupt(
             f"{what}: {file.location} has sha256 {found}, not {file.sha256} as its card says; nothing "
@@ -170,7 +233,7 @@ def _read_header(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _sha256(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
     """Lower-case hex, or None when there is no such file."""
     try:
         with path.open("rb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from facestream.plugins.card import Card, PackageFile, Role
+from facestream.plugins.card import RELEASES, Card, PackageFile, Role, UrlFile
 
 MESH = Card(
     name="mesh",
@@ -38,5 +38,40 @@ MESH_300W = replace(
     accuracy="none published for 300-W. The 68 points are vertices plus a regression (mesh-300w.npz), fitted on 869 "
     "annotated training photos of Helen (Le et al., ECCV 2012; points by Sagonas et al., 300-W, 2013)",
 )
+
+# Published at an address that this project has never fetched from: see ``plugins/vouching.py``.
+FAN = Card(
+    name="fan",
+    role=Role.ALIGN,
+    model="facestream.plugins.align.fan:Fan",
+    input_size=256,
+    colour="rgb",
+    range=(0.0, 1.0),
+    batch=16,
+    licence="unstated",
+    limits="the publisher names no licence: ask before any use",
+    files=(UrlFile(f"{RELEASES}/v13.4/face-alignment-network_2d4_v4.zip", sha256="", size=0),),
+    paper="Bulat, Tzimiropoulos: How far are we from solving the 2D & 3D Face Alignment problem? ICCV 2017",
+    accuracy="not measured here",
+)
+
+HRNET = Card(
+    name="hrnet",
+    role=Role.ALIGN,
+    model="facestream.plugins.align.hrnet:HrNet",
+    input_size=256,
+    colour="rgb",
+    range=(0.0, 1.0),
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    batch=16,
+    licence="unstated",
+    limits="the publisher names no licence: ask before any use",
+    files=(UrlFile(f"{RELEASES}/v34.2/hrnet_landmark_v2.zip", sha256="", size=0),),
+    paper="Wang, Sun, Cheng et al.: Deep High-Resolution Representation Learning for Visual Recognition. TPAMI 2020",
+    accuracy="not measured here",
+)
+
+UNVERIFIED = (FAN, HRNET)
 
 CARDS = (MESH, MESH_300W)

@@ -6,7 +6,7 @@ their AP to three digits, centerface loses 0.0025.
 
 from __future__ import annotations
 
-from facestream.plugins.card import Card, PackageFile, Role, UrlFile
+from facestream.plugins.card import RELEASES, Card, PackageFile, Role, UrlFile
 
 YUNET = Card(
     name="yunet",
@@ -115,10 +115,7 @@ MTCNN = Card(
     accuracy="0.848 / 0.825 / 0.598",
 )
 
-_RELEASES = "https://github.com/deepfakes-models/faceswap-models/releases/download"
-
-# Published at an address that this project has never fetched from: no hash, no size, and so no loading (see
-# ``published.py``). They aren't registered until somebody vouches for a file.
+# Published at an address that this project has never fetched from: see ``plugins/vouching.py``.
 S3FD = Card(
     name="s3fd",
     role=Role.DETECT,
@@ -129,7 +126,7 @@ S3FD = Card(
     threshold=0.7,
     licence="unstated",
     limits="the publisher names no licence: ask before any use",
-    files=(UrlFile(f"{_RELEASES}/v11.3/s3fd_torch_v3.zip", sha256="", size=0),),
+    files=(UrlFile(f"{RELEASES}/v11.3/s3fd_torch_v3.zip", sha256="", size=0),),
     paper="Zhang, Zhu, Lei, Shi, Wang, Li: S3FD: Single Shot Scale-invariant Face Detector. ICCV 2017",
     accuracy="not measured here",
 )
@@ -144,7 +141,7 @@ RETINAFACE = Card(
     batch=4,
     threshold=0.7,
     licence="MIT",
-    files=(UrlFile(f"{_RELEASES}/v32.1/retinaface_v1.zip", sha256="", size=0),),
+    files=(UrlFile(f"{RELEASES}/v32.1/retinaface_v1.zip", sha256="", size=0),),
     paper="Deng, Guo, Ververas, Kotsia, Zafeiriou: RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild. "
     "CVPR 2020",
     accuracy="not measured here",

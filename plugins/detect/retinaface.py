@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from facestream.plugins.base import Outputs
 from facestream.plugins.detect.anchors import decode_level
-from facestream.plugins.detect.base import Candidates
+from facestream.plugins.detect.base import Candidates, TorchDetector
 from facestream.plugins.detect.cards import RETINAFACE
-from facestream.plugins.detect.published import PublishedDetector, published_state
+from facestream.plugins.published import published_state
 from facestream.plugins.weights import Arrays
 
 STRIDES = (8, 16, 32)
 ANCHORS = np.array([[16, 32], [64, 128], [256, 512]], np.float32)  # two square ones in each cell, pixels
 
 
-class RetinaFace(PublishedDetector):
+class RetinaFace(TorchDetector):
     """RGB 0–255 less the mean → boxes and scores. The published file's landmark head isn't used."""
 
     card = RETINAFACE

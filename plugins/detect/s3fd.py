@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from facestream.plugins.base import Outputs
 from facestream.plugins.detect.anchors import decode_level
-from facestream.plugins.detect.base import Candidates
+from facestream.plugins.detect.base import Candidates, TorchDetector
 from facestream.plugins.detect.cards import S3FD
-from facestream.plugins.detect.published import PublishedDetector, published_state
 from facestream.plugins.letterbox import Letterbox
 from facestream.plugins.nms import box_iou, suppress_batch
+from facestream.plugins.published import published_state
 from facestream.plugins.weights import Arrays
 from facestream.stream.types import Detections, Floats
 
@@ -24,7 +24,7 @@ STRIDES = (4, 8, 16, 32, 64, 128)
 ANCHOR = 4  # strides
 
 
-class S3fd(PublishedDetector):
+class S3fd(TorchDetector):
     """BGR 0–255 less the mean → boxes and scores."""
 
     card = S3FD

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -72,6 +73,14 @@ def test_a_broken_download_goes_on_where_it_stopped(server: Server, tmp_path: Pa
     server.breaks_left = 2
     assert fetch(server.file, tmp_path) == CONTENT
     assert server.ranges == [None, "bytes=10000-", "bytes=20000-"]
+
+
+def test_a_file_of_unknown_size_comes_whole_and_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+    assert fetch(replace(server.file, size=0), tmp_path) == CONTENT
+    (tmp_path / "net.pth").unlink()
+    server.breaks_left = 1
+    assert fetch(replace(server.file, size=0), tmp_path) == CONTENT
+    assert server.ranges[-1] == "bytes=10000-"
 
 
 def test_a_download_that_stays_short_is_refused(server: Server, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 import os
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from facestream.errors import WeightsCorrupt, WeightsMissing
-from facestream.plugins.card import UrlFile
-from facestream.plugins.detect import cards
-from facestream.plugins.detect.published import published_state
-from facestream.plugins.detect.retinaface import RetinaFace
-from facestream.plugins.detect.s3fd import S3fd
+from facestream.errors import WeightsCorrupt
+from facestream.plugins.published import published_state
 
 
 def net() -> nn.Module:
@@ -80,33 +75,3 @@ def test_rubbish_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.pth").write_bytes(b"\x00rubbish" * 9)
     with pytest.raises(WeightsCorrupt, match=r"net\.pth isn't a file of tensors"):
         published_state(tmp_path / "net.pth", net())
-
-
-@pytest.mark.parametrize("model", [S3fd, RetinaFace])
-def test_weights_that_nobody_vouched_for_are_neither_fetched_nor_loaded(
-    model: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FACESTREAM_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(WeightsMissing, match=r"nobody has vouched for https://.*give its sha256"):
-        model().load("cpu")
-    assert not (tmp_path / "cache").exists()
-
-
-def test_a_card_with_a_hash_is_fetched_as_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FACESTREAM_CACHE", str(tmp_path))
-    monkeypatch.setenv("FACESTREAM_OFFLINE", "1")
-
-    class Mine(S3fd):
-        card = replace(cards.S3FD, files=(replace(cards.S3FD.files[0], sha256="ab" * 32, size=1),))
-
-    with pytest.raises(WeightsMissing, match=r"s3fd: not in the cache, and offline: .*s3fd_torch_v3\.zip"):
-        Mine().load("cpu")
-
-
-def test_every_unverified_card_names_an_https_address_and_is_not_registered() -> None:
-    for card in cards.UNVERIFIED:
-        assert card not in cards.CARDS
-        for file in card.files:
-            assert isinstance(file, UrlFile)
-            assert file.url.startswith("https://")
-            assert file.sha256 == ""

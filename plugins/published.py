@@ -1,11 +1,4 @@
-"""Detectors whose weights are published at an https address only, and were never seen by this project.
-
-Their cards say where the file is, and leave its sha256 and size empty: nobody has vouched for them. Such a card's
-weights are refused. Who trusts a copy says so by naming its hash, in a card of their own::
-
-    class MyS3fd(S3fd):
-        card = replace(S3FD, files=(replace(S3FD.files[0], sha256="…", size=…),))
-"""
+"""Reading weights as their authors released them: a state dict in a ``.pth`` file, zipped or not."""
 
 from __future__ import annotations
 
@@ -18,27 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from facestream.errors import WeightsCorrupt, WeightsMissing
-from facestream.plugins.detect.base import TorchDetector
+from facestream.errors import WeightsCorrupt
 from facestream.plugins.weights import Arrays
-
-
-class PublishedDetector(TorchDetector):
-    """A detector that doesn't load what nobody has vouched for."""
-
-    def load(self, device: str) -> None:
-        """As for every model, but nothing is fetched or read while the card has no hash.
-
-        Raises:
-            WeightsMissing: the card has no hash; else as :meth:`TorchModel.load`.
-        """
-        for file in self.card.files:
-            if not file.sha256:
-                raise WeightsMissing(
-                    f"{self.name}: nobody has vouched for {file.location}: fetch and check it yourself, and give its "
-                    f"sha256 and size in a card of your own"
-                )
-        super().load(device)
 
 
 def published_state(file: Path, net: nn.Module, *, unused: Iterable[str] = ()) -> Arrays:
