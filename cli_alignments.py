@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,7 +92,14 @@ def new_session(dry_run: bool) -> Session:
 
     from facestream.jobs.alignments.session import Session
 
-    return Session(click.echo, lambda line: click.echo(line, err=True), datetime.now(), dry_run)
+    return Session(click.echo, lambda line: click.echo(line, err=True), datetime.now(), dry_run, watched)
+
+
+def watched(items: Iterable[Any]) -> Iterable[Any]:
+    """``items`` with a progress bar, where somebody looks and there are enough of them."""
+    from tqdm import tqdm
+
+    return tqdm(items, disable=not sys.stderr.isatty(), delay=1, leave=False, dynamic_ncols=True)
 
 
 def chosen_output(options: dict[str, Any]) -> dict[str, Any]:

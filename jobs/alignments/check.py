@@ -21,7 +21,7 @@ def run(work: Work, session: Session) -> None:
     """
     folder = work.needed_faces
     alignments = session.load(work.alignments)
-    pictures, unreadable = read_pictures(list_pictures(folder))
+    pictures, unreadable = read_pictures(session.watched(list_pictures(folder)))
     found = [*unreadable, *disagreements(alignments, pictures)]
     for line in found:
         session.say(line)

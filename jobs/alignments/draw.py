@@ -21,14 +21,11 @@ from facestream.stream.types import Image
 JOB: Final = "drawn_landmarks"
 
 
-def run(work: Work, session: Session, *, video: bool = False, progress: Callable[[], object] = lambda: None) -> None:
+def run(work: Work, session: Session, *, video: bool = False) -> None:
     """Write every frame with its faces drawn onto it, in order, to ``drawn_landmarks_<time>``: JPEGs in a folder, or
     a video.
 
     It lies in the folder of pictures, or beside the video. A picture that can't be read is left out and told.
-
-    Args:
-        progress: called after each frame.
 
     Raises:
         FacestreamError: the file or the frames can't be read, are of different inputs, or nothing can be written.
@@ -40,10 +37,9 @@ def run(work: Work, session: Session, *, video: bool = False, progress: Callable
     count = 0
     target, drawn = _target(frames, session, video)
     with drawn as sink:
-        for name, image in _drawn(frames, alignments, session):
+        for name, image in session.watched(_drawn(frames, alignments, session)):
             sink.write(stem_of(name), image)
             count += 1
-            progress()
     session.tell(f"{count} frames drawn to {target}")
 
 

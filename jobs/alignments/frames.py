@@ -8,9 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from facestream.errors import AlignmentsError, SourceError, SourceFormatError
+from facestream.io.counting import count_frames
 from facestream.io.frame_names import VideoNames, video_names
 from facestream.io.images import PICTURES_PER_SECOND, list_images, read_image
-from facestream.io.reading import Wanted, everything
 from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, default_name
 from facestream.io.video import VideoInput, VideoReader
 from facestream.stream.types import Image
@@ -50,10 +50,7 @@ def frame_names(source: Path, known: Collection[str]) -> list[str]:
     if not is_video(source):
         return [path.name for path in pictures_of(source)]
     names = names_of_video(source, known)
-    with closing(_reader(source, lambda index, name: False)) as reader:
-        reader.open()
-        reader.read()
-    return [names.key(index, None) for index in range(reader.skipped)]
+    return [names.key(index, None) for index in range(count_frames(source, exact=True).total)]
 
 
 def read_frames(source: Path, known: Collection[str], skipped: Callable[[str], None]) -> Iterator[tuple[str, Image]]:
@@ -118,9 +115,9 @@ def names_of_video(video: Path, known: Collection[str]) -> VideoNames:
     return video_names(known, (video.stem, default_name(str(video), SourceKind.FILE)), video.suffix)
 
 
-def _reader(video: Path, wanted: Wanted = everything) -> VideoReader:
+def _reader(video: Path) -> VideoReader:
     source = VideoInput(f"file:{video}", str(video), "check the path, and that it is a video", finite=True)
-    return VideoReader(source, threads=0, wanted=wanted)
+    return VideoReader(source, threads=0)
 
 
 def check_movable(source: Path) -> None:

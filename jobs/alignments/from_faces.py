@@ -54,7 +54,7 @@ def run(work: Work, session: Session) -> None:
         FacestreamError: something can't be read or written; see :func:`facestream.jobs.alignments.changes.carry_out`.
     """
     folder = work.needed_faces
-    pictures, unreadable = read_pictures(list_pictures(folder), whole=True)
+    pictures, unreadable = read_pictures(session.watched(list_pictures(folder)), whole=True)
     if not pictures:
         raise AlignmentsError(f"no picture in {folder} has a header with a face in it; check -c")
     rebuilt = rebuild(pictures)

@@ -31,7 +31,7 @@ def run(work: Work, session: Session, *, output: Output) -> None:
     elif work.faces is None:
         move_files(JOB, [path for path in pictures_of(work.needed_frames) if path.name in names], session)
     else:
-        pictures, unreadable = read_pictures(list_pictures(work.faces))
+        pictures, unreadable = read_pictures(session.watched(list_pictures(work.faces)))
         session.carry_out(Plan(moves=by_index(alignments, pictures, f"{JOB}_{session.stamp}"), notes=unreadable))
 
 

@@ -24,8 +24,8 @@ def run(work: Work, session: Session, *, skip_unreadable: bool = False) -> None:
         FacestreamError: something can't be read or written; see :func:`facestream.jobs.alignments.changes.carry_out`.
     """
     folder = work.needed_faces
-    alignments = session.load(work.alignments)
-    pictures, unreadable = read_pictures(list_pictures(folder))
+    alignments = session.load(work.alignments, to_change=True)
+    pictures, unreadable = read_pictures(session.watched(list_pictures(folder)))
     if unreadable and not skip_unreadable:
         more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
         raise AlignmentsError(

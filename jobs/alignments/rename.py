@@ -20,8 +20,8 @@ def run(work: Work, session: Session) -> None:
         FacestreamError: something can't be read or written; see :func:`facestream.jobs.alignments.changes.carry_out`.
     """
     folder = work.needed_faces
-    alignments = session.load(work.alignments)
-    pictures, unreadable = read_pictures(list_pictures(folder), whole=True)
+    alignments = session.load(work.alignments, to_change=True)
+    pictures, unreadable = read_pictures(session.watched(list_pictures(folder)), whole=True)
     session.carry_out(plan(alignments, pictures, unreadable))
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from facestream.errors import AlignmentsError, ConfigError, FacestreamError
 from facestream.io.alignments import Alignments
+from facestream.io.journal import journal_path
+from facestream.io.journal_lock import is_locked
 from facestream.jobs.alignments.changes import Plan, carry_out, check_moves
 from facestream.jobs.alignments.frames import check_known, frame_names
 from facestream.jobs.alignments.work import Work
 
 Say: TypeAlias = Callable[[str], None]
+Watch: TypeAlias = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+def _unwatched(items: Iterable[Any]) -> Iterable[Any]:
+    return items
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +33,14 @@ class Session:
         tell: takes a line about the work, for standard error.
         now: names backups, lists and folders.
         dry_run: say what would be done, and do nothing.
+        watched: what is to be gone through, perhaps with a progress bar.
     """
 
     say: Say
     tell: Say
     now: datetime
     dry_run: bool = False
+    watched: Watch = _unwatched
 
     @property
     def stamp(self) -> str:
@@ -57,12 +66,15 @@ class Session:
             for line in carry_out(plan, self.now):
                 self.tell(line)
 
-    def load(self, path: Path) -> Alignments:
+    def load(self, path: Path, *, to_change: bool = False) -> Alignments:
         """Read an alignments file.
 
         Raises:
-            AlignmentsError: as :meth:`facestream.io.alignments.Alignments.load`.
+            AlignmentsError: as :meth:`facestream.io.alignments.Alignments.load`; or it is to change, and some job is
+                writing it.
         """
+        if to_change and is_locked(journal_path(path)):
+            raise AlignmentsError(f"{path} is being written by a job; wait until that has ended")
         alignments = Alignments.load(path)
         if alignments.recovered:
             self.tell(f"{path}: {alignments.recovered} frames come from the journal of a job that didn't end")

@@ -19,9 +19,9 @@ def run(work: Work, session: Session) -> None:
     Raises:
         FacestreamError: something can't be read or written; see :func:`facestream.jobs.alignments.changes.carry_out`.
     """
-    alignments = session.load(work.alignments)
+    alignments = session.load(work.alignments, to_change=True)
     paths = [] if work.faces is None else list_pictures(work.faces)
-    pictures, unreadable = read_pictures(paths)
+    pictures, unreadable = read_pictures(session.watched(paths))
     session.carry_out(plan(alignments, pictures, unreadable))
 
 

@@ -33,7 +33,7 @@ def run(work: Work, session: Session) -> None:
     Raises:
         FacestreamError: the file can't be read or written.
     """
-    session.carry_out(plan(session.load(work.alignments)))
+    session.carry_out(plan(session.load(work.alignments, to_change=True)))
 
 
 def plan(alignments: Alignments) -> Plan:

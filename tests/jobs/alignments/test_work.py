@@ -6,9 +6,11 @@ import pytest
 
 from facestream.errors import AlignmentsError, ConfigError
 from facestream.io.journal import journal_path
+from facestream.io.journal_lock import JournalLock
+from facestream.jobs.alignments import remove_faces, rename, sort, spatial
 from facestream.jobs.alignments.session import Session, run_each
 from facestream.jobs.alignments.work import Work, batch_of_works, one_work
-from tests.jobs.alignments.build import Heard
+from tests.jobs.alignments.build import Heard, extracted, record, silent
 
 
 def touch(*paths: Path) -> None:
@@ -84,3 +86,13 @@ def test_one_that_fails_doesnt_stop_the_others(heard: Heard) -> None:
     assert heard.told == ["— a", "— b", "failed: b is damaged", "— c"]
     with pytest.raises(AlignmentsError, match="b is damaged"):
         run_each([Work(Path("b"))], job, heard.session())
+
+
+def test_a_file_that_a_job_is_writing_isnt_changed(tmp_path: Path) -> None:
+    path = extracted(tmp_path, {"a.jpg": [record(1)]}).path
+    lock = JournalLock(journal_path(path))
+    for job in (sort.run, spatial.run, remove_faces.run, rename.run):
+        with pytest.raises(AlignmentsError, match=r"alignments\.fsa is being written by a job; wait"):
+            job(Work(path, tmp_path / "faces"), silent())
+    lock.release()
+    sort.run(Work(path), silent())
