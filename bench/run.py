@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALL = ("pipeline", "latency", "fanout", "accuracy", "tracking_accuracy", "rotation")
+ALL = ("pipeline", "latency", "fanout", "accuracy", "tracking_accuracy", "rotation", "refine")
 
 
 def main(names: list[str]) -> int:

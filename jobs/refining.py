@@ -24,17 +24,19 @@ def refined(aligner: FacePlugin, options: ModelOptions) -> FacePlugin:
         ConfigError: an option is out of its range, or this aligner can't do what it says.
     """
     if options.normalization != "none" or options.re_feed or options.re_align:
-        aligner = _looking_again(aligner, options)
+        aligner = _prepared(aligner, options)
     return FilteredAligner(aligner, _thresholds(options)) if options.align_filters else aligner
 
 
-def _looking_again(aligner: FacePlugin, options: ModelOptions) -> FacePlugin:
+def _prepared(aligner: FacePlugin, options: ModelOptions) -> FacePlugin:
     if not isinstance(aligner, SquareAligner):
         raise ConfigError(
             f"{aligner.name} can't look again or through normalised pictures: leave out --normalization, --re-feed and "
             "--re-align, or choose another aligner"
         )
     aligner.normalization = _normalization(options.normalization)
+    if not (options.re_feed or options.re_align):
+        return aligner
     refeed = Refeed.drawn(options.re_feed, options.seed or 0)
     return RefinedAligner(aligner, refeed=refeed, re_align=options.re_align)
 

@@ -114,6 +114,7 @@ def test_only_unsure_frames_are_looked_at_again() -> None:
     detect(detector, photo(0), photo(1), BLANK, photo(0))
     assert scripted.looks == [4, 2, 2, 2]  # the photo turned by 90° needs 270° more
     assert (detector.statistics().searched, detector.statistics().turned) == (2, 1)
+    assert detector.summary() == ["[Rotation] Frames searched: 2, faces found turned in: 1"]
 
 
 def test_without_unsure_frames_nothing_is_turned() -> None:

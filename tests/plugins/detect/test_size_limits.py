@@ -24,6 +24,7 @@ def test_the_longest_edge_counts_in_percent_of_the_shortest_side() -> None:
     detector = SizeLimits(boxes(14.9, 15, 60, 60.1), smallest=15, largest=60)
     assert longest_edges(detector) == [15, 60]
     assert (detector.statistics().too_small, detector.statistics().too_large) == (1, 1)
+    assert detector.summary() == ["[Size filter] Too small: 1, Too large: 1"]
 
 
 def test_zero_is_no_limit() -> None:
