@@ -157,9 +157,8 @@ def carry_out(plan: Plan, now: datetime) -> list[str]:
     check_moves(plan.moves)
     lines = []
     if plan.alignments is not None:
-        backup = plan.alignments.save(backup_at=now)
-        kept = f"; the former file is {backup.name}" if backup else ""
-        lines.append(f"saved {plan.alignments.path}{kept}")
+        plan.alignments.save(backup_at=now)
+        lines.append(f"{len(plan.file_changes)} changes saved in {plan.alignments.path}")
     for change in plan.headers:
         _set_header(change)
     if plan.headers:

@@ -13,12 +13,13 @@ from facestream.io.alignments import alignments_path, alignments_paths
 from facestream.io.fsa import SUFFIX
 from facestream.io.images import natural_key
 from facestream.io.journal import journal_path
-from facestream.io.urls import IMAGE_SUFFIXES
+from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, default_name
 
 VIDEO_SUFFIXES: Final = frozenset(
     {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".vob", ".webm", ".wmv"}
 )
 
+_DRAWN: Final = re.compile(r"drawn_landmarks_\d{4}-.*")  # what the draw job makes
 _BACKUP: Final = re.compile(r".*_bk_\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d(\(\d+\))?")
 
 
@@ -111,7 +112,7 @@ def batch_of_works(alignments: Path | None, faces: Path | None, frames: Path | N
         works = _works_of_frames(frames, alignments, faces)
     elif alignments is not None:
         works = [
-            Work(file, None if faces is None else faces / file.stem.removesuffix("_alignments"))
+            Work(file, _folder_of(file.stem.removesuffix("_alignments"), faces))
             for file in _sorted(alignments.glob(f"*{SUFFIX}"))
             if not _BACKUP.fullmatch(file.stem)
         ]
@@ -133,8 +134,16 @@ def _works_of_frames(frames: Path, alignments: Path | None, faces: Path | None) 
         if alignments is not None:
             here = [alignments / f"{stem}{SUFFIX}" for stem in (f"{name}_alignments", f"{path.name}_alignments", name)]
             file = next(filter(_is_there, here), here[0])
-        works.append(Work(file, None if faces is None else faces / name, path))
+        works.append(Work(file, _folder_of(name, faces), path))
     return works
+
+
+def _folder_of(name: str, faces: Path | None) -> Path | None:
+    """An input's folder of faces: of its name, or of the one that a source of that name gets."""
+    if faces is None:
+        return None
+    safe = faces / default_name(name, SourceKind.FOLDER)
+    return safe if safe.is_dir() and not (faces / name).is_dir() else faces / name
 
 
 def inputs_in(folder: Path) -> list[Path]:
@@ -142,7 +151,8 @@ def inputs_in(folder: Path) -> list[Path]:
     return [
         path
         for path in _sorted(folder.iterdir())
-        if path.suffix.lower() in VIDEO_SUFFIXES or (path.is_dir() and _holds(path, IMAGE_SUFFIXES))
+        if not _DRAWN.fullmatch(path.name)
+        and (path.suffix.lower() in VIDEO_SUFFIXES or (path.is_dir() and _holds(path, IMAGE_SUFFIXES)))
     ]
 
 

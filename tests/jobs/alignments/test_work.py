@@ -34,6 +34,9 @@ def test_also_where_two_videos_share_a_stem(tmp_path: Path) -> None:
 
 def test_a_batch_of_frames_finds_files_and_faces(tmp_path: Path) -> None:
     inputs, files, faces = tmp_path / "in", tmp_path / "files", tmp_path / "faces"
+    touch(
+        inputs / "drawn_landmarks_2026-03-01_14.05.09.mp4", inputs / "drawn_landmarks_2026-03-01_14.05.09-2" / "1.jpg"
+    )
     touch(inputs / "b.mp4", inputs / "a.mkv", inputs / "photos" / "1.jpg", inputs / "empty" / "x.txt", inputs / "x.txt")
     touch(files / "b.fsa", files / "a_alignments.fsa")
     assert batch_of_works(None, None, inputs) == [
@@ -47,6 +50,11 @@ def test_a_batch_of_frames_finds_files_and_faces(tmp_path: Path) -> None:
         Work(files / "b.fsa", faces / "b", inputs / "b.mp4"),
         Work(files / "photos_alignments.fsa", faces / "photos", inputs / "photos"),
     ]
+
+
+def test_faces_are_also_found_under_their_sources_name(tmp_path: Path) -> None:
+    touch(tmp_path / "my clip.mp4", tmp_path / "faces" / "my-clip" / "1.png")
+    assert batch_of_works(None, tmp_path / "faces", tmp_path)[0].faces == tmp_path / "faces" / "my-clip"
 
 
 def test_a_batch_of_files_leaves_backups_out(tmp_path: Path) -> None:
