@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALL = ("pipeline", "latency", "fanout", "accuracy", "tracking_accuracy", "rotation", "refine")
+ALL = ("pipeline", "latency", "fanout", "accuracy", "tracking_accuracy", "rotation", "reextract", "refine", "engine", "memory")
 
 
 def main(names: list[str]) -> int:
