@@ -84,6 +84,13 @@ class InputRun:
         return 0 if self.source is None else self.source.statistics().damaged
 
     @property
+    def missing(self) -> int:
+        """Frames that a video announces and that weren't in it, or couldn't be decoded without a word."""
+        if self.outcome is not Outcome.DONE or self.source is None or self.source.count is None:
+            return 0
+        return max(0, self.source.count - self.source.statistics().captured - self.source.skipped - self.damaged)
+
+    @property
     def recorded(self) -> bool:
         """There is an alignments file with something of this job in it."""
         done = self.outcome is Outcome.DONE or self.statistics.frames or self.skipped.resumed

@@ -85,6 +85,7 @@ def _left_out(runs: Sequence[InputRun]) -> list[tuple[int, str]]:
         (lambda run: run.skipped.existing, "frames skipped: the alignments have them already"),
         (lambda run: run.skipped.passed_over, "frames passed over by --extract-every-n"),
         (lambda run: run.damaged, "damaged packets or pictures skipped"),
+        (lambda run: run.missing, "frames announced by a video weren't in it: it may be cut short or damaged"),
         (lambda run: run.statistics.unusable, "faces left out: their landmarks determine no alignment"),
         (lambda run: run.statistics.small, "faces without a picture: smaller than --min-scale"),
     ]

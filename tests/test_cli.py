@@ -47,7 +47,8 @@ def test_version() -> None:
     ("arguments", "code", "words"),
     [
         (["extract", "/no/such/clip.mp4", "--jsonl", "-"], 1, "/no/such/clip.mp4"),
-        (["extract", "x.mp4"], 2, "nowhere to put the faces"),
+        (["extract", "x.mp4"], 1, "x.mp4"),
+        (["extract", "x.mp4", "--no-alignments"], 2, "nowhere to put the faces"),
         (["extract"], 2, "Missing argument"),
         (["serve", "--no-such-option"], 2, "No such option"),
         (["serve", "ftp://camera/"], 2, "ftp://"),
