@@ -6,7 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALL = ("pipeline", "latency", "fanout", "accuracy", "tracking_accuracy", "rotation", "reextract", "refine", "engine", "memory")
+ALL = (
+    "pipeline",
+    "latency",
+    "fanout",
+    "accuracy",
+    "tracking_accuracy",
+    "rotation",
+    "reextract",
+    "refine",
+    "engine",
+    "memory",
+)
 
 
 def main(names: list[str]) -> int:
