@@ -377,6 +377,8 @@ def models_list() -> None:
         card = entry.card
         size = f"{card.size / 1e6:.1f} MB" if card.size else "?"
         here = "yes" if entry.cached else "no" if entry.hashed else "no hash yet"
+        if not card.files:  # nothing to fetch
+            size = here = "-"
         rows.append((card.role.value, card.name, size, here, card.licence))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     for row in rows:

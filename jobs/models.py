@@ -11,6 +11,7 @@ from facestream.errors import ConfigError
 from facestream.jobs.refining import refined
 from facestream.jobs.user_settings import model_key, saved_batch_sizes, settings_path
 from facestream.plugins import registry
+from facestream.plugins.checking import load_checked
 from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
 from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.stream.device import Bridge, best_device
@@ -125,7 +126,7 @@ async def load_plugins(
 
     Raises:
         ConfigError: ``rotate_images`` isn't angles, no size is within the limits, or masks lack landmarks.
-        ModelError: a name is unknown, or a weight can't be had.
+        ModelError: a name is unknown, a weight can't be had, or a model doesn't keep its contract.
         DeviceError: the device isn't there.
     """
     name = options.detector or registry.default("detect", bridge.device)
@@ -134,12 +135,15 @@ async def load_plugins(
         detect_options["size"] = options.detect_size
     if options.threshold is not None:
         detect_options["threshold"] = options.threshold
-    detector = _searching(registry.create("detect", name, **detect_options), options)
-    faces = [_looking_at_faces(role, chosen, options) for role, chosen in options.face_models]
+    models = [("detect", registry.create("detect", name, **detect_options))]
+    models += [(role, registry.create(role, chosen)) for role, chosen in options.face_models]
+    detector = _searching(models[0][1], options)
+    faces: list[FacePlugin] = [refined(plugin, options) if role == "align" else plugin for role, plugin in models[1:]]
     everything: list[Detector | FacePlugin] = [detector, *faces]
     for plugin in everything:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
-        await bridge.infer(plugin.load, bridge.device)
+    for role, model in models:
+        await bridge.infer(load_checked, model, role, bridge.device)
     return detector, faces
 
 
@@ -166,8 +170,3 @@ def _searching(detector: Detector, options: ModelOptions) -> Detector:
     if options.min_size or options.max_size:
         detector = SizeLimits(detector, smallest=options.min_size, largest=options.max_size)
     return detector
-
-
-def _looking_at_faces(role: str, name: str, options: ModelOptions) -> FacePlugin:
-    plugin: FacePlugin = registry.create(role, name)
-    return refined(plugin, options) if role == "align" else plugin

@@ -37,13 +37,15 @@ def listing() -> list[Entry]:
 def pull(names: Iterable[str], *, offline: bool | None = None, progress: Progress | None = None) -> dict[str, Path]:
     """Fetch and convert the weights of the named models that the cache doesn't hold yet: name → file.
 
+    A model whose card names no files has nothing to fetch, and isn't in the result.
+
     Raises:
         ModelError: an unknown model, before anything is fetched.
         WeightsMissing, WeightsCorrupt: see :func:`facestream.plugins.weights.fetch_weights`. What was pulled
             before stays.
     """
     cards = [registry.named(name) for name in names]
-    return {card.name: _pull(card, offline, progress) for card in cards}
+    return {card.name: _pull(card, offline, progress) for card in cards if card.files}
 
 
 def pull_vouched(
@@ -92,6 +94,8 @@ def path(name: str) -> Path:
     card = registry.named(name)
     cached = weights.cached_weights(card)
     if cached is None:
+        if not card.files:
+            raise WeightsMissing(f"{name}: its card names no files, so there are no weights to fetch")
         if not vouching.verifiable(weights.with_vouched_hash(card)):
             raise vouching.refusal(card)
         raise WeightsMissing(f"{name}: not in the cache: run `facestream models pull {name}`")

@@ -8,12 +8,8 @@ A third party registers a model with an entry point that refers to its card::
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import logging
-from collections.abc import Iterator
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 from typing import Any
 
 from facestream.errors import ConfigError, ModelError
@@ -23,10 +19,9 @@ from facestream.plugins.card import Card, Role
 from facestream.plugins.detect import cards as detect
 from facestream.plugins.identity import cards as identity
 from facestream.plugins.mask import cards as mask
+from facestream.plugins.third_party import installed, made, model_class, require_sound
 
-ENTRY_POINTS = "facestream.plugins"
-
-logger = logging.getLogger("facestream.plugins")
+__all__ = ["card", "cards", "create", "default", "model_class", "named", "names", "unverified"]
 
 
 def cards(role: Role | str | None = None) -> tuple[Card, ...]:
@@ -43,7 +38,7 @@ def unverified(role: Role | str | None = None) -> tuple[Card, ...]:
 def _all_cards(role: Role | str | None = None) -> tuple[Card, ...]:
     """As they were written: the built-in ones first, then those of installed packages."""
     builtin = (*detect.CARDS, *align.CARDS, *mask.CARDS, *identity.CARDS, *detect.UNVERIFIED, *align.UNVERIFIED)
-    everything = (*builtin, *_third_party(frozenset((card.role, card.name) for card in builtin)))
+    everything = (*builtin, *installed(frozenset((card.role, card.name) for card in builtin)))
     return tuple(card for card in everything if role is None or card.role == role)
 
 
@@ -60,6 +55,7 @@ def card(role: Role | str, name: str) -> Card:
     """
     known = {card.name: card for card in _all_cards(role)}
     if name not in known:
+        require_sound(name)
         raise ModelError(_unknown(f"{role} model", name, list(known)))
     return known[name]
 
@@ -72,6 +68,7 @@ def named(name: str) -> Card:
     """
     known = {card.name: card for card in _all_cards()}
     if name not in known:
+        require_sound(name)
         raise ModelError(_unknown("model", name, list(known)))
     return known[name]
 
@@ -89,20 +86,6 @@ def default(role: Role | str, device: str) -> str:
     raise ModelError(f"no default {role} model: name one of {', '.join(names(role)) or 'none there are'}")
 
 
-def model_class(card: Card) -> type[Any]:
-    """The class that ``card`` names. This is where torch gets loaded.
-
-    Raises:
-        ModelError: the class can't be imported.
-    """
-    module, _, attribute = card.model.partition(":")
-    try:
-        found: type[Any] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ModelError(f"{card.name}: {card.model} can't be imported: {error}") from error
-    return found
-
-
 def create(role: Role | str, name: str, **options: Any) -> Any:
     """A new model, not loaded yet: a :class:`~facestream.stream.types.Detector` or
     :class:`~facestream.stream.types.FacePlugin`.
@@ -113,30 +96,16 @@ def create(role: Role | str, name: str, **options: Any) -> Any:
             card's own.
 
     Raises:
-        ModelError: no such model, or it can't be imported.
+        ModelError: no such model, or it can't be imported or made.
         ConfigError: the model has no such option.
     """
-    model = model_class(card(role, name))
+    chosen = card(role, name)
+    model = model_class(chosen)
     allowed = [key for key in inspect.signature(model).parameters if key != "self"]
     for key in options:
         if key not in allowed:
             raise ConfigError(_unknown(f"{name} option", key, allowed))
-    return model(**{key: value for key, value in options.items() if value is not None})
-
-
-def _third_party(taken: frozenset[tuple[Role, str]]) -> Iterator[Card]:
-    for entry in entry_points(group=ENTRY_POINTS):
-        try:
-            found = entry.load()
-        except (ImportError, AttributeError) as error:
-            logger.warning("model %s of %s can't be imported: %s", entry.name, entry.value, error)
-            continue
-        if not isinstance(found, Card):
-            logger.warning("model %s of %s isn't a facestream.plugins.card.Card", entry.name, entry.value)
-        elif (found.role, found.name) in taken:
-            logger.warning("model %s of %s has the name of a built-in one: ignored", found.name, entry.value)
-        else:
-            yield found
+    return made(chosen, model, {key: value for key, value in options.items() if value is not None})
 
 
 def _unknown(what: str, name: str, choices: list[str]) -> str:

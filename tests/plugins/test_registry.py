@@ -12,6 +12,9 @@ from facestream.plugins.card import Card, Role
 CARD = Card(name="mynet", role=Role.DETECT, model="mynet:MyNet", input_size=64, batch=1, licence="MIT", files=(),
             paper="-", accuracy="-")
 class MyNet:
+    name = "mynet"
+    batch_size = 1
+    load = pre_process = infer = post_process = print
     def __init__(self, *, size=None):
         self.size = size
 """
