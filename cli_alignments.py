@@ -156,9 +156,12 @@ def import_json(json: Path, **options: Any) -> None:
 
 
 @alignments.command()
-@takes("faces", "alignments", "batch", "dry_run")
+@takes("faces", "alignments", "frames", "batch", "dry_run")
 def from_faces(**options: Any) -> None:
-    """Rebuild alignments files from the headers of face pictures, one a video; -a says where to."""
+    """Rebuild alignments files from the headers of face pictures, one a video.
+
+    They go into the folder of faces, or with -a where that says, or with -r beside the video.
+    """
     from facestream.jobs.alignments import from_faces
 
     each(from_faces.run, **options)

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from facestream.errors import AlignmentsError, ConfigError, SourceError
 from facestream.io.alignments import Alignments
 from facestream.io.face_record import FaceAlignment, FrameEntry, thumbnail
-from facestream.io.fsa import SUFFIX
+from facestream.io.fsa import SUFFIX, VERSION
 from facestream.io.images import natural_key, read_image
 from facestream.jobs.alignments.changes import Plan, agreeing
 from facestream.jobs.alignments.matching import Matching, Place, box_of, same_landmarks
@@ -21,6 +21,12 @@ from facestream.jobs.alignments.session import Session
 from facestream.jobs.alignments.work import Work
 
 _NUMBERED: Final = re.compile(r"(?s)(.+)_\d+")
+_OLD_SUFFIX: Final = ".png"  # of a video's frames, before version 2.4
+
+
+class _Video(NamedTuple):
+    stem: str
+    suffix: str
 
 
 @dataclass(slots=True)
@@ -28,13 +34,13 @@ class Rebuilt:
     """One file, as the headers have it.
 
     Attributes:
-        video: the stem of the frames' names and their suffix; None for pictures.
+        video: what the frames' names begin and end with; None for pictures.
         frames: their faces in the order of their indices, numbered from 0 again.
         matching: picture → its face.
         version: the lowest that a header names.
     """
 
-    video: tuple[str, str] | None
+    video: _Video | None
     frames: dict[str, FrameEntry]
     matching: Matching
     version: float
@@ -42,13 +48,14 @@ class Rebuilt:
     @property
     def file_name(self) -> str:
         """Where faceswap looks for it, beside a video or in a folder of pictures."""
-        return f"alignments{SUFFIX}" if self.video is None else f"{self.video[0]}_alignments{SUFFIX}"
+        return f"alignments{SUFFIX}" if self.video is None else f"{self.video.stem}_alignments{SUFFIX}"
 
 
 def run(work: Work, session: Session) -> None:
     """Rebuild the files: one for each video, one for all pictures.
 
-    They go into the folder of faces; ``work.given``, a folder or (for one source) a file, says otherwise.
+    They go into the folder of faces; ``work.given``, a folder or (for one source) a file, says otherwise. Headers from
+    before version 2.4 don't say what a video's name ended with; ``work.frames``, the video, does.
 
     Raises:
         FacestreamError: something can't be read or written; see :func:`facestream.jobs.alignments.changes.carry_out`.
@@ -57,7 +64,7 @@ def run(work: Work, session: Session) -> None:
     pictures, unreadable = read_pictures(session.watched(list_pictures(folder)), whole=True)
     if not pictures:
         raise AlignmentsError(f"no picture in {folder} has a header with a face in it; check -c")
-    rebuilt = rebuild(pictures)
+    rebuilt = rebuild(pictures, work.frames)
     targets = _targets(rebuilt, folder, work.given)
     for note in unreadable:
         session.tell(note)
@@ -66,6 +73,10 @@ def run(work: Work, session: Session) -> None:
             f"{target}: {len(one.frames)} frames, {len(one.matching.places)} faces, of version {one.version:g}; "
             "frames without a face aren't known"
         )
+        if one.video is not None and one.video.suffix == _OLD_SUFFIX and one.version < VERSION:  # not a camera
+            session.tell(
+                f"{target}: its frames are named as before 2.4; give the video with -r for faceswap to find them"
+            )
         add_thumbnails(one)
         session.carry_out(plan(one, target, _present(target)))
 
@@ -91,26 +102,35 @@ def _targets(rebuilt: Sequence[Rebuilt], folder: Path, given: Path | None) -> li
     return targets
 
 
-def rebuild(pictures: Iterable[FacePicture]) -> list[Rebuilt]:
-    """The sources that pictures were cut from, each with its frames in natural order. Pure."""
-    by_source: dict[tuple[str, str] | None, list[FacePicture]] = defaultdict(list)
+def rebuild(pictures: Iterable[FacePicture], video: Path | None = None) -> list[Rebuilt]:
+    """The sources that pictures were cut from, each with its frames in natural order. Pure.
+
+    Args:
+        video: whose frames' names end as its own does, also where headers from before 2.4 have ``.png``.
+    """
+    by_source: dict[_Video | None, list[tuple[str, FacePicture]]] = defaultdict(list)
     for picture in pictures:
-        by_source[_source_of(picture)].append(picture)
+        source = _video_of(picture)
+        name = picture.frame
+        if source is not None and video is not None and source == _Video(video.stem, _OLD_SUFFIX):
+            source = _Video(video.stem, video.suffix)
+            name = PurePath(name).stem + video.suffix
+        by_source[source].append((name, picture))
     return [_rebuilt(source, by_source[source]) for source in sorted(by_source, key=lambda source: source or ("", ""))]
 
 
-def _source_of(picture: FacePicture) -> tuple[str, str] | None:
+def _video_of(picture: FacePicture) -> _Video | None:
     if not picture.is_video:
         return None
     name = PurePath(picture.frame)
     numbered = _NUMBERED.fullmatch(name.stem)
-    return (numbered[1] if numbered else name.stem), name.suffix
+    return _Video(numbered[1] if numbered else name.stem, name.suffix)
 
 
-def _rebuilt(source: tuple[str, str] | None, pictures: Sequence[FacePicture]) -> Rebuilt:
+def _rebuilt(source: _Video | None, pictures: Sequence[tuple[str, FacePicture]]) -> Rebuilt:
     by_frame: dict[str, list[FacePicture]] = defaultdict(list)
-    for picture in pictures:
-        by_frame[picture.frame].append(picture)
+    for name, picture in pictures:
+        by_frame[name].append(picture)
     frames: dict[str, FrameEntry] = {}
     matching = Matching()
     for name in sorted(by_frame, key=natural_key):
@@ -124,7 +144,7 @@ def _rebuilt(source: tuple[str, str] | None, pictures: Sequence[FacePicture]) ->
                 faces.append(picture.face)
                 matching.places[picture] = Place(name, picture.face)
         frames[name] = FrameEntry(faces)
-    return Rebuilt(source, frames, matching, min(picture.version for picture in pictures))
+    return Rebuilt(source, frames, matching, min(picture.version for _, picture in pictures))
 
 
 def _same(one: FaceAlignment, other: FaceAlignment) -> bool:

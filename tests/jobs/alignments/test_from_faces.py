@@ -102,7 +102,11 @@ def test_the_lowest_version_is_told(tmp_path: Path, heard: Heard) -> None:
     picture(faces / "clip_000002_0.png", record(2), "clip_000002.png", 0, "clip_000002_0.png", 2.1)
     from_faces.run(Work(faces=faces), heard.session())
     assert "of version 2.1" in heard.told[0]
+    assert "give the video with -r" in heard.told[1]
     assert list(Alignments.load(faces / "clip_alignments.fsa").frames) == ["clip_000001.png", "clip_000002.png"]
+    from_faces.run(Work(tmp_path / "new.fsa", faces, tmp_path / "clip.mov"), silent())
+    assert list(Alignments.load(tmp_path / "new.fsa").frames) == ["clip_000001.mov", "clip_000002.mov"]
+    assert agree(faces, tmp_path / "new.fsa")
 
 
 def test_a_header_may_not_lead_elsewhere(tmp_path: Path) -> None:
