@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from facestream.errors import ConfigError, WeightsMissing
 from facestream.plugins import registry, vouching, weights
 from facestream.plugins.card import Card, Role
 from facestream.plugins.download import Progress
+
+logger = logging.getLogger("facestream.plugins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class Entry:
 
 
 def listing() -> list[Entry]:
-    """Every model there is. Loads no torch and asks no network."""
+    """Every model there is. Loads no torch and asks no network. Logs what is wrong with those of installed packages."""
+    for complaint in registry.complaints():
+        logger.warning("%s", complaint)
     ready = [Entry(card, weights.cached_weights(card)) for card in registry.cards()]
     entries = [*ready, *(Entry(card, None, hashed=False) for card in registry.unverified())]
     return sorted(entries, key=lambda entry: list(Role).index(entry.card.role))

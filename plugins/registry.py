@@ -21,7 +21,7 @@ from facestream.plugins.identity import cards as identity
 from facestream.plugins.mask import cards as mask
 from facestream.plugins.third_party import installed, made, model_class, require_sound
 
-__all__ = ["card", "cards", "create", "default", "model_class", "named", "names", "unverified"]
+__all__ = ["card", "cards", "complaints", "create", "default", "model_class", "named", "names", "unverified"]
 
 
 def cards(role: Role | str | None = None) -> tuple[Card, ...]:
@@ -37,9 +37,18 @@ def unverified(role: Role | str | None = None) -> tuple[Card, ...]:
 
 def _all_cards(role: Role | str | None = None) -> tuple[Card, ...]:
     """As they were written: the built-in ones first, then those of installed packages."""
-    builtin = (*detect.CARDS, *align.CARDS, *mask.CARDS, *identity.CARDS, *detect.UNVERIFIED, *align.UNVERIFIED)
-    everything = (*builtin, *installed(frozenset((card.role, card.name) for card in builtin)))
-    return tuple(card for card in everything if role is None or card.role == role)
+    builtin = _builtin()
+    theirs, _ = installed({(card.role, card.name) for card in builtin})
+    return tuple(card for card in (*builtin, *theirs) if role is None or card.role == role)
+
+
+def complaints() -> list[str]:
+    """One line about each model of an installed package that can't be used."""
+    return installed({(card.role, card.name) for card in _builtin()})[1]
+
+
+def _builtin() -> tuple[Card, ...]:
+    return (*detect.CARDS, *align.CARDS, *mask.CARDS, *identity.CARDS, *detect.UNVERIFIED, *align.UNVERIFIED)
 
 
 def names(role: Role | str) -> tuple[str, ...]:

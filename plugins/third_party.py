@@ -6,8 +6,7 @@ Whatever a foreign package does while it is imported or made, it costs one line 
 from __future__ import annotations
 
 import importlib
-import logging
-from collections.abc import Iterator
+from collections.abc import Collection
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
@@ -18,21 +17,22 @@ ENTRY_POINTS: Final = "facestream.plugins"
 
 _MEMBERS: Final = ("name", "batch_size", "load", "pre_process", "infer", "post_process")
 
-logger = logging.getLogger("facestream.plugins")
 
-
-def installed(taken: frozenset[tuple[Role, str]]) -> Iterator[Card]:
-    """The cards that installed packages register. Those that can't be had, or whose name is ``taken``, are logged."""
+def installed(taken: Collection[tuple[Role, str]]) -> tuple[list[Card], list[str]]:
+    """The cards that installed packages register, and one line about each that can't be had or has a ``taken`` name."""
+    cards: list[Card] = []
+    complaints: list[str] = []
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             card = _loaded(entry)
         except ModelError as error:
-            logger.warning("%s; left out", error)
+            complaints.append(str(error))
             continue
-        if (card.role, card.name) in taken:
-            logger.warning("model %s of %s has the name of a built-in one; left out", card.name, entry.value)
+        if (card.role, card.name) in {*taken, *((other.role, other.name) for other in cards)}:
+            complaints.append(f"{card.name}: {entry.value} has the name of another {card.role} model: it is left out")
         else:
-            yield card
+            cards.append(card)
+    return cards, complaints
 
 
 def require_sound(name: str) -> None:
