@@ -349,20 +349,20 @@ async def test_a_read_only_folder_for_alignments_is_named_with_the_way_out(tmp_p
 
 
 async def test_pictures_that_dont_fit_on_the_disk_end_the_job_and_lose_nothing(tmp_path: Path) -> None:
-    folder, faces = photos(tmp_path / "photos"), tmp_path / "faces"
+    folder, faces = photos(tmp_path / "photos", 40), tmp_path / "faces"
     await extract(options_for(folder, output=faces))
     whole = contents(tmp_path)
     (folder / "alignments.fsa").unlink()
     shutil.rmtree(faces)
 
     def take_away(run: InputRun) -> None:
-        if run.statistics.frames == 4 and faces.is_dir():
+        if run.statistics.frames >= 4 and faces.is_dir():
             faces.rename(tmp_path / "elsewhere")
 
-    with pytest.raises(OutputError, match=r"can't write .*p\d_\d.png: No such file.*make room"):
+    with pytest.raises(OutputError, match=r"can't write .*p\d+_\d.png: No such file.*make room"):
         await extract(options_for(folder, output=faces), progress=take_away)
     (tmp_path / "elsewhere").rename(faces)
-    assert 4 <= len(faces_in(folder / "alignments.fsa")) < 8
+    assert 4 <= len(faces_in(folder / "alignments.fsa")) < 40
     await extract(options_for(folder, output=faces))
     assert contents(tmp_path) == whole
 
@@ -380,16 +380,18 @@ def largest_file(size: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("pictures_too", [True, False])
 async def test_a_full_disk_ends_the_job_and_loses_nothing_that_was_finished(tmp_path: Path, pictures_too: bool) -> None:
-    folder = photos(tmp_path / "photos", 12)
+    folder = photos(tmp_path / "photos", 40)
     options = options_for(folder, output=tmp_path / "faces" if pictures_too else None)
     await extract(options)
     whole = contents(tmp_path)
     (folder / "alignments.fsa").unlink()
     shutil.rmtree(tmp_path / "faces", ignore_errors=True)
+    full: list[bool] = []
     with ExitStack() as stack:
 
         def fill(run: InputRun) -> None:
-            if run.statistics.frames == 4:
+            if run.statistics.frames >= 4 and not full:
+                full.append(True)
                 stack.enter_context(largest_file(2000))
 
         with pytest.raises((OutputError, AlignmentsError), match="File too large; make room, then run the job again"):
