@@ -27,7 +27,7 @@ class RefinedAligner:
 
     An aligner that looks twice by itself, like ``mesh``, places its second look by its own bounds, which change with
     what it saw; re-align places the next one by the mean face, where they change less. In place of the own second look
-    it brings half as much as after it (``bench/refine.py``), so it comes after it.
+    it was measured to bring about half as much as after it, so it comes after it.
 
     Every look is one batch of the faces that came in, so the network never sees more at once than its batch size.
 

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
+from facestream.plugins.align.filtered import FilteredAligner
+from facestream.plugins.align.filters import Thresholds
 from facestream.plugins.align.looks import SquareAligner
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.refeed import Refeed
 from facestream.plugins.align.refined import RefinedAligner
 from facestream.plugins.align.roi import Squares
-from facestream.stream.types import Detections, ExtractBatch
+from facestream.stream.types import Detections, ExtractBatch, Faces
 from facestream.testing.aligners import FakeSquareAligner
+from facestream.testing.conformance import check_face_plugin
 from facestream.testing.plugins import FACE_68, in_boxes
 from tests.plugins.conftest import Load, align, batch_of, detect
 
@@ -142,3 +145,15 @@ def test_a_real_aligner_can_be_refined(load: Load, photo: np.ndarray) -> None:
         assert 0 < moved.mean() < 0.04
         empty = batch_of(photo, Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32)), points=False)
         assert align(RefinedAligner(mesh, **options), empty).shape == (0, 68, 2)
+
+
+def test_a_refined_aligner_conforms(load: Load, photo: np.ndarray) -> None:
+    mesh = load("align", "mesh")
+    (found,) = detect(load("detect", "yunet", size=320), photo)
+    batch = batch_of(photo, found)
+    align(mesh, batch)
+    faces = Faces(boxes=batch.boxes, scores=batch.scores, points=batch.points, landmarks=batch.landmarks)
+    mesh.normalization = Normalization.CLAHE
+    refined = RefinedAligner(mesh, refeed=Refeed.drawn(1), re_align=True)
+    nothing = Thresholds(features=False, min_scale=0, max_scale=0, distance=0)  # the suite looks for every face
+    check_face_plugin(FilteredAligner(refined, nothing), "align", photo, faces)
