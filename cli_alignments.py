@@ -142,6 +142,8 @@ def export_json(**options: Any) -> None:
     """Write boxes and landmarks as JSON."""
     from facestream.jobs.alignments.export import run_export
 
+    if options["batch"] and options["json"]:
+        raise click.UsageError("--json names one file; leave it out with --batch-mode")
     each(run_export, **options)
 
 
@@ -164,6 +166,8 @@ def from_faces(**options: Any) -> None:
     """
     from facestream.jobs.alignments import from_faces
 
+    if options["batch"] and (options["alignments"] or options["frames"]):
+        raise click.UsageError("with --batch-mode each file goes into its folder of faces; leave -a and -r out")
     each(from_faces.run, **options)
 
 

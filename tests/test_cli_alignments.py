@@ -129,6 +129,8 @@ def test_check_tells_each_disagreement(clip: Path) -> None:
         (["remove-faces", "-a", "x.fsa", "-c", "/no/such"], 2, "'/no/such' does not exist"),
         (["missing-frames", "-a", "x.fsa", "-o", "move"], 2, "'move' is not one of 'console', 'file'"),
         (["no-faces", "-B"], 2, "give -a, -c or -r"),
+        (["from-faces", "-B", "-c", "/", "-a", "x"], 2, "leave -a and -r out"),
+        (["export", "-B", "-a", "/", "--json", "x"], 2, "--json names one file"),
         (["fix"], 2, "No such command 'fix'"),
     ],
 )

@@ -118,9 +118,20 @@ def agreeing(frames: Mapping[str, FrameEntry], matching: Matching, *, rename: bo
     return changes
 
 
-def set_aside(duplicates: Sequence[FacePicture]) -> list[Move]:
-    """Copies' way into ``_duplicates``."""
-    return [Move(picture.path, picture.path.parent / DUPLICATES / picture.path.name) for picture in duplicates]
+def set_aside(duplicates: Sequence[FacePicture], exists: Callable[[Path], bool] = os.path.lexists) -> list[Move]:
+    """Copies' way into ``_duplicates``, where former copies may have their name."""
+    return [
+        Move(picture.path, _free(picture.path.parent / DUPLICATES / picture.path.name, exists))
+        for picture in duplicates
+    ]
+
+
+def _free(wanted: Path, exists: Callable[[Path], bool] = os.path.lexists) -> Path:
+    """``wanted``, or what follows it: ``a.png``, ``a-2.png``, ``a-3.png``, …"""
+    path, number = wanted, 2
+    while exists(path):
+        path, number = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}"), number + 1
+    return path
 
 
 def check_moves(moves: Sequence[Move], exists: Callable[[Path], bool] = os.path.lexists) -> None:
@@ -187,7 +198,11 @@ def move_all(moves: Sequence[Move]) -> None:
     among the folder's pictures.
     """
     targets = {move.target for move in moves}
-    aside = {move.path: _aside(move.path) for move in moves if move.path in targets}
+    aside = {
+        move.path: _free(move.path.with_name(f"{move.path.stem}.moving{move.path.suffix}"))
+        for move in moves
+        if move.path in targets
+    }
     try:
         for path, waiting in aside.items():
             os.rename(path, waiting)
@@ -197,10 +212,3 @@ def move_all(moves: Sequence[Move]) -> None:
     except OSError as error:
         where = os.fspath(error.filename or "a file")
         raise AlignmentsError(f"{where} can't be renamed: {error.strerror}; mend that, {_AGAIN}") from error
-
-
-def _aside(path: Path) -> Path:
-    waiting, number = path.with_name(f"{path.stem}.moving{path.suffix}"), 1
-    while os.path.lexists(waiting):
-        waiting, number = path.with_name(f"{path.stem}.moving-{number}{path.suffix}"), number + 1
-    return waiting

@@ -9,7 +9,17 @@ from facestream.io.alignments import Alignments
 from facestream.io.faces import read_header
 from facestream.jobs.alignments import from_faces
 from facestream.jobs.alignments.work import Work
-from tests.jobs.alignments.build import STAMP, Heard, agree, contents, extracted, picture, record, silent
+from tests.jobs.alignments.build import (
+    STAMP,
+    Heard,
+    agree,
+    contents,
+    extracted,
+    picture,
+    record,
+    silent,
+    survives_every_kill,
+)
 
 FRAMES = {
     "clip_000002.mp4": [record(10, mask=True, identity=True), record(200)],
@@ -71,8 +81,12 @@ def test_copies_go_to_a_folder_of_their_own(tmp_path: Path, heard: Heard) -> Non
     faces = tmp_path / "faces"
     picture(faces / "A copy.png", face, "a.jpg", 0, "a_0.png")
     from_faces.run(Work(faces=faces), heard.session())
-    assert [path.name for path in (faces / "_duplicates").iterdir()] == ["A copy.png"]
-    assert "1 files renamed or moved" in heard.told
+    picture(faces / "B copy.png", face, "a.jpg", 0, "a_0.png")
+    from_faces.run(Work(faces=faces), heard.session())
+    picture(faces / "A copy.png", face, "a.jpg", 0, "a_0.png")
+    from_faces.run(Work(faces=faces), heard.session())
+    assert list(contents(faces / "_duplicates")) == ["A copy-2.png", "A copy.png", "B copy.png"]
+    assert heard.told.count("1 files renamed or moved") == 3
     assert agree(faces, faces / "alignments.fsa")
 
 
@@ -84,6 +98,22 @@ def test_a_second_run_has_nothing_to_do(tmp_path: Path, heard: Heard) -> None:
     from_faces.run(work, heard.session())
     assert heard.told[-1] == "nothing to change"
     assert contents(tmp_path) == before
+
+
+def test_a_job_killed_anywhere_is_finished_by_running_it_again(tmp_path: Path) -> None:
+    def merged(root: Path) -> Work:
+        """Two folders of one clip's faces, put together: indices come twice and with gaps."""
+        extracted(root, FRAMES)
+        faces = root / "faces"
+        (faces / "clip_000010_0.png").unlink()
+        for index, name in ((0, "x"), (5, "y"), (5, "z")):
+            face = record(100 + ord(name[0]))
+            picture(faces / f"{name}.png", face, "clip_000010.mp4", index, f"clip_000010_{index}.png")
+        picture(faces / "copy.png", FRAMES["clip_000002.mp4"][1], "clip_000002.mp4", 1, "clip_000002_1.png")
+        return Work(root / "rebuilt.fsa", faces)
+
+    # The file (which isn't there yet), two headers, a copy.
+    assert survives_every_kill(tmp_path, merged, lambda work: from_faces.run(work, silent())) == 4
 
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
