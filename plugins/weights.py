@@ -207,7 +207,7 @@ def _fetch(
     found = sha256_of(fetched)
     if found != file.sha256:
         raise WeightsCorrupt(
-            f"{what}: {file.location} has sha256 {found}, not {file.sha256} as its card says; nothing "
+            f"{what}: {file.location} has sha256 {found}, not {file.sha256} as expected; nothing "
             f"was kept: try again, and report it if it stays so"
         )
     return fetched

@@ -21,6 +21,7 @@ def test_98_points_become_68_by_their_indices() -> None:
     mapped = to_68(indices[None])[0, :, 0].astype(int).tolist()
     assert mapped[:17] == list(range(0, 33, 2))
     assert mapped[17:27] == [33, 34, 35, 36, 37, 42, 43, 44, 45, 46]
+    assert mapped[27:36] == list(range(51, 60))
     assert mapped[36:48] == [60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75]
     assert mapped[48:] == list(range(76, 96))
     assert len(set(WFLW_TO_IBUG.tolist())) == 68
@@ -37,3 +38,18 @@ def test_the_parts_of_a_layout_cover_its_points() -> None:
     for kind, parts in PARTS.items():
         covered = {index for part in parts.values() for index in range(part.start, part.stop)}
         assert covered == set(range(96 if kind is LandmarkType.WFLW else kind.value))  # 96 and 97 are pupils
+
+
+def test_the_parts_of_98_and_68_points_are_the_same_places() -> None:
+    """What both layouts call by one name lies at the same points; brows are lines here and outlines there."""
+    wide, narrow = PARTS[LandmarkType.WFLW], PARTS[LandmarkType.IBUG]
+    assert wide.keys() == narrow.keys()
+    for name, part in narrow.items():
+        mapped = WFLW_TO_IBUG[part.start : part.stop]
+        assert wide[name].start <= mapped.min(), name
+        assert mapped.max() < wide[name].stop, name
+        assert part.closed == wide[name].closed or name.endswith("eyebrow")
+
+
+def test_four_points_are_one_closed_square() -> None:
+    assert PARTS[LandmarkType.QUAD] == {"face": (0, 4, True)}
