@@ -132,6 +132,7 @@ def model_options(command: Command) -> Command:
         click.option("--batch-size", type=click.IntRange(1, 256), help="Frames the detector sees at once."),
         click.option("--threshold", type=click.FloatRange(0, 1), help="Least score of a detection."),
         click.option("--detect-size", type=click.IntRange(64, 4096), help="Long side the detector sees, in pixels."),
+        click.option("--compile", is_flag=True, help="Compile the networks: a slower start, then faster on most."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
         click.option(
             "--identity",

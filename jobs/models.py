@@ -50,6 +50,7 @@ class ModelOptions:
             in which kernels add up (seen: yunet and retinaface-mnet at 320 × 192, mesh alone against mesh in any
             batch). So each frame and each face gets a batch of its own. A CPU gains little from larger ones: nothing
             for detectors at their usual size, 0.9 ms a look for mesh. On a GPU nothing is promised.
+        compile: run the networks compiled where the compiler can be used; the first batch of each shape takes seconds.
     """
 
     detector: str | None = None
@@ -74,6 +75,7 @@ class ModelOptions:
     aligner_distance: float = 40.0
     aligner_roll: float = 0.0
     repeatable: bool = False
+    compile: bool = False
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -170,3 +172,14 @@ def _searching(detector: Detector, options: ModelOptions) -> Detector:
     if options.min_size or options.max_size:
         detector = SizeLimits(detector, smallest=options.min_size, largest=options.max_size)
     return detector
+
+
+def _created(role: str, name: str, options: ModelOptions, **arguments: Any) -> Any:
+    """A new plugin, before anything is put around it."""
+    plugin = registry.create(role, name, **arguments)
+    if options.compile:
+        if hasattr(plugin, "compile"):
+            plugin.compile = True
+        else:
+            log.warning("%s runs uncompiled: it isn't a facestream.plugins.base.TorchModel", name)
+    return plugin

@@ -95,7 +95,7 @@ class TorchDetector(TorchModel):
         ]
 
     def _warm_up(self) -> None:
-        feed = self.pre_process([np.zeros((48, 64, 3), np.uint8)])
+        feed = self.pre_process([np.zeros((36, 64, 3), np.uint8)])  # the canvas of 16:9, most videos'
         raw = self.infer(feed)
         check_finite(self.name, raw)
         (found,) = self.post_process(raw, feed)

@@ -34,6 +34,7 @@ class Mtcnn(TorchModel):
     """
 
     card = MTCNN
+    compilable = False  # each level of the pyramid has a size of its own
 
     def __init__(
         self, *, size: int | None = None, threshold: float | None = None, batch_size: int | None = None
