@@ -1,10 +1,20 @@
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from facestream.faces.aligned import align, average_distances, eye_mouth_distances, face_sizes, solved
+from facestream.faces.aligned import align, average_distances, eye_mouth_distances, face_sizes, solved, transform
 from facestream.faces.landmarks import WFLW_TO_IBUG
 from facestream.faces.meanface import MEAN_FACE
 from facestream.stream.types import Floats
+
+
+def distorted(landmarks: Floats, count: int = 5) -> Floats:
+    """(count, 68, 2) like no mean face, the same every time."""
+    noise = np.random.default_rng(3).normal(0, 8, (count, 68, 2))
+    return (landmarks + noise).astype(np.float32)
 
 
 def test_the_golden_landmarks_are_those_of_the_specification(golden_landmarks: Floats) -> None:
@@ -66,3 +76,64 @@ def test_a_face_without_sense_stays_finite_and_is_told(golden_landmarks: Floats)
     for array in (aligned.matrices, aligned.pose, *aligned.offsets.values()):
         assert np.isfinite(array).all()
     assert not aligned.pose[:2].any()
+
+
+def test_transform_agrees_with_opencv(golden_landmarks: Floats) -> None:
+    landmarks = distorted(golden_landmarks)
+    matrices = align(landmarks).matrices
+    for matrix, points, moved in zip(matrices, landmarks, transform(matrices, landmarks)):
+        expected = cv2.transform(points[None].astype(np.float64), matrix[:2].astype(np.float64))[0]
+        np.testing.assert_allclose(moved, expected, atol=1e-9)
+
+
+def test_measures_agree_with_counting_point_by_point(golden_landmarks: Floats) -> None:
+    landmarks = distorted(golden_landmarks)
+    matrices = align(landmarks).matrices
+    distances, gaps = average_distances(matrices, landmarks), eye_mouth_distances(matrices, landmarks)
+    for face, matrix in enumerate(matrices.astype(float)):
+        points = [(matrix @ (x, y, 1))[:2] for x, y in landmarks[face].astype(float)]
+        off = [abs(points[17 + i][axis] - MEAN_FACE[i][axis]) for i in range(51) for axis in (0, 1)]
+        assert distances[face] == pytest.approx(sum(off) / len(off), abs=1e-5)
+        highest_mouth = min(points[i][1] for i in range(48, 68))
+        lowest_eye = max(points[i][1] for i in (*range(17, 27), *range(36, 48)))
+        assert gaps[face] == pytest.approx(highest_mouth - lowest_eye, abs=1e-5)
+
+
+def test_a_faces_size_is_the_edge_of_twice_the_normalised_square_in_the_frame(golden_landmarks: Floats) -> None:
+    matrices = align(distorted(golden_landmarks)).matrices
+    for matrix, size in zip(matrices, face_sizes(matrices)):
+        back = cv2.invertAffineTransform(matrix[:2].astype(np.float64))
+        left, right = cv2.transform(np.array([[(-0.5, 0.0), (1.5, 0.0)]]), back)[0]
+        assert size == pytest.approx(float(np.linalg.norm(right - left)), rel=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([4, 51, 68, 98]).flatmap(lambda m: arrays(np.float32, (2, m, 2), elements=st.floats(width=32))))
+def test_any_numbers_give_finite_arrays_and_harm_no_other_face(landmarks: Floats) -> None:
+    count = landmarks.shape[1]
+    shape = {4: [(0, 0), (1, 0), (1, 1), (0, 1)], 51: MEAN_FACE}.get(count, np.resize(MEAN_FACE, (count, 2)))
+    good = (np.asarray(shape)[None] * 200 + 300).astype(np.float32)
+    batch = align(np.concatenate([landmarks, good]))
+    for array in (batch.matrices, batch.pose, *batch.offsets.values()):
+        assert np.isfinite(array).all()
+    alone = align(good)
+    np.testing.assert_allclose(batch.matrices[2], alone.matrices[0], rtol=1e-6)
+    np.testing.assert_allclose(batch.pose[2], alone.pose[0], atol=1e-3)
+    assert np.linalg.matrix_rank(batch.matrices.astype(np.float64)).tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("degenerate", ["one spot", "a line", "a speck", "mirrored", "upside down"])
+def test_degenerate_faces_stay_finite(degenerate: str, golden_landmarks: Floats) -> None:
+    middle = golden_landmarks.mean(axis=1, keepdims=True)
+    landmarks = {
+        "one spot": np.broadcast_to(middle, golden_landmarks.shape),
+        "a line": golden_landmarks * (1, 0) + (0, 50),
+        "a speck": middle + (golden_landmarks - middle) * 1e-4,
+        "mirrored": golden_landmarks * (-1, 1),
+        "upside down": golden_landmarks * (1, -1),
+    }[degenerate].astype(np.float32)
+    aligned = align(landmarks)
+    for array in (aligned.matrices, aligned.pose, *aligned.offsets.values()):
+        assert np.isfinite(array).all()
+    for measure in (face_sizes, lambda m: average_distances(m, landmarks), lambda m: eye_mouth_distances(m, landmarks)):
+        assert np.isfinite(measure(aligned.matrices)).all()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from facestream.faces.aligned import align, transform
 from facestream.faces.crops import (
@@ -176,3 +177,55 @@ def test_larger_coverage_shows_more_of_the_frame(golden_landmarks: Floats) -> No
     aligned = align(golden_landmarks)
     scales = [crop_matrices(aligned, 512, coverage=coverage)[0, 0, 0] for coverage in (0.5, 0.75, 1.0, 1.5)]
     assert all(narrow > wide for narrow, wide in pairwise(scales))
+
+
+@pytest.mark.parametrize("centering", sorted(RATIOS))
+@pytest.mark.parametrize(("size", "coverage", "y_offset"), [(512, 1.0, 0.0), (300, 0.75, 0.1), (97, 1.2, -0.3)])
+def test_a_crop_matrix_is_offset_then_scale_then_margin(
+    centering: str, size: int, coverage: float, y_offset: float, golden_landmarks: Floats
+) -> None:
+    aligned = align(golden_landmarks)
+    x, y = aligned.offsets[centering][0].astype(float)
+    margin = round(size * (RATIOS[centering] + coverage - 1) / (2 * coverage))
+    scale = size - 2 * margin
+    expected = (
+        np.array([[1, 0, margin], [0, 1, margin], [0, 0, 1]])
+        @ np.diag([scale, scale, 1])
+        @ np.array([[1, 0, -x], [0, 1, y_offset - y], [0, 0, 1]])
+        @ aligned.matrices[0].astype(float)
+    )
+    found = crop_matrices(aligned, size, centering, coverage=coverage, y_offset=y_offset)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
+
+
+@given(st.floats(0.05, 4), st.floats(-180, 180), st.floats(-500, 500), st.floats(-500, 500), st.integers(16, 600))
+def test_the_corners_in_the_frame_are_those_of_opencvs_inverse(
+    scale: float, degrees: float, x: float, y: float, size: int
+) -> None:
+    matrix = np.eye(3, dtype=np.float32)
+    matrix[:2] = cv2.getRotationMatrix2D((0, 0), degrees, scale)
+    matrix[:2, 2] = x, y
+    edge = size - 1.0
+    corners = np.array([[(0, 0), (0, edge), (edge, edge), (edge, 0)]])
+    expected = cv2.transform(corners, cv2.invertAffineTransform(matrix[:2].astype(np.float64)))[0]
+    assert np.abs(original_roi(matrix, size) - expected).max() <= 0.5 + 1e-4
+
+
+@pytest.mark.parametrize("degrees", [0, 17, -130])
+@pytest.mark.parametrize("scale", [0.6, 0.9])
+def test_a_little_down_is_linear_as_scipy_knows_it(scale: float, degrees: float) -> None:
+    frame = photograph(120, 160)
+    matrix = np.eye(3, dtype=np.float32)
+    matrix[:2] = cv2.getRotationMatrix2D((80, 60), degrees, scale)
+    matrix[:2, 2] -= (30, 12)
+    x, y = np.meshgrid(np.arange(96), np.arange(96))
+    source = np.linalg.inv(matrix.astype(float)) @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    planes = [
+        ndimage.map_coordinates(frame[..., channel].astype(float), source[1::-1], order=1, cval=0.0)
+        for channel in range(3)
+    ]
+    expected = np.stack(planes, axis=-1).reshape(96, 96, 3)
+    inside = ((source[:2] > 1) & (source[:2] < [[158], [118]])).all(axis=0).reshape(96, 96)
+    off = np.abs(crop(frame, matrix, 96)[inside] - expected[inside])
+    assert off.max() <= 8  # OpenCV's weights have five bits
+    assert off.mean() < 1

@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from facestream.faces import pose
 from facestream.faces.aligned import align, transform
@@ -82,3 +83,17 @@ def test_axes_point_right_up_and_forward_from_the_heads_centre() -> None:
     assert abs(turned[2, 0]) > 0.1
     unsolved = pose.axes(Pose(np.zeros((1, 3)), np.zeros((1, 3))))
     np.testing.assert_array_equal(unsolved, np.full((1, 3, 2), 0.5))
+
+
+def test_angles_are_scipys_turns_about_x_then_y_then_z() -> None:
+    vectors = np.random.default_rng(2).uniform(-0.8, 0.8, (30, 3))
+    expected = Rotation.from_rotvec(vectors).as_euler("xyz", degrees=True)
+    np.testing.assert_allclose(pose.angles(Pose(vectors, np.ones((30, 3)))), expected, atol=1e-9)
+
+
+def test_offsets_are_where_opencv_sees_the_centres() -> None:
+    found = pose.solve(looking((-0.3, 0.4, 0.1), (0.4, 2.5, -55.0)))
+    for name, centre in {"face": (0.0, -1.5, 4.2), "head": (0.0, 0.0, -2.3)}.items():
+        seen, _ = cv2.projectPoints(np.array([centre]), found.rotation[0], found.translation[0], CAMERA, None)
+        np.testing.assert_allclose(pose.offsets(found)[name][0], seen[0, 0] - 0.5, atol=1e-9)
+    np.testing.assert_array_equal(pose.offsets(found)["legacy"], [[0, 0]])
