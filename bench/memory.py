@@ -1,8 +1,9 @@
 """Peak memory of a long input against that of a short one: both 1080p, through the real lossless chain.
 
 Each length runs in a fresh process, whose own peak (VmHWM) counts: a source whose every frame is a new 6 MB array,
-gate, yunet, two placed faces a frame, a fake aligner, tracking, and face pictures written to a folder. What takes the
-time of a real run (large networks) is left out, what holds memory is all there.
+gate, yunet, two placed faces a frame, a fake aligner, tracking, and the recorder of `facestream extract`: alignments,
+journal and face pictures. What takes the time of a real run (decoding, large networks and pictures) is left out, what
+holds memory is all there.
 
 python bench/memory.py [SHORT LONG]
 """
@@ -21,7 +22,11 @@ from pathlib import Path
 
 from report import report
 
-from facestream.io.savers import FaceSaver
+from facestream.io.frame_names import VideoNames
+from facestream.io.journal import JournalHeader
+from facestream.io.journal_writer import AlignmentsWriter
+from facestream.io.recorder import Recorder, named_by
+from facestream.io.savers import FaceSaver, Losses
 from facestream.jobs.extract import BATCHES_PER_STAGE
 from facestream.jobs.models import ModelOptions, load_plugins
 from facestream.jobs.profile import PlacedFaces, cloudy_pictures
@@ -35,8 +40,8 @@ from facestream.testing.sources import FakeSource
 LENGTHS = (1_000, 10_000)
 SIZE = (1920, 1080)
 FACES = 2
+PICTURE = 64
 LIMIT = 1.05
-SAVED_EVERY = 5  # frames; encoding pictures would else take most of the time
 
 
 class Ring(Sequence[Image]):
@@ -64,13 +69,13 @@ async def run(frames: int) -> tuple[int, float]:
             placed = PlacedFaces(detector, FACES, SIZE)
             stages = [Stage.detect(placed, bridge, 4), Stage.faces(FakeAligner(), bridge)]
             pipeline = Pipeline(stages, bridge, in_flight=BATCHES_PER_STAGE * len(stages), tracks=Tracks())
-            async with FaceSaver(folder, bridge, size=128) as saver, FakeSource(frames=Ring(frames)) as source:
+            recorder = recorder_in(Path(folder), bridge)
+            async with recorder, FakeSource(frames=Ring(frames)) as source:
 
                 async def publish(faces: FrameFaces) -> None:
                     nonlocal results
                     results += 1
-                    if faces.frame.seq % SAVED_EVERY == 0:
-                        await saver.write(faces)
+                    await recorder.write(faces)
 
                 start = time.perf_counter()
                 async with asyncio.TaskGroup() as tasks:
@@ -78,7 +83,16 @@ async def run(frames: int) -> tuple[int, float]:
                     async for frame in source:
                         await pipeline.put(frame)
                     await pipeline.close()
-                return results, time.perf_counter() - start
+                await recorder.drain()
+                seconds = time.perf_counter() - start
+    return results, seconds
+
+
+def recorder_in(folder: Path, bridge: Bridge) -> Recorder:
+    """What `facestream extract` writes to, as it makes it."""
+    pictures = FaceSaver(folder / "faces", bridge, size=PICTURE, thumbs=True, losses=Losses.RAISE)
+    alignments = AlignmentsWriter(folder / "clip.fsa", bridge, JournalHeader("/clip.mp4"))
+    return Recorder(bridge, named_by(VideoNames("clip", ".mp4")), alignments=alignments, pictures=pictures)
 
 
 def peak_bytes() -> int:
