@@ -21,6 +21,7 @@ from facestream.jobs.alignments.session import Session
 from facestream.jobs.alignments.work import Work
 
 _NUMBERED: Final = re.compile(r"(?s)(.+)_\d+")
+_OF_CAMERA: Final = re.compile(r"(?s)(.+?)(?:-e\d+)?_\d+")  # -e: reconnected since
 _OLD_SUFFIX: Final = ".png"  # of a video's frames, before version 2.4
 
 
@@ -123,7 +124,8 @@ def _video_of(picture: FacePicture) -> _Video | None:
     if not picture.is_video:
         return None
     name = PurePath(picture.frame)
-    numbered = _NUMBERED.fullmatch(name.stem)
+    camera = name.suffix == _OLD_SUFFIX and picture.version >= VERSION
+    numbered = (_OF_CAMERA if camera else _NUMBERED).fullmatch(name.stem)
     return _Video(numbered[1] if numbered else name.stem, name.suffix)
 
 

@@ -85,13 +85,8 @@ def smooth(shapes: Doubles, places: npt.NDArray[np.int64], components: int = COM
     _, _, directions = np.linalg.svd(flat - mean, full_matrices=False)
     directions = directions[:components]
     # Whitening, dividing each course by its deviation, would cancel: the average is linear in each of them.
-    courses = _average(_courses(flat - mean, directions), places, taps)
+    courses = _average((flat - mean) @ directions.T, places, taps)
     return normal.restored((courses @ directions + mean).reshape(shapes.shape))
-
-
-def _courses(centred: Doubles, directions: Doubles) -> Doubles:
-    """(T, components): each component's course over time."""
-    return np.asarray(centred @ directions.T, np.float64)
 
 
 class _Normal(NamedTuple):

@@ -50,7 +50,16 @@ def record(
     return FaceAlignment.from_dict(fields)
 
 
-def picture(path: Path, face: FaceAlignment, frame: str, index: int, original: str, version: float = 2.4) -> Path:
+def picture(
+    path: Path,
+    face: FaceAlignment,
+    frame: str,
+    index: int,
+    original: str,
+    version: float = 2.4,
+    *,
+    is_video: bool = False,
+) -> Path:
     """A PNG with the face's header."""
     pixels = np.random.default_rng(face.x * 1000 + face.y).integers(0, 256, (64, 64, 3), np.uint8)
     source = {
@@ -58,7 +67,7 @@ def picture(path: Path, face: FaceAlignment, frame: str, index: int, original: s
         "original_filename": original,
         "face_index": index,
         "source_filename": frame,
-        "source_is_video": frame.endswith((".mp4", ".avi")) or version < 2.4,
+        "source_is_video": is_video or version < 2.4 or frame.endswith((".mp4", ".avi")),
         "source_frame_dims": (240, 320),
     }
     header = {"alignments": face.to_dict(thumb=False), "source": source}

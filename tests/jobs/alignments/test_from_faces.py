@@ -64,6 +64,17 @@ def test_videos_that_share_a_stem_dont_share_a_file(tmp_path: Path) -> None:
     assert names == {"clip.mp4_alignments.fsa", "clip.avi_alignments.fsa"}
 
 
+def test_a_camera_that_reconnected_is_one_source(tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    for stem in ("door_000001", "door-e1_000001", "door-e12_000007"):
+        name = f"{stem}_0.png"
+        picture(faces / name, record(len(stem)), f"{stem}.png", 0, name, is_video=True)
+    from_faces.run(Work(faces=faces), silent())
+    assert len(Alignments.load(faces / "door_alignments.fsa")) == 3
+    assert len(list(faces.glob("*.fsa"))) == 1
+
+
 def test_indices_with_gaps_are_closed_in_file_and_headers_but_names_stay(tmp_path: Path) -> None:
     extracted(tmp_path, {"a.jpg": [record(10), record(80), record(150)]})
     faces = tmp_path / "faces"
