@@ -8,16 +8,16 @@ aren't recorded are there too, which the next run writes again with the same con
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self, TypeAlias
 
 import numpy as np
 
 from facestream.faces.aligned import align, face_sizes, solved
 from facestream.faces.crops import crop, crop_matrices
-from facestream.io.face_record import THUMB_SIZE, FrameEntry, records_of, thumbnail
+from facestream.io.face_record import THUMB_SIZE, FaceAlignment, FrameEntry, records_of, thumbnail
 from facestream.io.frame_names import FrameNames, VideoNames
 from facestream.io.journal_writer import AlignmentsWriter
 from facestream.io.savers import FaceSaver
@@ -81,6 +81,8 @@ class Recorder:
         pictures: where the faces' pictures go, entered and left too. None saves none. It must raise its losses and,
             with alignments, make thumbnails.
         least_edge: pixels that the edge of a face's square (face centering) must have for its picture to be saved.
+        known: the records that the faces were made from. What the results don't say stays in them, and so do faces that
+            have no picture because no alignment can be computed.
 
     Raises:
         OutputError: on entering and leaving: a picture can't be written. It also ends the block, as a task group does.
@@ -95,7 +97,9 @@ class Recorder:
         alignments: AlignmentsWriter | None = None,
         pictures: FaceSaver | None = None,
         least_edge: float = 0.0,
+        known: Mapping[str, FrameEntry] | None = None,
     ) -> None:
+        self._known = known
         self._bridge = bridge
         self._name = name
         self._alignments = alignments
@@ -143,9 +147,12 @@ class Recorder:
         """
         assert self._sender is not None, "the recorder isn't entered"
         name, stem = self._name(faces.frame)
-        if self._alignments is not None:
-            self._drop_unusable(faces)
-        saved = await self._save(faces, stem, name)
+        usable = usable_faces(faces)
+        self.statistics.unusable += int((~usable).sum())
+        if self._alignments is not None and self._known is None and not usable.all():
+            faces.keep(usable)
+            usable = np.ones(len(faces), np.bool_)
+        saved = await self._save(faces, stem, name, usable)
         self._written += 1
         await self._sender.send(_Pending(name, faces, saved))
 
@@ -158,18 +165,14 @@ class Recorder:
         if self._alignments is not None:
             await self._alignments.drain()
 
-    def _drop_unusable(self, faces: FrameFaces) -> None:
-        usable = usable_faces(faces)
-        if not usable.all():
-            self.statistics.unusable += int((~usable).sum())
-            faces.keep(usable)
-
-    async def _save(self, faces: FrameFaces, stem: str, name: str) -> dict[int, asyncio.Task[bytes | None]]:
+    async def _save(
+        self, faces: FrameFaces, stem: str, name: str, usable: Bools
+    ) -> dict[int, asyncio.Task[bytes | None]]:
         if self._pictures is None:
             return {}
         large = large_faces(faces, self._least_edge)
         self.statistics.small += len(faces) - len(large)
-        return await self._pictures.save(faces, stem, name, at=large)
+        return await self._pictures.save(faces, stem, name, at=[index for index in large if usable[index]])
 
     async def _commit_all(self, frames: Receiver[_Pending]) -> None:
         async for frame in frames:
@@ -178,7 +181,8 @@ class Recorder:
     async def _commit(self, frame: _Pending) -> None:
         thumbs = {index: await task for index, task in frame.saved.items()}
         if self._alignments is not None:
-            entry = await self._bridge.cpu(_entry, frame.faces, thumbs)
+            known = None if self._known is None else self._known.get(frame.name)
+            entry = await self._bridge.cpu(_entry, frame.faces, thumbs, known)
             await self._alignments.write(frame.name, entry)
         async with self._committed:
             self.statistics.pictures += len(frame.saved)
@@ -203,8 +207,24 @@ def large_faces(faces: Faces, least_edge: float) -> list[int]:
     return np.flatnonzero(face_sizes(faces.aligned.matrices) >= least_edge).tolist()
 
 
-def _entry(faces: FrameFaces, thumbs: dict[int, bytes | None]) -> FrameEntry:
-    return FrameEntry(records_of(faces, [thumbs.get(index) or _thumb(faces, index) for index in range(len(faces))]))
+def _entry(faces: FrameFaces, thumbs: dict[int, bytes | None], known: FrameEntry | None) -> FrameEntry:
+    usable = usable_faces(faces)
+    for index in np.flatnonzero(usable).tolist():
+        thumbs[index] = thumbs.get(index) or _thumb(faces, index)
+    records = records_of(faces, [thumbs.get(index) for index in range(len(faces))])
+    if known is None or len(known.faces) != len(records):
+        return FrameEntry(records)
+    return FrameEntry([_joined(old, new) for old, new in zip(known.faces, records)], known.video_meta)
+
+
+def _joined(old: FaceAlignment, new: FaceAlignment) -> FaceAlignment:
+    """A face that was known, with what has been found out about it since."""
+    return replace(
+        old,
+        mask={**old.mask, **new.mask},
+        identity={**old.identity, **new.identity},
+        thumb=new.thumb or old.thumb,
+    )
 
 
 def _thumb(faces: FrameFaces, index: int) -> bytes:

@@ -37,7 +37,7 @@ async def extract_command(options: ExtractOptions) -> int:
         print(note, file=sys.stderr)
     started = time.monotonic()
     async with AsyncExitStack() as stack:
-        models = replace(options.models, repeatable=True)
+        models = replace(chosen.options.models, repeatable=True)
         bridge = await stack.enter_async_context(Bridge(models.chosen_device))
         stages = await load_stages(models, bridge)
         sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge)]
@@ -54,7 +54,9 @@ async def extract_command(options: ExtractOptions) -> int:
                 await sink.drain()
             progress.close()
             if not options.quiet:
-                for line in summary(job.runs, pipeline.statistics(), sinks, time.monotonic() - started):
+                seconds = time.monotonic() - started
+                filtered = [line for stage in stages for line in stage.summary()]
+                for line in [*summary(job.runs, pipeline.statistics(), sinks, seconds), *filtered]:
                     print(line, file=sys.stderr)
     if (error := failure(job.runs)) is not None:
         raise error

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from facestream.errors import AlignmentsError, SourceError
 from facestream.io.frame_names import FrameNames
@@ -34,6 +35,8 @@ from facestream.jobs.extract_frames import (
     without_pictures,
 )
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
+from facestream.jobs.known_faces import KnownFaces
+from facestream.jobs.models import FILE
 from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline
@@ -63,6 +66,7 @@ class InputRun:
 
     Attributes:
         source: None until it is opened.
+        known: its faces, where they come from a file.
         published: frames that came out of the models, or gave way to newer ones of a camera.
     """
 
@@ -71,6 +75,7 @@ class InputRun:
     error: SourceError | None = None
     source: BaseSource | None = None
     statistics: RecordStatistics = field(default_factory=RecordStatistics)
+    known: KnownFaces | None = None
     skipped: Skipped = field(default_factory=Skipped)
     published: int = 0
     results: Sender[FrameFaces] | None = None
@@ -195,8 +200,10 @@ class ExtractJob:
     async def _read(self, run: InputRun, tasks: asyncio.TaskGroup) -> None:
         run.outcome = Outcome.READING
         names = await self._bridge.cpu(frame_names, run.plan)
+        name = camera_names(run.name) if names is None else named_by(names)
         existing = await self._bridge.cpu(existing_frames, self._plan, run.plan)
-        recovered = await self._start_recorder(run, names, tasks)
+        run.known = await self._bridge.cpu(self._known_faces, run.plan)
+        recovered = await self._start_recorder(run, names, name, tasks)
         selection = Selection(self._plan.options.extract_every_n, names, existing, recovered, run.skipped)
         source = open_source(run.plan.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
         async with source:
@@ -204,19 +211,24 @@ class ExtractJob:
             self._progress(run)
             self._pipeline.gate.add(run.name, live=source.live)
             async for frame in source:
-                await self._pipeline.put(frame)
+                await self._pipeline.put(frame if run.known is None else run.known.of(frame, name(frame)[0]))
         if run.damaged and run.plan.spec.kind is SourceKind.FOLDER:
             await self._bridge.cpu(check_folder, run.plan.spec.url)
         run.outcome = Outcome.DONE
 
+    def _known_faces(self, item: InputPlan) -> KnownFaces | None:
+        if item.faces is None:
+            return None
+        video = None if item.spec.kind is SourceKind.FOLDER else Path(item.spec.url)
+        return KnownFaces.load(item.faces, landmarks=self._plan.options.models.aligner == FILE, video=video)
+
     # Recording
 
     async def _start_recorder(
-        self, run: InputRun, names: FrameNames | None, tasks: asyncio.TaskGroup
+        self, run: InputRun, names: FrameNames | None, name: NameFrame, tasks: asyncio.TaskGroup
     ) -> Collection[str]:
         """Open the input's files; returns the frames that they hold from a former run of this job."""
-        name = camera_names(run.name) if names is None else named_by(names)
-        recorder = self._recorder(run.plan, name)
+        recorder = self._recorder(run, name)
         run.statistics = recorder.statistics
         run.results, results = Channel[FrameFaces](1).ends
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -238,8 +250,8 @@ class ExtractJob:
         options = self._plan.options
         return max(4, int(options.size * options.min_scale / 100)) if options.min_scale else 0
 
-    def _recorder(self, item: InputPlan, name: NameFrame) -> Recorder:
-        options = self._plan.options
+    def _recorder(self, run: InputRun, name: NameFrame) -> Recorder:
+        options, item = self._plan.options, run.plan
         alignments = pictures = None
         if item.alignments is not None:
             alignments = AlignmentsWriter(
@@ -247,7 +259,7 @@ class ExtractJob:
                 self._bridge,
                 self._plan.header(item, self._detector),
                 resume=options.resume,
-                keep=options.skip_existing or options.skip_existing_faces,
+                keep=options.skip_existing or options.skip_existing_faces or item.faces == item.alignments,
                 save_interval=options.save_interval,
             )
         if item.pictures is not None:
@@ -259,7 +271,14 @@ class ExtractJob:
                 thumbs=alignments is not None,
                 losses=Losses.RAISE,
             )
-        return Recorder(self._bridge, name, alignments=alignments, pictures=pictures, least_edge=self._least_edge)
+        return Recorder(
+            self._bridge,
+            name,
+            alignments=alignments,
+            pictures=pictures,
+            least_edge=self._least_edge,
+            known=None if run.known is None else run.known.entries,
+        )
 
     async def _record(
         self, run: InputRun, recorder: Recorder, results: Receiver[FrameFaces], opened: asyncio.Future[None]

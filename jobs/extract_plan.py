@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facestream.errors import ConfigError, SourceFormatError, SourceUnavailable
+from facestream.errors import AlignmentsError, ConfigError, SourceFormatError, SourceUnavailable
 from facestream.io.alignments import alignments_path, alignments_paths
 from facestream.io.images import natural_key
 from facestream.io.journal import JournalHeader
 from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, SourceSpec, parse_source, redact_url
 from facestream.jobs.extract import unique_name
-from facestream.jobs.models import ModelOptions
+from facestream.jobs.models import FILE, ModelOptions
 
 VIDEO_SUFFIXES: Final = frozenset(
     {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".vob", ".webm", ".wmv"}
@@ -53,11 +53,13 @@ class InputPlan:
         spec: where it is; its name is unique in the job.
         alignments: its alignments file, or None to write none.
         pictures: the folder for its face pictures, or None to write none.
+        faces: the file that its faces come from in place of a detector, or None.
     """
 
     spec: SourceSpec
     alignments: Path | None
     pictures: Path | None
+    faces: Path | None = None
 
     @property
     def camera(self) -> bool:
@@ -88,6 +90,7 @@ class ExtractPlan:
         models = replace(options.models, detector=detector, device="", batch_size=None)
         settings = [models, options.size, options.min_scale, options.extract_every_n, options.debug_landmarks]
         settings += [options.skip_existing, options.skip_existing_faces]
+        settings += [None if item.faces is None else item.faces.suffix]
         folder = "" if item.pictures is None else os.path.abspath(item.pictures)
         return JournalHeader(location(item.spec), f"{settings} {folder}")
 
@@ -102,17 +105,50 @@ def plan(options: ExtractOptions) -> ExtractPlan:
     Raises:
         ConfigError: there's nothing to read or write, or options exclude one another.
         SourceError: the folder of a batch can't be listed, or holds nothing to read.
+        AlignmentsError: the faces are to come from a file that isn't there.
     """
     options, notes = _without_conflicts(options)
     specs = _specs(options)
-    files = _alignments(options, specs)
-    folders = _folders(options, specs)
-    inputs = tuple(InputPlan(spec, file, folder) for spec, file, folder in zip(specs, files, folders))
-    return ExtractPlan(options, inputs, tuple(notes))
+    inputs = [
+        InputPlan(spec, file, folder)
+        for spec, file, folder in zip(specs, _alignments(options, specs), _folders(options, specs))
+    ]
+    if options.models.detector == FILE:
+        inputs = [_with_known_faces(options, item) for item in inputs]
+        if any(item.alignments is None for item in inputs) and not options.no_alignments:
+            notes.append("the alignments stay as they are: nothing in them is computed anew")
+        _check_target(options, inputs)
+    return ExtractPlan(options, tuple(inputs), tuple(notes))
+
+
+def _with_known_faces(options: ExtractOptions, item: InputPlan) -> InputPlan:
+    """The input with the file that its faces come from; without alignments to write if it would write the same.
+
+    Raises:
+        ConfigError: it is a camera.
+        AlignmentsError: there is no such file.
+    """
+    if item.camera:
+        raise ConfigError(f"{redact_url(item.spec.url)} is a camera: no file knows its faces; choose a --detector")
+    path = alignments_path(Path(item.spec.url), options.alignments, folder=item.spec.kind is SourceKind.FOLDER)
+    known = next((file for file in (path.with_suffix(".json"), item.alignments or path) if file.is_file()), None)
+    if options.alignments is not None and options.alignments.suffix.lower() != ".json":
+        known = path if path.is_file() else None
+    if known is None:
+        raise AlignmentsError(f"{options.alignments or path} isn't there; give the file with the faces: --alignments")
+    models = options.models
+    computed = models.aligner != FILE or models.masks or models.identities or known.suffix.lower() == ".json"
+    return replace(item, faces=known, alignments=item.alignments if computed else None)
+
+
+def _check_target(options: ExtractOptions, inputs: Sequence[InputPlan]) -> None:
+    targets = (options.output, options.jsonl, options.frames)
+    if not any(targets) and all(item.alignments is None for item in inputs):
+        raise ConfigError("nothing to do: the faces are known already; give -o FOLDER for their pictures")
 
 
 def _without_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[str]]:
-    notes = []
+    options, notes = _file_conflicts(options)
     if options.batch_mode and options.alignments is not None:
         notes.append("--alignments is ignored: in batch mode each input has its own")
         options = replace(options, alignments=None)
@@ -128,6 +164,22 @@ def _without_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[st
             raise ConfigError("--skip-existing looks into the alignments; leave out --no-alignments")
         if not any((options.output, options.jsonl, options.frames)):
             raise ConfigError("nowhere to put the faces: give -o FOLDER, --frames FOLDER or --jsonl FILE")
+    return options, notes
+
+
+def _file_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[str]]:
+    """Spec §14.2."""
+    notes = []
+    models = options.models
+    if models.aligner == FILE and models.detector != FILE:
+        notes.append("faces come from the file too, since their landmarks do: --detector file")
+        options = replace(options, models=replace(models, detector=FILE))
+    if options.models.detector == FILE:
+        if options.skip_existing or options.skip_existing_faces:
+            notes.append("--skip-existing and --skip-existing-faces are ignored: the faces come from the alignments")
+            options = replace(options, skip_existing=False, skip_existing_faces=False)
+    elif options.alignments is not None and options.alignments.suffix.lower() == ".json":
+        raise ConfigError(f"{options.alignments} can only be read: add --detector file, or name an .fsa file to write")
     return options, notes
 
 

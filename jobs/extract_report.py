@@ -84,6 +84,7 @@ def _left_out(runs: Sequence[InputRun]) -> list[tuple[int, str]]:
         (lambda run: run.skipped.resumed, "frames were recorded by the run before"),
         (lambda run: run.skipped.existing, "frames skipped: the alignments have them already"),
         (lambda run: run.skipped.passed_over, "frames passed over by --extract-every-n"),
+        (lambda run: 0 if run.known is None else run.known.missing, "frames aren't in the file with the faces"),
         (lambda run: run.damaged, "damaged packets or pictures skipped"),
         (lambda run: run.missing, "frames announced by a video weren't in it: it may be cut short or damaged"),
         (lambda run: run.statistics.unusable, "faces left out: their landmarks determine no alignment"),

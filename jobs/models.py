@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from facestream.errors import ConfigError
 from facestream.jobs.refining import refined
@@ -20,14 +20,17 @@ from facestream.stream.types import Detector, FacePlugin
 
 log = logging.getLogger("facestream.models")
 
+FILE: Final = "file"
+"""In the place of a detector's or aligner's name: the faces come from a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """Which models run, where and how.
 
     Attributes:
-        detector: a detector's name; None takes the device's default.
-        aligner: an aligner's name; None or "none" finds no landmarks.
+        detector: a detector's name; None takes the device's default. "file" is none: the frames come with their faces.
+        aligner: an aligner's name; None or "none" finds no landmarks. "file" is none: the faces come with theirs.
         masks: the names of any number of mask models.
         identity: an identity model's name, several, or None.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -90,9 +93,9 @@ class ModelOptions:
         Raises:
             ConfigError: masks are wanted and no aligner, whose landmarks they need.
         """
-        aligners = () if self.aligner in (None, "none") else (self.aligner,)
+        aligners = () if self.aligner in (None, "none", FILE) else (self.aligner,)
         masks = [name for name in self.masks if name != "none"]
-        if masks and not aligners:
+        if masks and self.aligner in (None, "none"):
             raise ConfigError(f"mask {masks[0]!r} needs landmarks: choose an aligner")
         chosen = [("align", aligners), ("mask", masks), ("identity", self.identities)]
         return list(dict.fromkeys((role, str(name)) for role, names in chosen for name in names))
@@ -107,9 +110,12 @@ async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
 
     Unless ``options`` say a batch size, each model has the one that ``facestream profile`` found for it on this device.
     """
-    if options.repeatable and bridge.device == "cpu":
+    alone = 1 if options.repeatable and bridge.device == "cpu" else None
+    if options.detector == FILE:
+        return [Stage.faces(plugin, bridge, alone) for plugin in await load_face_plugins(options, bridge)]
+    if alone:
         detector, faces = await load_plugins(options, bridge)
-        return [Stage.detect(detector, bridge, 1), *(Stage.faces(plugin, bridge, 1) for plugin in faces)]
+        return [Stage.detect(detector, bridge, alone), *(Stage.faces(plugin, bridge, alone) for plugin in faces)]
     profiled = {} if options.batch_size else await bridge.infer(profiled_batch_sizes, options, bridge.device)
     detector, faces = await load_plugins(options, bridge, profiled)
     return [
@@ -137,16 +143,24 @@ async def load_plugins(
         detect_options["size"] = options.detect_size
     if options.threshold is not None:
         detect_options["threshold"] = options.threshold
-    models = [("detect", registry.create("detect", name, **detect_options))]
-    models += [(role, registry.create(role, chosen)) for role, chosen in options.face_models]
-    detector = _searching(models[0][1], options)
-    faces: list[FacePlugin] = [refined(plugin, options) if role == "align" else plugin for role, plugin in models[1:]]
-    everything: list[Detector | FacePlugin] = [detector, *faces]
-    for plugin in everything:
+    model = registry.create("detect", name, **detect_options)
+    detector = _searching(model, options)
+    detector.batch_size = (batch_sizes or {}).get(detector.name, detector.batch_size)
+    await bridge.infer(load_checked, model, "detect", bridge.device)
+    return detector, await load_face_plugins(options, bridge, batch_sizes)
+
+
+async def load_face_plugins(
+    options: ModelOptions, bridge: Bridge, batch_sizes: Mapping[str, int] | None = None
+) -> list[FacePlugin]:
+    """Those of :func:`load_plugins` that look at faces."""
+    models = [(role, registry.create(role, chosen)) for role, chosen in options.face_models]
+    faces: list[FacePlugin] = [refined(plugin, options) if role == "align" else plugin for role, plugin in models]
+    for plugin in faces:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
     for role, model in models:
         await bridge.infer(load_checked, model, role, bridge.device)
-    return detector, faces
+    return faces
 
 
 def profiled_batch_sizes(options: ModelOptions, device: str) -> dict[str, int]:

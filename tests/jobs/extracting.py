@@ -14,11 +14,11 @@ import numpy.typing as npt
 from facestream.io.alignments import Alignments
 from facestream.jobs.extract_job import ExtractJob, InputRun
 from facestream.jobs.extract_plan import ExtractOptions, plan
-from facestream.jobs.models import ModelOptions
+from facestream.jobs.models import FILE, ModelOptions
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline
 from facestream.stream.stage import Stage
-from facestream.stream.types import Image
+from facestream.stream.types import ExtractBatch, Floats, Image
 from facestream.testing.plugins import FakeAligner, FakeDetector
 
 
@@ -30,8 +30,14 @@ def boxes_of(image: Image) -> npt.ArrayLike:
 
 
 def options_for(*inputs: Path, output: Path | None = None, **options: Any) -> ExtractOptions:
-    settings: dict[str, Any] = {"models": ModelOptions(device="cpu"), "size": 64, "quiet": True, **options}
-    return ExtractOptions(inputs=tuple(map(str, inputs)), output=output, **settings)
+    settings: dict[str, Any] = {
+        "inputs": tuple(map(str, inputs)),
+        "models": ModelOptions(device="cpu"),
+        "size": 64,
+        "quiet": True,
+        **options,
+    }
+    return ExtractOptions(output=output, **settings)
 
 
 async def extract(
@@ -47,10 +53,10 @@ async def extract(
         stop_after: stop it, as Ctrl-C does, once so many frames are out.
     """
     async with Bridge("cpu", cpu_workers=2) as bridge:
-        stages = [
-            Stage.detect(detector or FakeDetector(boxes_of), bridge, 1),
-            Stage.faces(FakeAligner(), bridge, 1),
-        ]
+        models = options.models
+        stages = [] if models.detector == FILE else [Stage.detect(detector or FakeDetector(boxes_of), bridge, 1)]
+        stages += [] if models.aligner == FILE else [Stage.faces(FakeAligner(), bridge, 1)]
+        stages += [Stage.faces(FakeIdentity(), bridge, 1) for _ in models.identities]
 
         def noted(run: InputRun) -> None:
             progress(run)
@@ -61,6 +67,25 @@ async def extract(
         job = ExtractJob(plan(options), pipeline, bridge, detector="fake", progress=noted)
         await job.run()
     return job
+
+
+class FakeIdentity:
+    """An identity model that knows a face by its box."""
+
+    name = "fake"
+    batch_size = 1
+
+    def load(self, device: str) -> None:
+        """Nothing to load."""
+
+    def pre_process(self, batch: ExtractBatch) -> Floats:
+        return batch.boxes
+
+    def infer(self, feed: Floats) -> Floats:
+        return feed / 100
+
+    def post_process(self, raw: Floats, feed: Floats, batch: ExtractBatch) -> None:
+        batch.identities["fake"] = raw
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -103,7 +103,7 @@ async def test_several_inputs_have_files_and_sub_folders_of_their_own(tmp_path: 
 
 async def test_alignments_can_go_elsewhere_or_nowhere(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", 3)
-    await extract(options_for(folder, alignments=tmp_path / "mine.json"))
+    await extract(options_for(folder, alignments=tmp_path / "mine.dat"))
     assert len(faces_in(tmp_path / "mine.fsa")) == 3
     await extract(options_for(folder, output=tmp_path / "faces", no_alignments=True))
     assert not list(folder.glob("*.fsa*"))
@@ -192,7 +192,7 @@ async def test_pictures_that_cant_be_read_are_skipped_and_counted(tmp_path: Path
 
 
 async def test_a_stopped_job_has_recorded_what_it_had_begun_and_goes_on(tmp_path: Path) -> None:
-    inputs = [clip(tmp_path / "in" / "clip.mp4", 20), photos(tmp_path / "in" / "photos")]
+    inputs = [clip(tmp_path / "in" / "clip.mp4", 40), photos(tmp_path / "in" / "photos")]
     undisturbed = shutil.copytree(tmp_path / "in", tmp_path / "undisturbed")
     await extract(options_for(*sorted(undisturbed.iterdir()), output=undisturbed / "faces"))
 
@@ -210,7 +210,7 @@ async def test_a_stopped_job_has_recorded_what_it_had_begun_and_goes_on(tmp_path
 
 
 async def test_a_job_stopped_before_its_first_frame_leaves_everything_as_it_was(tmp_path: Path) -> None:
-    folder = photos(tmp_path / "photos")
+    folder = photos(tmp_path / "photos", 40)
     await extract(options_for(folder))
     before = contents(folder)
     job = await extract(options_for(folder), stop_after=0)
@@ -219,18 +219,18 @@ async def test_a_job_stopped_before_its_first_frame_leaves_everything_as_it_was(
 
 
 async def test_a_job_with_other_options_doesnt_go_on(tmp_path: Path) -> None:
-    folder = photos(tmp_path / "photos")
+    folder = photos(tmp_path / "photos", 40)
     await extract(options_for(folder), stop_after=2)
     before = contents(folder)
     with pytest.raises(AlignmentsError, match=r"other options.*--no-resume"):
         await extract(options_for(folder, extract_every_n=2))
     assert contents(folder) == before
     job = await extract(options_for(folder, extract_every_n=2, resume=False))
-    assert (job.runs[0].statistics.frames, job.runs[0].skipped.resumed) == (4, 0)
+    assert (job.runs[0].statistics.frames, job.runs[0].skipped.resumed) == (20, 0)
 
 
 async def test_the_journal_of_a_later_input_is_checked_before_the_first_is_read(tmp_path: Path) -> None:
-    first, second = photos(tmp_path / "1"), photos(tmp_path / "2")
+    first, second = photos(tmp_path / "1"), photos(tmp_path / "2", 40)
     await extract(options_for(second), stop_after=2)
     with pytest.raises(AlignmentsError, match="other options"):
         await extract(options_for(first, second, extract_every_n=2))
@@ -238,7 +238,7 @@ async def test_the_journal_of_a_later_input_is_checked_before_the_first_is_read(
 
 
 async def test_recorded_frames_whose_pictures_have_gone_are_done_again(tmp_path: Path) -> None:
-    folder, faces = photos(tmp_path / "photos"), tmp_path / "faces"
+    folder, faces = photos(tmp_path / "photos", 40), tmp_path / "faces"
     await extract(options_for(folder, output=faces))
     whole = contents(tmp_path)
     for path in (folder / "alignments.fsa", *faces.iterdir()):
@@ -276,7 +276,7 @@ async def test_an_input_that_is_missing_leaves_nothing_and_the_others_are_done(t
 
 
 async def test_a_folder_that_goes_away_while_it_is_read_is_an_error_and_can_go_on(tmp_path: Path) -> None:
-    folder, mine = photos(tmp_path / "photos", 12), tmp_path / "mine.fsa"
+    folder, mine = photos(tmp_path / "photos", 40), tmp_path / "mine.fsa"
     away = tmp_path / "away"
 
     def take_away(run: InputRun) -> None:
@@ -289,23 +289,23 @@ async def test_a_folder_that_goes_away_while_it_is_read_is_an_error_and_can_go_o
         f"{folder} has gone while it was read; bring it back and run the job again to go on",
     )
     recorded = len(faces_in(mine))
-    assert 3 <= recorded < 12
+    assert 3 <= recorded < 40
     away.rename(folder)
     job = await extract(options_for(folder, alignments=mine))
     assert job.runs[0].skipped.resumed == recorded
-    assert len(faces_in(mine)) == 12
+    assert len(faces_in(mine)) == 40
 
 
 async def test_pictures_that_go_away_are_skipped_and_counted(tmp_path: Path) -> None:
-    folder = photos(tmp_path / "photos", 12)
+    folder = photos(tmp_path / "photos", 40)
 
     def take_away(run: InputRun) -> None:
         if run.published == 3:
-            (folder / "p11.png").unlink(missing_ok=True)
+            (folder / "p39.png").unlink(missing_ok=True)
 
     job = await extract(options_for(folder), progress=take_away)
     assert (job.runs[0].outcome, job.runs[0].damaged) == (Outcome.DONE, 1)
-    assert len(faces_in(folder / "alignments.fsa")) == 11
+    assert len(faces_in(folder / "alignments.fsa")) == 39
 
 
 async def test_a_video_may_hold_more_or_fewer_frames_than_it_says(tmp_path: Path) -> None:
