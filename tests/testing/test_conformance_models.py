@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 
 from facestream.errors import WeightsMissing
+from facestream.jobs.models import ModelOptions
+from facestream.jobs.refining import refined
 from facestream.plugins import registry
 from facestream.plugins.card import Card, Role
+from facestream.plugins.detect.rotation import RotatingDetector
+from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.stream.types import Faces, Image
 from facestream.testing.conformance import (
     DETECTOR_CHECKS,
@@ -87,6 +91,17 @@ def test_every_detector_conforms(subject: DetectorSubject, check: Any) -> None:
 @pytest.mark.parametrize("check", FACE_CHECKS)
 def test_every_model_that_looks_at_faces_conforms(subject: FaceSubject, check: Any) -> None:
     check(subject)
+
+
+def test_a_detector_that_turns_frames_and_limits_sizes_conforms(photo: Image) -> None:
+    yunet = loaded(registry.card("detect", "yunet"), "cpu", size=320)
+    check_detector(SizeLimits(RotatingDetector(yunet, (0, 90, 180, 270)), smallest=2, largest=90), photo)
+
+
+def test_an_aligner_that_looks_several_times_conforms(photo: Image, people: Faces) -> None:
+    mesh = loaded(registry.card("align", "mesh"), "cpu")
+    several = refined(mesh, ModelOptions(normalization="clahe", re_feed=2, re_align=True))
+    check_face_plugin(several, "align", photo, people)
 
 
 def bright(image: Image) -> list[tuple[int, int, int, int]]:
