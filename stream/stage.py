@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from facestream.errors import ModelError, OutOfDeviceMemory
+from facestream.errors import OutOfDeviceMemory
 from facestream.faces.aligned import align
 from facestream.stream.batching import FaceBatcher, FrameJoiner, Item, split, with_faces
 from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender, WouldBlock
+from facestream.stream.checks import check_detections, check_faces
 from facestream.stream.device import Bridge
 from facestream.stream.joining import batch_of
 from facestream.stream.tasks import task_group
@@ -73,11 +74,7 @@ class DetectRole:
 
     def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None:
         found = self.plugin.post_process(raw, feed)
-        if len(found) != len(batch.frames):
-            raise ModelError(
-                f"{self.plugin.name} returned {len(found)} results for {len(batch.frames)} frames; "
-                "a detector must return one for each"
-            )
+        check_detections(self.plugin.name, found, len(batch.frames))
         write_detections(batch, [_sane(detections) for detections in found])
 
     def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
@@ -102,6 +99,7 @@ class FaceRole:
     def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None:
         landmarks = batch.landmarks
         self.plugin.post_process(raw, feed, batch)
+        check_faces(self.plugin.name, batch)
         if batch.landmarks is not landmarks:
             batch.aligned = None  # it belonged to the former landmarks (spec D8)
             derive(batch)
@@ -175,6 +173,11 @@ class Stage:
     def batch_size(self) -> int:
         return self._statistics.batch_size
 
+    @property
+    def finds_faces(self) -> bool:
+        """Whether this is a detector's stage: its batches count frames."""
+        return isinstance(self._role, DetectRole)
+
     def statistics(self) -> StageStatistics:
         return self._statistics
 
@@ -236,7 +239,7 @@ class Stage:
 
     async def _batches(self, inbound: Receiver[ExtractBatch]) -> AsyncIterator[ExtractBatch]:
         """What is waiting, as batches of this stage's own size. Detect batches arrive in their final size."""
-        if isinstance(self._role, DetectRole):
+        if self.finds_faces:
             async for batch in inbound:
                 yield batch
             return

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from facestream.errors import ModelError, OutOfDeviceMemory
 from facestream.stream.channel import Channel
 from facestream.stream.device import Bridge
 from facestream.stream.stage import Stage
-from facestream.stream.types import Detections, ExtractBatch, Floats, Image
+from facestream.stream.types import Detections, ExtractBatch, Floats, Image, Masks
 from facestream.testing.plugins import FakeAligner, FakeDetector
 from facestream.tests.stream.build import batch, frame, known
 
@@ -149,6 +150,45 @@ async def test_a_stage_alone_processes_one_frame_and_leaves_the_given_object_as_
     assert found.boxes[:, 1].tolist() == list(range(40))
     assert given.landmarks is None
     assert len(await Stage.detect(FakeDetector(BOXES), bridge).process_one(frame())) == 2
+
+
+class Writes(FakeAligner):
+    """Writes something of its own into the batch."""
+
+    def __init__(self, **fields: object) -> None:
+        super().__init__(name="mynet")
+        self._fields = fields
+
+    def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None:
+        for name, value in self._fields.items():
+            setattr(batch, name, value)
+
+
+EYE = np.zeros((2, 3, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"landmarks": np.zeros((2, 30, 2), np.float32)}, r"landmarks are float32 \(2, 30, 2\)"),
+        ({"landmarks": np.zeros((1, 68, 2), np.float32)}, r"landmarks are float32 \(1, 68, 2\)"),
+        (
+            {"landmark_scores": np.zeros((2, 1), np.float32)},
+            r"landmark_scores are float32 \(2, 1\)",
+        ),
+        (
+            {"masks": {"m": Masks("face", EYE, np.zeros((2, 9, 9, 1), np.uint8))}},
+            "mask 'm'",
+        ),
+        ({"masks": {"m": Masks("nose", EYE, np.zeros((2, 9, 9), np.uint8))}}, "'nose'"),
+        ({"identities": {"i": np.zeros((2, 8))}}, r"identity 'i' are float64 \(2, 8\)"),
+    ],
+)
+async def test_what_a_model_writes_in_the_wrong_form_is_told_with_its_name(
+    bridge: Bridge, fields: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(ModelError, match=f"^mynet: .*{complaint}"):
+        await Stage.faces(Writes(**fields), bridge).process_one(known(2))
 
 
 async def test_a_stage_counts_what_it_did(bridge: Bridge) -> None:
