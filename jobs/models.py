@@ -143,9 +143,10 @@ async def load_plugins(
         detect_options["size"] = options.detect_size
     if options.threshold is not None:
         detect_options["threshold"] = options.threshold
-    model = registry.create("detect", name, **detect_options)
+    model = _created("detect", name, options, **detect_options)
     detector = _searching(model, options)
-    detector.batch_size = (batch_sizes or {}).get(detector.name, detector.batch_size)
+    size = options.batch_size or (batch_sizes or {}).get(detector.name, detector.batch_size)
+    model.batch_size = detector.batch_size = size  # a compiled network is made for batches of its own model's size
     await bridge.infer(load_checked, model, "detect", bridge.device)
     return detector, await load_face_plugins(options, bridge, batch_sizes)
 
@@ -154,7 +155,7 @@ async def load_face_plugins(
     options: ModelOptions, bridge: Bridge, batch_sizes: Mapping[str, int] | None = None
 ) -> list[FacePlugin]:
     """Those of :func:`load_plugins` that look at faces."""
-    models = [(role, registry.create(role, chosen)) for role, chosen in options.face_models]
+    models = [(role, _created(role, chosen, options)) for role, chosen in options.face_models]
     faces: list[FacePlugin] = [refined(plugin, options) if role == "align" else plugin for role, plugin in models]
     for plugin in faces:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
