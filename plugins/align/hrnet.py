@@ -150,8 +150,9 @@ class AttentionBlock(BasicBlock):
 
     def change(self, x: Tensor) -> Tensor:
         y = super().change(x)
-        gate = F.relu(self.att_bn1(self.att2(self.att1(y))))
-        return y * self.att_bn2(self.att3(gate)).sigmoid()
+        squeezed = F.relu(self.att_bn1(self.att2(self.att1(y))))
+        gate: Tensor = self.att_bn2(self.att3(squeezed)).sigmoid()
+        return y * gate
 
 
 class Bottleneck(nn.Module):
