@@ -153,8 +153,8 @@ class Recorder:
             faces.keep(usable)
             usable = np.ones(len(faces), np.bool_)
         saved = await self._save(faces, stem, name, usable)
-        self._written += 1
         await self._sender.send(_Pending(name, faces, saved))
+        self._written += 1
 
     async def drain(self) -> None:
         """Wait until everything written so far is in its files, and outlives a power cut as far as alignments go."""
