@@ -17,7 +17,10 @@ DisplayMatrix: TypeAlias = npt.NDArray[np.int32]
 
 
 class FrameConverter:
-    """Converts the frames of one stream, one at a time.
+    """Converts the frames of one stream.
+
+    A frame's :meth:`matrix` must be asked of frame after frame, in order and in one thread; converting may then go on
+    in several at once.
 
     Args:
         ask_first: ask the first frame for its display matrix in any case: turned upside down in a mirror, its
@@ -25,29 +28,36 @@ class FrameConverter:
     """
 
     def __init__(self, *, ask_first: bool) -> None:
-        # One reformatter for all: making its scaler anew for each frame costs time and memory.
-        self._reformatter = VideoReformatter()
+        # Kept for the next frame: making a scaler anew for each costs time and memory. One for each frame that is
+        # being converted at the same time.
+        self._reformatters: list[VideoReformatter] = []
         self._rotation: int | None = None if ask_first else 0
         self._matrix: DisplayMatrix | None = None
 
     def image(self, frame: VideoFrame) -> Image:
-        """uint8 BGR (h, w, 3) as it is shown, whatever the pixel format.
+        """:meth:`matrix` and :meth:`convert` in one."""
+        return self.convert(frame, self.matrix(frame))
+
+    def convert(self, frame: VideoFrame, matrix: DisplayMatrix | None) -> Image:
+        """uint8 BGR (h, w, 3), turned by ``matrix``, whatever the pixel format. From any thread.
 
         Raises:
             FFmpegError, ValueError: the pixel format can't be converted.
         """
         # One thread: FFmpeg would start one a core for each source. The size stays, so the interpolation is that
         # of the colour alone.
-        bgr = self._reformatter.reformat(frame, format="bgr24", interpolation="FAST_BILINEAR", threads=1)
+        reformatter = self._reformatters.pop() if self._reformatters else VideoReformatter()
+        bgr = reformatter.reformat(frame, format="bgr24", interpolation="FAST_BILINEAR", threads=1)
+        self._reformatters.append(reformatter)
         # A view, unless FFmpeg has padded its rows.
-        return orient(np.ascontiguousarray(bgr.to_ndarray(), np.uint8), self._matrix_of(frame))
+        return orient(np.ascontiguousarray(bgr.to_ndarray(), np.uint8), matrix)
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
         """(width, height) of :meth:`image`, without converting anything."""
-        turned = quarter_turned(self._matrix_of(frame))
+        turned = quarter_turned(self.matrix(frame))
         return (frame.height, frame.width) if turned else (frame.width, frame.height)
 
-    def _matrix_of(self, frame: VideoFrame) -> DisplayMatrix | None:
+    def matrix(self, frame: VideoFrame) -> DisplayMatrix | None:
         """The frame's display matrix.
 
         PyAV's side data and its frame refer to each other, so that a frame once asked for it stays in memory

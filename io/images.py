@@ -6,7 +6,9 @@ import hashlib
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy.typing as npt
 
 from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.imagesize import image_size
-from facestream.io.reading import Picture, Wanted, everything
+from facestream.io.reading import LazyPicture, Picture, Wanted, everything
 from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.stream.types import Image
 
@@ -25,6 +27,9 @@ MAX_PIXELS = 250_000_000
 
 PICTURES_PER_SECOND = 25.0
 """Pictures have no time of their own: the one at index i of its folder gets pts i / 25."""
+
+UNREAD_SUFFIXES = frozenset({".avif", ".exr", ".gif", ".hdr", ".heic", ".heif", ".jp2", ".jxl"})
+"""Pictures that are left alone: OpenCV's wheels come without OpenEXR and HEIF, and the rest is rare here."""
 
 _log = logging.getLogger("facestream.images")
 
@@ -51,6 +56,8 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image:
     try:
         # Not IMREAD_UNCHANGED: that keeps alpha and leaves the EXIF orientation to us.
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+        if image is None:  # floats with alpha can't be read without it
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:  # beyond OpenCV's own limits
         image = None
     if image is None:
@@ -65,7 +72,9 @@ def _bgr8(image: npt.NDArray[Any]) -> Image:
         else:
             scaled = np.clip(image, 0, None) * (255 / np.iinfo(image.dtype).max)
         image = np.rint(scaled).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image)
+    if image.ndim == 2:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+    return np.ascontiguousarray(image[..., :3])
 
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
@@ -109,6 +118,13 @@ def list_images(folder: str | Path) -> list[Path]:
         kinds = " ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
         raise SourceFormatError(f"there's no picture in the folder {folder}; it needs files of {kinds}")
     return sorted(pictures, key=lambda path: natural_key(path.name))
+
+
+def _tell_unreadable(folder: str | Path, names: Sequence[str]) -> None:
+    """Pictures of kinds that this OpenCV can't decode are passed over, but not silently."""
+    others = Counter(suffix for name in names if (suffix := Path(name).suffix.lower()) in UNREAD_SUFFIXES)
+    for suffix, count in others.items():
+        _log.warning("skipped: %d %s pictures in %s; convert them to PNG or TIFF", count, suffix, folder)
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -158,6 +174,8 @@ class ImageReader:
     def open(self) -> None:
         if isinstance(self._pictures, str | Path):
             self._paths = list_images(self._pictures)
+            if not self._complained and Path(self._pictures).is_dir():
+                _tell_unreadable(self._pictures, os.listdir(self._pictures))
         else:
             self._paths = [Path(path) for path in self._pictures]
         if not self._paths:
@@ -195,6 +213,22 @@ class ImageReader:
             self.size = image.shape[1], image.shape[0]
             sha1 = hashlib.sha1(data).hexdigest() if self._hashes else None
             return Picture(image, index / PICTURES_PER_SECOND, path.name, sha1)
+        return None
+
+    def read_lazily(self) -> LazyPicture | None:
+        """The next picture that is wanted; whoever gets it reads and decodes the file. None at the end.
+
+        What can't be read is then for the caller to count and to report; the first was tried when opening.
+        """
+        if (first := self._first) is not None:
+            self._first = None
+            return LazyPicture(self._index - 1, first.name, lambda: first.image)
+        while self._index < len(self._paths) and not self._interrupted:
+            index, path = self._index, self._paths[self._index]
+            self._index += 1
+            if self._wanted(index, path.name):
+                return LazyPicture(index, path.name, partial(read_image, path, max_pixels=self._max_pixels))
+            self.skipped += 1
         return None
 
     def _complain(self, path: Path, error: Exception) -> None:

@@ -32,6 +32,22 @@ class Picture:
     sha1: str | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LazyPicture:
+    """A picture whose pixels aren't there yet.
+
+    Attributes:
+        index: its place in the video, folder or list, from 0.
+        name: its own file name, if it has one.
+        load: makes the pixels, uint8 BGR (h, w, 3), in the thread that calls it; once. Several pictures may be loaded
+            at the same time, and after the reader has gone on. Raises SourceError where that fails.
+    """
+
+    index: int
+    name: str | None
+    load: Callable[[], Image]
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class HashedFrame(Frame):
     """A frame of a picture file that knows its file: what a source gives that was asked for ``hashes``.

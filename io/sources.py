@@ -124,6 +124,19 @@ def _name_of(url: Location, kind: SourceKind) -> str:
     return default_name(str(url[0]), SourceKind.FILE) if url else "pictures"
 
 
+def file_reader(url: Location, wanted: Wanted = everything) -> ImageReader | VideoReader:
+    """The blocking reader of a video file, a picture, a folder or a list of pictures, for jobs that read lazily.
+
+    Raises:
+        ConfigError: it is a camera or another source that isn't a file.
+    """
+    kind = source_kind(str(url)) if isinstance(url, str | Path) else SourceKind.LIST
+    if not kind.finite:
+        raise ConfigError(f"{redact_url(str(url))} isn't a file; give a video, a picture or a folder of pictures")
+    pictures = _pictures(url, kind, wanted, False)
+    return pictures or VideoReader(_video_input(str(url), kind, "tcp"), threads=0, wanted=wanted)
+
+
 def is_pictures(url: Location) -> bool:
     """Whether ``url`` is a folder of pictures, a list of them or one, rather than a video or a camera."""
     kind = source_kind(str(url)) if isinstance(url, str | Path) else SourceKind.LIST

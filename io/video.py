@@ -22,9 +22,10 @@ from av.video.stream import VideoStream
 
 from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
 from facestream.io.averrors import explain
-from facestream.io.convert import FrameConverter
-from facestream.io.reading import Picture, Wanted, everything
+from facestream.io.convert import DisplayMatrix, FrameConverter
+from facestream.io.reading import LazyPicture, Picture, Wanted, everything
 from facestream.io.urls import redact
+from facestream.stream.types import Image
 
 T = TypeVar("T")
 
@@ -152,21 +153,38 @@ class VideoReader:
         self.count = stream.frames or None
 
     def read(self) -> Picture | None:
+        frame = self._next_wanted()
+        if frame is None:
+            return None
+        image = self._call(self._converter.image, frame)
+        self.size = image.shape[1], image.shape[0]
+        return Picture(image, self._last_pts)
+
+    def read_lazily(self) -> LazyPicture | None:
+        """Like :meth:`read`, but whoever gets the picture converts it."""
+        frame = self._next_wanted()
+        if frame is None:
+            return None
+        converter, matrix = self._converter, self._converter.matrix(frame)
+        return LazyPicture(self._decoded - 1, None, lambda: self._load(converter, frame, matrix))
+
+    def _load(self, converter: FrameConverter, frame: VideoFrame, matrix: DisplayMatrix | None) -> Image:
+        try:
+            return converter.convert(frame, matrix)
+        except (FFmpegError, ValueError) as error:
+            raise SourceFormatError(f"can't convert a frame of {self._source.label}: {redact(str(error))}") from None
+
+    def _next_wanted(self) -> VideoFrame | None:
+        """Decode up to the next frame that is wanted; None at the end."""
         while self._fill():
-            frame, pts = self._take()
-            if not self._wanted(self._decoded - 1, None):
-                self.skipped += 1
-                continue
-            image = self._call(self._converter.image, frame)
-            self.size = image.shape[1], image.shape[0]
-            return Picture(image, pts)
+            frame = self._ready.popleft()
+            self._last_pts = self._pts(frame)
+            self._decoded += 1
+            if self._wanted(self._decoded - 1, None):
+                return frame
+            self.skipped += 1
         self._tell_wrong_count()
         return None
-
-    def _take(self) -> tuple[VideoFrame, float]:
-        self._decoded += 1
-        frame = self._ready.popleft()
-        return frame, self._pts(frame)
 
     def _fill(self) -> bool:
         """Decode until a frame is ready; False at the end."""
@@ -219,13 +237,10 @@ class VideoReader:
         # truth.
         untimed = self._container is not None and self._container.format.name == "mpjpeg"
         if untimed:
-            pts = self._monotonic() - self._opened_at
-        elif frame.pts is not None:
-            pts = frame.time
-        else:
-            pts = self._last_pts + 1 / (self.rate or 25.0) if math.isfinite(self._last_pts) else 0.0
-        self._last_pts = pts
-        return pts
+            return self._monotonic() - self._opened_at
+        if frame.pts is not None:
+            return float(frame.time)
+        return self._last_pts + 1 / (self.rate or 25.0) if math.isfinite(self._last_pts) else 0.0
 
     def close(self) -> None:
         container, self._container = self._container, None

@@ -77,7 +77,12 @@ def level_eyes(matrix: Floats, landmarks: Floats, size: int) -> Floats:
 
 
 def face_picture(
-    image: Image, face: FaceAlignment, source: dict[str, Any], size: int, centering: str, align_eyes: bool
+    image: Image,
+    face: FaceAlignment,
+    source: dict[str, Any],
+    size: int,
+    centering: str = "head",
+    align_eyes: bool = False,
 ) -> bytes:
     """A face's PNG with faceswap's header. Takes a millisecond for the crop and ten for the PNG at 512 pixels.
 

@@ -7,6 +7,7 @@ its decoding only; of the others each face is cropped, encoded and written while
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -24,15 +25,18 @@ from facestream.io.face_record import FaceAlignment
 from facestream.io.faces import write_atomically
 from facestream.io.frame_names import FrameNames, PictureNames, video_names
 from facestream.io.images import list_images
-from facestream.io.sources import is_pictures, open_source
+from facestream.io.lazy import LazyFrames
+from facestream.io.reading import LazyPicture
+from facestream.io.sources import is_pictures
 from facestream.io.urls import SourceKind, SourceSpec, parse_source
 from facestream.jobs.recrop import face_picture, head_edge, header_source, least_edge
 from facestream.stream.device import Bridge, Lane
 from facestream.stream.tasks import task_group
-from facestream.stream.types import Frame
+
+log = logging.getLogger("facestream.reextract")
 
 IN_FLIGHT = 8
-"""Pictures being encoded or written at once, each of which keeps its frame in memory."""
+"""Frames on their way from the decoder to the disk at once."""
 
 _NAMED = 3
 """So many missing frames the summary names."""
@@ -98,7 +102,9 @@ class Summary:
 
 
 class FaceFolder:
-    """Encodes and writes face pictures into one folder, a limited number at a time. Each is whole, or isn't there.
+    """Encodes and writes face pictures into one folder, a limited number of frames at a time.
+
+    Each picture is whole, or isn't there.
 
     Args:
         summary: where what is written is counted.
@@ -125,21 +131,28 @@ class FaceFolder:
         if any(not name.startswith(".") for name in names):
             raise ConfigError(f"{self._folder} isn't empty; choose an empty folder for the new faces, or clear it")
 
-    async def take(self, tasks: asyncio.TaskGroup, name: str, encode: Callable[..., bytes], *args: object) -> None:
-        """Start a task that writes a picture; waits while as many as may be are on their way."""
+    async def take(self, tasks: asyncio.TaskGroup, encode: Callable[[], list[tuple[str, bytes]]]) -> None:
+        """Start a task that writes a frame's pictures; waits while as many frames as may be are on their way."""
         await self._slots.acquire()
-        tasks.create_task(self._save(name, encode, *args), name=f"save {name}")
+        tasks.create_task(self._save(encode))
 
-    async def _save(self, name: str, encode: Callable[..., bytes], *args: object) -> None:
+    async def _save(self, encode: Callable[[], list[tuple[str, bytes]]]) -> None:
         try:
-            content = await self._bridge.cpu(encode, *args)
+            for name, content in await self._bridge.cpu(encode):
+                await self._write(name, content)
+        except SourceError as error:
+            log.warning("skipped: %s", error)
+            self._summary.damaged += 1
+        finally:
+            self._slots.release()
+
+    async def _write(self, name: str, content: bytes) -> None:
+        try:
             await self._lane.run(write_atomically, self._folder / name, content)
         except OSError as error:
             raise OutputError(
                 f"can't write {self._folder / name}: {error.strerror}; make room, clear {self._folder} and start again"
             ) from error
-        finally:
-            self._slots.release()
         self._summary.written += 1
         self._summary.bytes += len(content)
 
@@ -292,35 +305,43 @@ class _Job:
     folder: FaceFolder
     summary: Summary
 
+    def crop(self, frame: LazyPicture) -> Callable[[], list[tuple[str, bytes]]]:
+        """What is to be done in a worker: the files' names and contents of the frame's faces."""
+        key, stem = self.names.key(frame.index, frame.name), self.names.stem(frame.index, frame.name)
+        faces, options = self.plan.faces(key), self.options
+
+        def pictures() -> list[tuple[str, bytes]]:
+            image = frame.load()
+            size = image.shape[1], image.shape[0]
+            made = []
+            for index, face in faces:
+                header = header_source(key, stem, index, video=self.names.video, size=size)
+                content = face_picture(image, face, header, options.size, options.centering, options.align_eyes)
+                made.append((f"{stem}_{index}.png", content))
+            return made
+
+        return pictures
+
 
 async def _crop_all(job: _Job, bridge: Bridge, advanced: Callable[[int | None, int], None]) -> None:
     def wanted(index: int, name: str | None) -> bool:
         answer = job.plan.wanted(index, name)
-        advanced(source.count, job.summary.frames)
+        advanced(frames.count, job.summary.frames)
         return answer
 
-    source = open_source(job.spec.url, name=job.spec.name, bridge=bridge, wanted=wanted)
     lost: SourceError | None = None
+    frames = LazyFrames(job.spec.url, bridge, wanted=wanted)
     async with task_group() as tasks:
         try:
-            async with source:
-                async for frame in source:
-                    await _crop_frame(frame, job, tasks)
+            async with frames:
+                async for frame in frames:
+                    await job.folder.take(tasks, job.crop(frame))
         except SourceError as error:
             lost = error  # what was read before is written all the same
         finally:
-            job.summary.damaged = source.statistics().damaged
+            job.summary.damaged += frames.damaged
     if lost is not None:
         raise lost
-
-
-async def _crop_frame(frame: Frame, job: _Job, tasks: asyncio.TaskGroup) -> None:
-    key, stem = job.names.key(frame.seq, frame.name), job.names.stem(frame.seq, frame.name)
-    options = job.options
-    for index, face in job.plan.faces(key):
-        header = header_source(key, stem, index, video=job.names.video, size=frame.size)
-        arguments = (frame.image, face, header, options.size, options.centering, options.align_eyes)
-        await job.folder.take(tasks, f"{stem}_{index}.png", face_picture, *arguments)
 
 
 # The command

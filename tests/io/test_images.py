@@ -86,6 +86,18 @@ def test_grey_alpha_and_16_bits_become_bgr(source: npt.NDArray[np.generic], valu
     assert (image == value).all()
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1.0), (np.float64, 1.0)])
+def test_any_depth_with_any_channels_becomes_bgr(dtype: type, full: float, channels: int) -> None:
+    source = np.full((4, 6, channels), full, dtype)
+    source[:2] = 0
+    image = decode_image(encode(source, ".tiff"))
+    assert image.shape == (4, 6, 3)
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
+    assert (image[:2].max(), image[2:].min()) == (0, 255)
+
+
 def test_floats_are_clipped_to_one() -> None:
     source = np.array([[0.0, 0.5, 1.0, 7.5, -1.0, np.nan]], np.float32)
     assert decode_image(encode(source, ".tiff"))[0, :, 0].tolist() == [0, 128, 255, 255, 0, 0]
@@ -166,6 +178,17 @@ def test_the_time_of_a_picture_is_its_place_at_25_a_second(tmp_path: Path) -> No
     reader = ImageReader(tmp_path)
     reader.open()
     assert [picture.pts for _ in range(2) if (picture := reader.read())] == [0.0, 0.08]
+
+
+def test_pictures_that_opencv_cannot_read_are_told_once_a_kind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "1.png").write_bytes(encode(make_picture(0)))
+    for name in ("2.exr", "3.EXR", "4.heic", "notes.txt"):
+        (tmp_path / name).touch()
+    assert read_all(ImageReader(tmp_path)) == ["1.png"]
+    told = sorted(record.getMessage().partition(" pictures")[0] for record in caplog.records)
+    assert told == ["skipped: 1 .heic", "skipped: 2 .exr"]
 
 
 def test_a_list_keeps_its_order(tmp_path: Path) -> None:

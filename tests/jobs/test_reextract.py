@@ -216,8 +216,10 @@ async def test_a_frame_without_a_wanted_face_is_decoded_but_not_converted(
     from facestream.io.convert import FrameConverter
 
     converted = []
-    image = FrameConverter.image
-    monkeypatch.setattr(FrameConverter, "image", lambda self, frame: converted.append(frame.pts) or image(self, frame))
+    convert = FrameConverter.convert
+    monkeypatch.setattr(
+        FrameConverter, "convert", lambda self, frame, matrix: converted.append(1) or convert(self, frame, matrix)
+    )
     await reextract(options)
     assert len(converted) == COUNT - COUNT // 4
 
