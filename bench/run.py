@@ -13,6 +13,7 @@ ALL = (
     "accuracy",
     "tracking_accuracy",
     "rotation",
+    "extract",
     "reextract",
     "refine",
     "engine",

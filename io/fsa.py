@@ -6,6 +6,7 @@ Files of 2.0 to 2.4 are read, without running anything in them, and are 2.4 in m
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import os
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -250,8 +251,8 @@ def write_fsa(
     A name that comes twice counts the second time.
 
     Args:
-        backup_at: keep a file that is there already under this date (see :func:`backup_path`); without it, it
-            is replaced.
+        backup_at: keep a file that is there already under this date (see :func:`backup_path`), unless it is the
+            same; without it, it is replaced.
 
     Returns:
         the backup's path, if there is one.
@@ -268,10 +269,16 @@ def write_fsa(
             for name, entry in frames:
                 file.write(packer.compress(encode_item(name, entry.fields())))
             file.write(packer.compress(b"s" + STOP) + packer.flush())
-            backup = None if backup_at is None else _keep(target, backup_at)
+            backup = None if backup_at is None or _same(file, target) else _keep(target, backup_at)
     except OSError as error:
         raise AlignmentsError(f"{target} can't be written: {error.strerror}; nothing was replaced") from error
     return backup
+
+
+def _same(file: BinaryIO, target: Path) -> bool:
+    """Whether what has been written is there already: by a job that was killed right after it had saved, say."""
+    file.flush()
+    return target.exists() and filecmp.cmp(file.name, target, shallow=False)
 
 
 def _keep(path: Path, at: datetime) -> Path | None:

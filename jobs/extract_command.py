@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.savers import FrameSaver
@@ -18,6 +20,7 @@ from facestream.jobs.models import load_stages
 from facestream.plugins import registry
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.stage import Stage
 from facestream.stream.types import FrameFaces, Sink
 
 __all__ = ["ExtractOptions", "extract_command"]
@@ -37,14 +40,10 @@ async def extract_command(options: ExtractOptions) -> int:
         print(note, file=sys.stderr)
     started = time.monotonic()
     async with AsyncExitStack() as stack:
-        models = replace(chosen.options.models, repeatable=True)
-        bridge = await stack.enter_async_context(Bridge(models.chosen_device))
-        stages = await load_stages(models, bridge)
+        stages, pipeline, bridge = await stack.enter_async_context(models_for(chosen))
         sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge)]
         progress = Progress(quiet=options.quiet)
-        tracks = Tracks() if options.jsonl else None
-        pipeline = Pipeline(stages, bridge, in_flight=BATCHES_PER_STAGE * max(1, len(stages)), tracks=tracks)
-        detector = models.detector or registry.default("detect", bridge.device)
+        detector = chosen.options.models.detector or registry.default("detect", bridge.device)
         job = ExtractJob(chosen, pipeline, bridge, detector=detector, sinks=sinks, progress=progress.update)
         try:
             with stopping(job.stop):
@@ -55,8 +54,7 @@ async def extract_command(options: ExtractOptions) -> int:
             progress.close()
             if not options.quiet:
                 seconds = time.monotonic() - started
-                filtered = [line for stage in stages for line in stage.summary()]
-                for line in [*summary(job.runs, pipeline.statistics(), sinks, seconds), *filtered]:
+                for line in summary(job.runs, stages, sinks, seconds):
                     print(line, file=sys.stderr)
     if (error := failure(job.runs)) is not None:
         raise error
@@ -65,6 +63,25 @@ async def extract_command(options: ExtractOptions) -> int:
         print(f"facestream: interrupted; {how}", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+class Models(NamedTuple):
+    """A plan's models, loaded."""
+
+    stages: list[Stage]
+    pipeline: Pipeline
+    bridge: Bridge
+
+
+@asynccontextmanager
+async def models_for(chosen: ExtractPlan) -> AsyncIterator[Models]:
+    """The plan's models; the context ends the threads that they run in."""
+    options = replace(chosen.options.models, repeatable=True)
+    async with Bridge(options.chosen_device) as bridge:
+        stages = await load_stages(options, bridge)
+        in_flight = BATCHES_PER_STAGE * max(1, len(stages))
+        tracks = Tracks() if chosen.options.jsonl else None
+        yield Models(stages, Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks), bridge)
 
 
 def _sinks(chosen: ExtractPlan, bridge: Bridge) -> list[Sink]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from facestream.errors import SourceError
 from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.jobs.extract_job import InputRun, Outcome
-from facestream.stream.stage import StageStatistics
+from facestream.stream.stage import Stage, StageStatistics
 from facestream.stream.types import Sink
 
 
@@ -49,9 +49,7 @@ def total(runs: Sequence[InputRun]) -> int | None:
     return sum(counts)
 
 
-def summary(
-    runs: Sequence[InputRun], stages: Sequence[StageStatistics], sinks: Sequence[Sink], seconds: float
-) -> list[str]:
+def summary(runs: Sequence[InputRun], stages: Sequence[Stage], sinks: Sequence[Sink], seconds: float) -> list[str]:
     """The lines at the end: what was done, what was left out and why, where it is, and what took how long."""
     started = [run for run in runs if run.outcome is not Outcome.WAITING]
     lines = [_line(run) for run in started] if len(runs) > 1 else []
@@ -59,9 +57,11 @@ def summary(
     lines += [f"{number} {what}" for number, what in _left_out(started) if number]
     if crowded := sum(run.statistics.crowded for run in started):
         lines.append(f"{crowded} frames have more than one face")
+    lines += [line for stage in stages for line in stage.summary()]
     lines += _written(started, sinks)
-    if spent := [f"{stage.name} {_seconds(stage):.1f} s" for stage in stages if stage.batches]:
-        lines.append(f"computing: {', '.join(spent)}")
+    spent = [stage.statistics() for stage in stages]
+    if any(each.batches for each in spent):
+        lines.append("computing: " + ", ".join(f"{each.name} {_seconds(each):.1f} s" for each in spent))
     return lines
 
 

@@ -373,6 +373,13 @@ def test_a_replaced_file_is_kept_under_its_date(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_file_that_stays_the_same_needs_no_backup(tmp_path: Path) -> None:
+    path = tmp_path / "a.fsa"
+    for _ in range(2):
+        assert write_fsa(path, files.entries().items(), backup_at=AT) is None
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.fsa"
     write_fsa(path, files.entries().items())
