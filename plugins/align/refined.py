@@ -25,9 +25,10 @@ class RefinedAligner:
 
         detector's box ─► look ─► the model's own second look, if any ─► re-align's look ─► re-feed's looks ─► mean
 
-    An aligner that looks twice by itself, like ``mesh``, places its second look by its own bounds, which change with
-    what it saw; re-align places the next one by the mean face, where they change less. In place of the own second look
-    it was measured to bring about half as much as after it, so it comes after it.
+    The first look counts only if there is no better placed one. An aligner that looks twice by itself, like ``mesh``,
+    places its second look well enough to count beside re-align's: each alone errs more than the mean of both (300-W,
+    core points: 4.5 and 4.4 % against 4.3 %; AFLW2000's large poses gain most). In place of the own second look
+    re-align brings less.
 
     Every look is one batch of the faces that came in, so the network never sees more at once than its batch size.
 
@@ -73,17 +74,18 @@ class RefinedAligner:
     def infer(self, feed: _Feed) -> list[Aligned68]:
         """One result for each look whose landmarks count; each holds all N faces."""
         aligner, crops = self._aligner, feed.crops
-        seen = aligner.look(crops)
-        squares = aligner.place_again(seen)
-        if squares is not None:
-            crops = aligner.cut(squares, crops)
-            seen = aligner.look(crops)
+        looks = [aligner.look(crops)]
+        own = aligner.place_again(looks[0])
+        if own is not None:
+            crops = aligner.cut(own, crops)
+            looks = [aligner.look(crops)]
         if feed.upright is not None:
-            landmarks, _ = aligner.landmarks(seen)
+            landmarks, _ = aligner.landmarks(looks[0])
             crops = aligner.cut(feed.upright.on(landmarks, crops.squares), crops)
-            seen = aligner.look(crops)
+            counting = looks if own is not None else []
+            looks = [*counting, aligner.look(crops)]
         further = (aligner.cut(squares, crops) for squares in self._refeed.around(crops.squares))
-        return [seen, *map(aligner.look, further)]
+        return [*looks, *map(aligner.look, further)]
 
     def post_process(self, raw: list[Aligned68], feed: _Feed, batch: ExtractBatch) -> None:
         """Write ``landmarks`` (N, 68, 2), frame pixels, and ``landmark_scores`` (N,), means over the looks."""

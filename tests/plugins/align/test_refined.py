@@ -106,6 +106,22 @@ def test_re_align_goes_after_the_models_own_second_look_and_re_feed_around_the_l
     assert looks(refeed=Refeed.drawn(2), re_align=True) == [levelled, again, third, third, third]
 
 
+@pytest.mark.parametrize("looks_twice", [False, True])
+def test_a_first_look_counts_only_without_a_better_placed_one(looks_twice: bool) -> None:
+    number = iter([100.0, 3.0, 6.0] if looks_twice else [100.0, 6.0])
+
+    def off(matrices: np.ndarray) -> np.ndarray:
+        """So many frame pixels to the right, in each look another number."""
+        right = np.array([next(number), 0])
+        return (np.linalg.inv(matrices[:, :, :2]) @ right).astype(np.float32)[:, None]
+
+    own = Squares(np.float32([[60, 60], [140, 75]]), np.float32([50, 55]), np.float32([0.2, 0.3]))
+    fake = FakeSquareAligner(TRUTH, error=off, place_again=(lambda matrices: own) if looks_twice else None)
+    landmarks = align(RefinedAligner(fake, re_align=True), batch())
+    expected = (3 + 6) / 2 if looks_twice else 6
+    np.testing.assert_allclose(landmarks - TRUTH, np.broadcast_to([expected, 0], TRUTH.shape), atol=2e-3)
+
+
 def test_every_look_is_prepared_like_the_first() -> None:
     fake = FakeSquareAligner(TRUTH)
     fake.normalization = Normalization.MEAN
