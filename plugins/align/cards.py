@@ -34,6 +34,7 @@ MESH_300W = replace(
     MESH,
     name="mesh-300w",
     model="facestream.plugins.align.mesh:Mesh300W",
+    licence="Apache-2.0, its correction for research use only",
     limits="the correction to 300-W points (mesh-300w.npz) was fitted on Helen's training photos: research use only",
     accuracy="none published for 300-W. The 68 points are vertices plus a regression (mesh-300w.npz), fitted on 869 "
     "annotated training photos of Helen (Le et al., ECCV 2012; points by Sagonas et al., 300-W, 2013)",
