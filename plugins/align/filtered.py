@@ -24,11 +24,14 @@ class FilteredAligner:
     Args:
         aligner: what finds the landmarks, 68 or 98 a face. Others are all kept, and a warning says so.
         thresholds: the rules.
+
+    Attributes:
+        aligner: the one given, to switch its ``normalization`` while it runs, for instance.
     """
 
     def __init__(self, aligner: FacePlugin, thresholds: Thresholds) -> None:
         self.name = aligner.name
-        self._aligner = aligner
+        self.aligner = aligner
         self._thresholds = thresholds
         self._counts = FilterCounts()
         self._counting = threading.Lock()
@@ -40,29 +43,29 @@ class FilteredAligner:
             return replace(self._counts)
 
     def summary(self) -> list[str]:
-        return [*summary_of(self._aligner), *self.statistics().lines(self._thresholds)]
+        return [*summary_of(self.aligner), *self.statistics().lines(self._thresholds)]
 
     @property
     def batch_size(self) -> int:
         """The aligner's own, so that it is loaded for what it will see."""
-        return self._aligner.batch_size
+        return self.aligner.batch_size
 
     @batch_size.setter
     def batch_size(self, faces: int) -> None:
-        self._aligner.batch_size = faces
+        self.aligner.batch_size = faces
 
     def load(self, device: str) -> None:
-        self._aligner.load(device)
+        self.aligner.load(device)
 
     def pre_process(self, batch: ExtractBatch) -> Any:
-        return self._aligner.pre_process(batch)
+        return self.aligner.pre_process(batch)
 
     def infer(self, feed: Any) -> Any:
-        return self._aligner.infer(feed)
+        return self.aligner.infer(feed)
 
     def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None:
         """As the aligner's; the batch is shorter afterwards by the faces refused."""
-        self._aligner.post_process(raw, feed, batch)
+        self.aligner.post_process(raw, feed, batch)
         if not len(batch) or batch.landmarks is None or not self._judged(landmark_type(batch.landmarks)):
             return
         sides = np.array([min(frame.size) for frame in batch.frames], np.float32)[batch.frame_ids]

@@ -3,10 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
 
+from facestream.cli import chosen_models, model_options
+from facestream.config import given, read_settings
 from facestream.errors import ConfigError
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.jobs.refining import refined
@@ -103,3 +106,32 @@ def test_an_aligner_that_cuts_no_squares_can_be_filtered_but_not_refined() -> No
     assert refined(FakeAligner(), ModelOptions(align_filters=True)).name == "fake-aligner"
     with pytest.raises(ConfigError, match="fake-aligner can't look again"):
         refined(FakeAligner(), ModelOptions(re_feed=1))
+
+
+def chosen(*arguments: str, config: Path | None = None) -> ModelOptions:
+    """What a command with these arguments and this configuration file runs."""
+    options: list[ModelOptions] = []
+
+    @click.command()
+    @model_options
+    def command(**taken: object) -> None:
+        options.append(chosen_models(taken))
+
+    defaults = given(read_settings(config).models) if config else None
+    command.main(list(arguments), standalone_mode=False, default_map=defaults)
+    return options[0]
+
+
+def test_the_command_lines_defaults_are_the_options_own() -> None:
+    assert replace(chosen(), identity=None) == ModelOptions()
+
+
+def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "facestream.toml"
+    config.write_text(
+        "[models]\nre_feed = 3\nre_align = true\nnormalization = 'hist'\nalign_filters = true\n"
+        "aligner_features = false\naligner_min_scale = 0.1\n"
+    )
+    options = chosen("--re-feed", "1", "--aligner-features", "--seed", "9", config=config)
+    assert (options.re_feed, options.re_align, options.seed, options.normalization) == (1, True, 9, "hist")
+    assert (options.align_filters, options.aligner_features, options.aligner_min_scale) == (True, True, 0.1)
