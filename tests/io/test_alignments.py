@@ -30,6 +30,8 @@ def test_saving_and_loading_changes_nothing(alignments: Alignments) -> None:
     assert alignments.save(AT) is None
     loaded = Alignments.load(alignments.path)
     assert files.dicts(loaded.frames) == files.frames(6)
+    assert loaded.save(AT) is None
+    loaded.frames.popitem()
     assert loaded.save(AT) == alignments.path.with_name("a_bk_2026-03-01_14.05.09.fsa")
 
 
