@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facestream.errors import ConfigError, DeviceError, OutOfDeviceMemory
-from facestream.jobs.models import ModelOptions, load_plugins
+from facestream.jobs.models import FILE, ModelOptions, load_plugins
 from facestream.jobs.profile import ProfiledChain, cloudy_pictures, memory_of, profile
 from facestream.jobs.profile_table import bottleneck_table, trial_line, trials_table
 from facestream.jobs.user_settings import model_key, save_batch_sizes
 from facestream.stream.device import Bridge
 from facestream.stream.profiling import BatchSizeSearch, Failure, Trial
+
+log = logging.getLogger("facestream.profile")
 
 CPU_BUDGET, GPU_BUDGET = 60.0, 240.0
 CPU_LARGEST, GPU_LARGEST = 64, 512
@@ -38,17 +41,16 @@ async def profile_command(options: ProfileOptions, *, say: Callable[[str], None]
     """Run the search, print its table, save its choice.
 
     Raises:
-        ConfigError: a batch size was given, or the settings can't be written.
+        ConfigError: a batch size or faces from a file were asked for, or the settings can't be written.
         ModelError: a model is unknown or its weights can't be had.
         DeviceError: not even batches of one can be run.
 
     Cancelling saves nothing and prints the best so far.
     """
-    if options.models.batch_size is not None:
-        raise ConfigError("profile looks for the batch sizes itself: leave out --batch-size")
-    async with Bridge(options.models.chosen_device) as bridge:
+    models = _profiled(options.models)
+    async with Bridge(models.chosen_device) as bridge:
         on_cpu = bridge.device == "cpu"
-        detector, faces = await load_plugins(options.models, bridge)
+        detector, faces = await load_plugins(models, bridge)
         chain = ProfiledChain(
             detector,
             faces,
@@ -77,10 +79,24 @@ async def profile_command(options: ProfileOptions, *, say: Callable[[str], None]
         if not finished:
             say(f"the {budget:g} s were spent before the search was over: --budget {2 * budget:g} looks further")
         if not options.no_save:
-            sizes = {model_key(chain.detector.name, options.models.detect_size): best.sizes[0]}
+            sizes = {model_key(chain.detector.name, models.detect_size): best.sizes[0]}
             sizes |= {plugin.name: size for plugin, size in zip(chain.faces, best.sizes[1:])}
             path = await bridge.cpu(save_batch_sizes, bridge.device, sizes)
             say(f"saved to {path}: later runs on this device use these sizes unless --batch-size is given")
+            if on_cpu:
+                say("(`facestream extract` on a CPU keeps to 1: its results repeat to the last bit)")
+
+
+def _profiled(models: ModelOptions) -> ModelOptions:
+    if models.batch_size is not None:
+        raise ConfigError("profile looks for the batch sizes itself: leave out --batch-size")
+    if FILE in (models.detector, models.aligner):
+        raise ConfigError("profile needs models to measure: choose a detector and an aligner instead of `file`")
+    if models.compile:
+        # Every batch size would have to be compiled anew, which takes longer than all the tests.
+        log.warning("--compile is left out: the batch sizes are those of the networks as they are")
+        return replace(models, compile=False)
+    return models
 
 
 def _headline(options: ProfileOptions, chain: ProfiledChain, budget: float, memory: int) -> str:

@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from facestream.errors import ConfigError
+from facestream.jobs.models import ModelOptions
+from facestream.jobs.profile_command import ProfileOptions, profile_command
 from facestream.jobs.user_settings import saved_batch_sizes
 
 pytestmark = pytest.mark.usefixtures("weights")
@@ -21,6 +25,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "settings.toml"
     monkeypatch.setenv("FACESTREAM_SETTINGS", str(path))
     return path
+
+
+@pytest.mark.parametrize("asked_for", [{"batch_size": 4}, {"detector": "file"}, {"aligner": "file"}])
+async def test_what_can_not_be_profiled_is_refused(asked_for: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="profile"):
+        await profile_command(ProfileOptions(models=ModelOptions(**asked_for)), say=print)
 
 
 def test_it_shows_a_table_and_saves_what_later_runs_use(settings: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facestream.stream.profiling import GAIN, MOST_CONTENDERS, SMALL_STEP, BatchSizeSearch, Failure, StageLoad, Trial
@@ -182,6 +182,7 @@ chains = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(chains, st.none() | st.integers(0, 5000), st.floats(0.001, 50), st.integers(1, 4))
 def test_on_any_machine_it_ends_soon_within_the_limits_and_no_slower_than_at_one(
     chain: list[tuple[float, int, float, float, int]], memory: int | None, slowest_test: float, repeats: int
@@ -200,6 +201,7 @@ def test_on_any_machine_it_ends_soon_within_the_limits_and_no_slower_than_at_one
     assert search.frames_per_second(best) * (1 + GAIN) >= search.frames_per_second(search.trials[0])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.floats(0.01, 1000), st.just(Failure.MEMORY), st.just(Failure.TIMED_OUT)), min_size=60),
     st.lists(st.integers(1, 256), min_size=1, max_size=3),
@@ -220,6 +222,7 @@ def test_whatever_the_tests_say_it_ends(outcomes: list[float | Failure], largest
     assert (search.frames_per_second(best) if best else 0) * (1 + GAIN) >= max(good)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(1e-4, 1), st.integers(1, 100), st.integers(1, 20_000))
 def test_one_stage_comes_close_to_the_best_that_fits(fixed: float, each: float, room: int, memory: int) -> None:
     machine = Machine([fixed], [each], [room], memory)
@@ -235,6 +238,7 @@ def test_one_stage_comes_close_to_the_best_that_fits(fixed: float, each: float, 
     assert best.samples[0] >= 0.9 * reachable
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(1e-3, 1), st.floats(0.5, 5)), min_size=1, max_size=4))
 def test_a_chain_that_gains_nothing_from_batches_keeps_one(chain: list[tuple[float, float]]) -> None:
     stages = [StageLoad(f"stage {i}", per_frame) for i, (_, per_frame) in enumerate(chain)]
