@@ -102,24 +102,23 @@ class ReaderSource(BaseSource):
         taken = await self._lane.run(self._take)
         if taken is None:
             return None
-        picture, captured_at, skipped = taken
+        picture, captured_at, seq = taken
         if self._paced():
             await self._sleep(self._pacer.delay(picture.pts, time.monotonic()))
             captured_at = self._clock()
-        frame = self._frame(picture, self._given + skipped, captured_at)
-        self._given += 1
         self._set_state(SourceState.LIVE)
-        return frame
+        return self._frame(picture, seq, captured_at)
 
     def _frame(self, picture: Picture, seq: int, captured_at: float) -> Frame:
         if picture.sha1 is None:
             return Frame(self.name, 0, seq, picture.pts, captured_at, picture.image, picture.name)
-        return HashedFrame(
-            self.name, 0, seq, picture.pts, captured_at, picture.image, picture.name, sha1=picture.sha1
-        )
+        return HashedFrame(self.name, 0, seq, picture.pts, captured_at, picture.image, picture.name, sha1=picture.sha1)
 
     def _take(self) -> tuple[Picture, float, int] | None:
-        """In the thread: the next picture, when it came, and how many nobody wanted so far."""
+        """In the thread: the next picture, when it came, and its number.
+
+        Counted here, where nothing is cancelled: a picture that nobody waits for any more takes its number with it.
+        """
         picture = self._reader.read()
         if picture is None and self._loop and self._reader.finite and self._lane is not None:
             self._reader.close()
@@ -130,7 +129,9 @@ class ReaderSource(BaseSource):
             return None
         if self._loop:
             picture = replace(picture, pts=self._timeline.place(picture.pts))
-        return picture, self._clock(), self._reader.skipped
+        seq = self._given + self._reader.skipped
+        self._given += 1
+        return picture, self._clock(), seq
 
     async def _close(self) -> None:
         lane, self._lane = self._lane, None
