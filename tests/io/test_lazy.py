@@ -44,9 +44,8 @@ async def test_pictures_are_those_that_a_source_gives(location: Path) -> None:
 
 
 async def test_only_what_is_wanted_comes(location: Path) -> None:
-    async with Bridge("cpu") as bridge:
-        async with LazyFrames(location, bridge, wanted=lambda index, name: index % 4 == 1) as frames:
-            assert [frame.index async for frame in frames] == [1, 5, 9]
+    async with Bridge("cpu") as bridge, LazyFrames(location, bridge, wanted=lambda i, name: i % 4 == 1) as frames:
+        assert [frame.index async for frame in frames] == [1, 5, 9]
 
 
 async def test_a_picture_that_cannot_be_read_fails_when_it_is_loaded(folder: Path) -> None:
