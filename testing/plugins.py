@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facestream.errors import OutOfDeviceMemory
-from facestream.stream.types import Detections, ExtractBatch, Floats, Image
+from facestream.stream.types import Detections, ExtractBatch, Floats, Image, Masks
 
 BoxesOf: TypeAlias = Callable[[Image], npt.ArrayLike]
 
@@ -175,6 +175,64 @@ class FakeAligner(_FakeModel):
     def post_process(self, raw: Floats, feed: _Faces, batch: ExtractBatch) -> None:
         batch.landmarks = raw
         batch.landmark_scores = np.full(len(raw), self._score, np.float32)
+
+
+class FakeMasker(_FakeModel):
+    """A masker that gives each face one value: the whole pixel of its box's left edge, modulo 256.
+
+    The arguments are the base class's.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "fake-masker",
+        batch_size: int = 16,
+        delay: float = 0.0,
+        fits: int | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        super().__init__(name, batch_size=batch_size, delay=delay, fits=fits, error=error)
+
+    def pre_process(self, batch: ExtractBatch) -> _Faces:
+        return _Faces(batch.boxes)
+
+    def infer(self, feed: _Faces) -> Floats:
+        self._run(len(feed.boxes))
+        return feed.boxes[:, 0] % 256
+
+    def post_process(self, raw: Floats, feed: _Faces, batch: ExtractBatch) -> None:
+        masks = np.repeat(raw.astype(np.uint8), 16).reshape(-1, 4, 4)
+        matrices = np.repeat(np.eye(3, dtype=np.float32)[None], len(raw), axis=0)
+        batch.masks[self.name] = Masks("face", matrices, masks)
+
+
+class FakeIdentity(_FakeModel):
+    """An identity model whose embedding of a face is its box.
+
+    The arguments are the base class's.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "fake-identity",
+        batch_size: int = 16,
+        delay: float = 0.0,
+        fits: int | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        super().__init__(name, batch_size=batch_size, delay=delay, fits=fits, error=error)
+
+    def pre_process(self, batch: ExtractBatch) -> _Faces:
+        return _Faces(batch.boxes)
+
+    def infer(self, feed: _Faces) -> Floats:
+        self._run(len(feed.boxes))
+        return feed.boxes.copy()
+
+    def post_process(self, raw: Floats, feed: _Faces, batch: ExtractBatch) -> None:
+        batch.identities[self.name] = raw
 
 
 def in_boxes(points: Floats, boxes: Floats) -> Floats:

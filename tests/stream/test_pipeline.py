@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from facestream.stream.batching import Item
 from facestream.stream.channel import BrokenChannel
@@ -14,7 +12,7 @@ from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.stage import Stage
 from facestream.stream.tasks import task_group
-from facestream.stream.types import FrameFaces, Image
+from facestream.stream.types import FrameFaces
 from facestream.testing.plugins import FakeAligner, FakeDetector
 from facestream.tests.stream.build import frame, known
 
@@ -318,47 +316,3 @@ async def test_a_new_epoch_starts_new_tracks(bridge: Bridge) -> None:
     assert last is not None
     assert first.tolist() == [1]
     assert last.tolist() == [2]
-
-
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    counts=st.lists(st.integers(0, 50), min_size=1, max_size=30),
-    sources=st.integers(1, 4),
-    sizes=st.tuples(st.integers(1, 8), st.integers(1, 32)),
-    in_flight=st.integers(1, 7),
-    flushes=st.sets(st.integers(0, 29)),
-)
-def test_any_frames_sources_batch_sizes_and_flushes_keep_order_and_faces(
-    counts: list[int], sources: int, sizes: tuple[int, int], in_flight: int, flushes: set[int]
-) -> None:
-    def boxes_of(image: Image) -> list[tuple[int, int, int, int]]:
-        """A frame's first pixel says how many faces it has; each box tells its place."""
-        return [(i, i, i + 10, i + 10) for i in range(image[0, 0, 0])]
-
-    async def run() -> list[FrameFaces]:
-        results: list[FrameFaces] = []
-        async with Bridge(torch_threads=1) as bridge:
-            stages = [
-                Stage.detect(FakeDetector(boxes_of, batch_size=sizes[0]), bridge),
-                Stage.faces(FakeAligner(batch_size=sizes[1]), bridge),
-            ]
-            chain = Pipeline(stages, bridge, in_flight=in_flight)
-            for i in range(sources):
-                chain.gate.add(str(i), live=False)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(chain.run(collect(results)))
-                for i, count in enumerate(counts):
-                    one = frame(str(i % sources), i // sources)
-                    one.image[0, 0, 0] = count
-                    await chain.gate.put(one)
-                    if i in flushes:
-                        await chain.flush()
-                await chain.gate.close()
-        return results
-
-    results = asyncio.run(run())
-    for source in range(sources):
-        mine = [faces for faces in results if faces.frame.source == str(source)]
-        assert [faces.frame.seq for faces in mine] == list(range(len(counts[source::sources])))
-        assert [len(faces) for faces in mine] == counts[source::sources]
-        assert all(faces.boxes[:, 0].tolist() == list(range(len(faces))) for faces in mine)
