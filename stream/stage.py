@@ -264,14 +264,21 @@ class Stage:
             return [work]
         try:
             work.raw, seconds = await self._bridge.infer(_timed, self._role.infer, work.feed)
-        except OutOfDeviceMemory:
+        except OutOfDeviceMemory as error:
             if self._role.weight(work.batch) == 1:
-                raise
+                raise OutOfDeviceMemory(self._advice()) from error
             return await self._infer_halves(work.batch)
         statistics = self._statistics
         statistics.pre_seconds += work.seconds
         statistics.infer_seconds += seconds
         return [work]
+
+    def _advice(self) -> str:
+        what, smaller = ("frame", " or a smaller --detect-size") if self.finds_faces else ("face", "")
+        return (
+            f"{self.name}: not even one {what} fits into the memory of {self._bridge.device}: close other programs that "
+            f"use it, choose a lighter model{smaller}, run fewer models at once, or use --device cpu"
+        )
 
     async def _infer_halves(self, batch: ExtractBatch) -> list[_Work]:
         smaller = (self._role.weight(batch) + 1) // 2

@@ -120,10 +120,11 @@ async def test_a_detector_out_of_memory_goes_on_with_fewer_frames(bridge: Bridge
     assert detector.batches == [1, 1, 1, 1]
 
 
-async def test_a_single_face_that_does_not_fit_is_an_error(bridge: Bridge) -> None:
-    with pytest.raises(BaseExceptionGroup) as caught:
-        await through(Stage.faces(FakeAligner(fits=0), bridge), batch([1]))
-    assert caught.group_contains(OutOfDeviceMemory)
+async def test_a_single_sample_that_does_not_fit_is_an_error_that_says_what_to_do(bridge: Bridge) -> None:
+    with pytest.raises(OutOfDeviceMemory, match="fake-aligner: not even one face fits into the memory of cpu: close"):
+        await Stage.faces(FakeAligner(fits=0), bridge).run_one(batch([2]))
+    with pytest.raises(OutOfDeviceMemory, match="not even one frame fits .* a smaller --detect-size"):
+        await Stage.detect(FakeDetector(BOXES, fits=0), bridge).process_one(frame())
 
 
 async def test_boxes_that_are_not_boxes_are_dropped(bridge: Bridge) -> None:
