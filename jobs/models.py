@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from facestream.errors import ConfigError
+from facestream.jobs.loading import load_checked
 from facestream.jobs.refining import refined
 from facestream.jobs.user_settings import model_key, saved_batch_sizes, settings_path
 from facestream.plugins import registry
-from facestream.plugins.checking import load_checked
 from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
 from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.stream.device import Bridge, best_device
