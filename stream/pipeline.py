@@ -73,7 +73,7 @@ class Pipeline:
     ) -> None:
         self._stages = list(stages)
         self._bridge = bridge
-        self._in_flight = InFlight(in_flight)
+        self._in_flight = InFlight(max(1, in_flight))
         self._tracks = tracks
         self._room = asyncio.Event()
         self._room.set()

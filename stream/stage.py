@@ -276,8 +276,8 @@ class Stage:
     def _advice(self) -> str:
         what, smaller = ("frame", " or a smaller --detect-size") if self.finds_faces else ("face", "")
         return (
-            f"{self.name}: not even one {what} fits into the memory of {self._bridge.device}: close other programs that "
-            f"use it, choose a lighter model{smaller}, run fewer models at once, or use --device cpu"
+            f"{self.name}: not even one {what} fits into the memory of {self._bridge.device}: close other programs "
+            f"that use it, choose a lighter model{smaller}, run fewer models at once, or use --device cpu"
         )
 
     async def _infer_halves(self, batch: ExtractBatch) -> list[_Work]:

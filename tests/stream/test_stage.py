@@ -123,7 +123,7 @@ async def test_a_detector_out_of_memory_goes_on_with_fewer_frames(bridge: Bridge
 async def test_a_single_sample_that_does_not_fit_is_an_error_that_says_what_to_do(bridge: Bridge) -> None:
     with pytest.raises(OutOfDeviceMemory, match="fake-aligner: not even one face fits into the memory of cpu: close"):
         await Stage.faces(FakeAligner(fits=0), bridge).run_one(batch([2]))
-    with pytest.raises(OutOfDeviceMemory, match="not even one frame fits .* a smaller --detect-size"):
+    with pytest.raises(OutOfDeviceMemory, match=r"not even one frame fits .* a smaller --detect-size"):
         await Stage.detect(FakeDetector(BOXES, fits=0), bridge).process_one(frame())
 
 
