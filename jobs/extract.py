@@ -36,7 +36,8 @@ async def extract(
     *inputs: Input,
     detector: str | None = None,
     aligner: str | None = "mesh",
-    identity: str | None = None,
+    masks: Sequence[str] = (),
+    identity: str | Sequence[str] | None = None,
     device: str = "auto",
     track: bool = True,
     detect_size: int | None = None,
@@ -45,6 +46,7 @@ async def extract(
     rotate_images: str | None = None,
     min_size: float = 0,
     max_size: float = 0,
+    compile: bool = False,
 ) -> AsyncIterator[FrameFaces]:
     """The faces of every frame of ``inputs``, in order, frames without faces included.
 
@@ -60,7 +62,8 @@ async def extract(
         inputs: video files, image files, folders or camera URLs, each perhaps named as ``NAME=URL``.
         detector: a detector's name, by default ``yunet`` on a CPU and ``centerface`` on a GPU.
         aligner: an aligner's name, or None for boxes only.
-        identity: an identity model's name; embeddings appear in ``faces.identities[name]``.
+        masks: mask models' names; masks appear in ``faces.masks[name]``.
+        identity: an identity model's name, or several; embeddings appear in ``faces.identities[name]``.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         track: number the faces.
         detect_size: the long side of what the detector sees, in pixels.
@@ -68,6 +71,7 @@ async def extract(
         batch_size: frames that the detector sees at once.
         rotate_images: look for turned faces too: a step in degrees ("90") or a list of angles ("45,90").
         min_size, max_size: limits of a face's longer edge, in percent of its frame's shorter side; 0 is none.
+        compile: run the networks compiled where a compiler is there: a slower start, then faster on most.
 
     Raises:
         SourceError: an input can't be read. What the other inputs hold is yielded first.
@@ -78,7 +82,8 @@ async def extract(
     options = ModelOptions(
         detector=detector,
         aligner=aligner,
-        identity=identity,
+        masks=tuple(masks),
+        identity=identity if identity is None or isinstance(identity, str) else tuple(identity),
         device=device,
         detect_size=detect_size,
         threshold=threshold,
@@ -86,6 +91,7 @@ async def extract(
         rotate_images=rotate_images,
         min_size=min_size,
         max_size=max_size,
+        compile=compile,
     )
     sender, results = Channel[FrameFaces](1).ends
     job = asyncio.create_task(_run(inputs, options, track, sender), name="extract")
