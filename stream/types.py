@@ -102,6 +102,12 @@ class Aligned:
     offsets: dict[str, Floats]
     pose: Floats
 
+    def centred(self, centering: str) -> Floats:
+        """float32 (N, 3, 3), frame pixels → normalised coordinates in another centering: "legacy", "face", "head"."""
+        matrices = self.matrices.copy()
+        matrices[:, :2, 2] -= self.offsets[centering]
+        return matrices
+
     def take(self, index: slice | Bools | Ints | Longs) -> Aligned:
         return Aligned(self.matrices[index], {k: v[index] for k, v in self.offsets.items()}, self.pose[index])
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facestream.stream.joining import appended
-from facestream.stream.types import FrameFaces, FrameKey
+from facestream.stream.types import Aligned, FrameFaces, FrameKey
 from facestream.tests.stream.build import batch, frame, full
 
 
@@ -43,6 +43,15 @@ def test_keeping_some_faces_keeps_every_field_in_step(index: slice | np.ndarray)
     assert faces.masks["components"].masks[:, 0, 0].tolist() == [0, 2]
     assert faces.aligned is not None
     assert faces.aligned.pose[:, 0].tolist() == [0, 2]
+
+
+def test_another_centering_moves_the_matrix_by_its_offset() -> None:
+    """The golden face of the specification."""
+    legacy = np.array([[0.004698, 0.00171, -1.717357], [-0.00171, 0.004698, -0.332693], [0, 0, 1]], np.float32)
+    offsets = {"face": np.array([[0, -0.148762]], np.float32), "head": np.array([[0, -0.146644]], np.float32)}
+    aligned = Aligned(legacy[None], offsets, np.zeros((1, 3), np.float32))
+    assert aligned.centred("face")[0, :2, 2] == pytest.approx([-1.717357, -0.183931], abs=1e-6)
+    assert aligned.centred("head")[0, :2, 2] == pytest.approx([-1.717357, -0.186049], abs=1e-6)
 
 
 def test_a_batch_gives_each_frame_its_own_faces() -> None:
