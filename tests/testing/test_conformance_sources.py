@@ -42,7 +42,7 @@ class FedSource(PushSource):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", frames=15, size=(64, 48))
+    return make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", frames=15, size=(64, 48), rate=100)
 
 
 @pytest.fixture(scope="module")
