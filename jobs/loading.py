@@ -45,7 +45,7 @@ def load_checked(plugin: Any, role: Role | str, device: str) -> None:
 
 
 def _try_detector(plugin: Any) -> None:
-    images = [_blank(_EDGE // 2, _EDGE), _blank(_EDGE, _EDGE)]
+    images = [_blank(_EDGE * 9 // 16, _EDGE), _blank(_EDGE * 9 // 8, _EDGE * 2)]  # most videos' shape: it gets compiled
     feed = plugin.pre_process(images)
     found: list[Detections] = plugin.post_process(plugin.infer(feed), feed)
     check_detections(plugin.name, found, len(images))
