@@ -277,6 +277,7 @@ def serve(config: Path | None, **options: Any) -> None:
     show_default=True,
     help="Seconds after which a finished frame outlives a power cut.",
 )
+@click.option("--serial", is_flag=True, help="One model in memory at a time: slower, as INPUTS are read once for each.")
 @click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
 @click.option("--frames", type=click.Path(path_type=Path), help="Folder for every frame that is looked at.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.savers import FrameSaver
@@ -16,7 +16,9 @@ from facestream.jobs.extract_job import ExtractJob, Outcome
 from facestream.jobs.extract_plan import ExtractOptions, ExtractPlan, plan
 from facestream.jobs.extract_report import Progress, failure, summary
 from facestream.jobs.interrupt import INTERRUPTED, stopping
-from facestream.jobs.models import load_stages
+from facestream.jobs.models import ModelOptions, load_stages, prepare_models
+from facestream.jobs.passes import passes
+from facestream.jobs.serial import earlier_passes
 from facestream.plugins import registry
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
@@ -24,6 +26,8 @@ from facestream.stream.stage import Stage
 from facestream.stream.types import FrameFaces, Sink
 
 __all__ = ["ExtractOptions", "extract_command"]
+
+AGAIN: Final = "nothing is recorded before the last pass: run the same command again"
 
 
 async def extract_command(options: ExtractOptions) -> int:
@@ -39,12 +43,31 @@ async def extract_command(options: ExtractOptions) -> int:
     for note in chosen.notes:
         print(note, file=sys.stderr)
     started = time.monotonic()
+    models = replace(chosen.options.models, repeatable=True)
     async with AsyncExitStack() as stack:
-        stages, pipeline, bridge = await stack.enter_async_context(models_for(chosen))
+        bridge = await stack.enter_async_context(Bridge(models.chosen_device))
+        detector = models.detector or registry.default("detect", bridge.device)
+        todo = passes(models, detector) if options.serial else []
+        if len(todo) > 1:
+            await bridge.infer(prepare_models, models, bridge.device)
+        earlier = await stack.enter_async_context(
+            earlier_passes(chosen, todo, bridge, detector=detector, quiet=options.quiet)
+        )
+        if earlier.stopped is not None:
+            print(f"facestream: interrupted in {earlier.stopped}; {AGAIN}", file=sys.stderr)
+            return INTERRUPTED
+        stages, pipeline = await load_pipeline(chosen, todo[-1].models if todo else models, bridge)
         sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge)]
-        progress = Progress(quiet=options.quiet)
-        detector = chosen.options.models.detector or registry.default("detect", bridge.device)
-        job = ExtractJob(chosen, pipeline, bridge, detector=detector, sinks=sinks, progress=progress.update)
+        progress = Progress(quiet=options.quiet, what=str(todo[-1]) if len(todo) > 1 else "")
+        job = ExtractJob(
+            chosen,
+            pipeline,
+            bridge,
+            detector=detector,
+            sinks=sinks,
+            earlier=earlier.results,
+            progress=progress.update,
+        )
         try:
             with stopping(job.stop):
                 await job.run()
@@ -54,7 +77,7 @@ async def extract_command(options: ExtractOptions) -> int:
             progress.close()
             if not options.quiet:
                 seconds = time.monotonic() - started
-                for line in summary(job.runs, stages, sinks, seconds):
+                for line in summary(job.runs, [*earlier.stages, *stages], sinks, seconds):
                     print(line, file=sys.stderr)
     if (error := failure(job.runs)) is not None:
         raise error
@@ -78,10 +101,15 @@ async def models_for(chosen: ExtractPlan) -> AsyncIterator[Models]:
     """The plan's models; the context ends the threads that they run in."""
     options = replace(chosen.options.models, repeatable=True)
     async with Bridge(options.chosen_device) as bridge:
-        stages = await load_stages(options, bridge)
-        in_flight = BATCHES_PER_STAGE * max(1, len(stages))
-        tracks = Tracks() if chosen.options.jsonl else None
-        yield Models(stages, Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks), bridge)
+        yield Models(*await load_pipeline(chosen, options, bridge), bridge)
+
+
+async def load_pipeline(chosen: ExtractPlan, models: ModelOptions, bridge: Bridge) -> tuple[list[Stage], Pipeline]:
+    """The chain of ``models``, loaded, as the plan's outputs need it."""
+    stages = await load_stages(models, bridge)
+    in_flight = BATCHES_PER_STAGE * max(1, len(stages))
+    tracks = Tracks() if chosen.options.jsonl else None
+    return stages, Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks)
 
 
 def _sinks(chosen: ExtractPlan, bridge: Bridge) -> list[Sink]:

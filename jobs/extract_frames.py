@@ -12,6 +12,7 @@ from facestream.io.face_record import FrameEntry, faces_of
 from facestream.io.frame_names import FrameNames, PictureNames, VideoNames
 from facestream.io.fsa import read_fsa
 from facestream.io.images import list_images
+from facestream.io.journal import journal_path, read_frames, read_index
 from facestream.io.recorder import large_faces, usable_faces
 from facestream.io.savers import face_file
 from facestream.io.sources import is_pictures
@@ -114,6 +115,23 @@ def existing_frames(plan: ExtractPlan, item: InputPlan) -> Collection[str]:
     return frozenset(name for name, entry in frames.items() if options.skip_existing or entry.faces)
 
 
+def recorded_frames(plan: ExtractPlan, item: InputPlan, names: FrameNames) -> Collection[str]:
+    """The frames that a former run of the job has recorded and that needn't be done again, before the job's own
+    recorder is open.
+
+    Raises:
+        AlignmentsError: the journal can't be read.
+    """
+    if item.alignments is None or not plan.options.resume:
+        return frozenset()
+    journal = journal_path(item.alignments)
+    index = read_index(journal)
+    if index is None or item.pictures is None or not index.offsets:
+        return frozenset(() if index is None else index.offsets)
+    gone = without_pictures(read_frames(journal, index), names, item.pictures, plan.least_edge)
+    return frozenset(index.offsets) - gone
+
+
 def without_pictures(
     frames: Iterable[tuple[str, FrameEntry]], names: FrameNames, folder: Path, least_edge: float
 ) -> set[str]:
@@ -123,8 +141,10 @@ def without_pictures(
         frames: the recorded ones.
         least_edge: see :class:`facestream.io.recorder.Recorder`.
     """
-    with os.scandir(folder) as entries:
-        present = {entry.name for entry in entries if entry.name.endswith(".png") and entry.stat().st_size}
+    present: set[str] = set()
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            present = {entry.name for entry in entries if entry.name.endswith(".png") and entry.stat().st_size}
     return {name for name, entry in frames if not present.issuperset(_pictures(name, entry, names, least_edge))}
 
 

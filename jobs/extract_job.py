@@ -16,7 +16,6 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 
 from facestream.errors import AlignmentsError, SourceError
 from facestream.io.frame_names import FrameNames
@@ -25,6 +24,7 @@ from facestream.io.journal_writer import AlignmentsWriter, check_header
 from facestream.io.recorder import NameFrame, Recorder, RecordStatistics, camera_names, named_by
 from facestream.io.savers import FaceSaver, Losses
 from facestream.io.sources import BaseSource, open_source
+from facestream.io.spool import Spool
 from facestream.io.urls import SourceKind
 from facestream.jobs.extract_frames import (
     Selection,
@@ -35,8 +35,7 @@ from facestream.jobs.extract_frames import (
     without_pictures,
 )
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
-from facestream.jobs.known_faces import KnownFaces
-from facestream.jobs.models import FILE
+from facestream.jobs.known_faces import KnownFaces, known_faces
 from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline
@@ -119,6 +118,7 @@ class ExtractJob:
         bridge: where blocking work runs.
         detector: the name of the detector that runs.
         sinks: what all inputs share, entered already.
+        earlier: what models that have seen the frames before have found, in place of what a file knows.
         progress: called with the input whenever something is known or done.
     """
 
@@ -130,6 +130,7 @@ class ExtractJob:
         *,
         detector: str,
         sinks: Sequence[Sink] = (),
+        earlier: Spool | None = None,
         progress: Callable[[InputRun], None] = lambda run: None,
     ) -> None:
         self._plan = plan
@@ -137,6 +138,7 @@ class ExtractJob:
         self._bridge = bridge
         self._detector = detector
         self._sinks = sinks
+        self._earlier = earlier
         self._progress = progress
         self.runs = [InputRun(item) for item in plan.inputs]
         self._by_name = {run.name: run for run in self.runs}
@@ -153,24 +155,10 @@ class ExtractJob:
             OutputError, AlignmentsError: something can't be written, or a journal is another job's.
         """
         for item in self._plan.inputs:
-            await self._bridge.cpu(self._check_journal, item)
+            await self._bridge.cpu(check_journal, self._plan, item, self._detector)
         async with task_group() as tasks:
             self._reading = tasks.create_task(self._read_all(tasks), name="extract.read")
             await self._pipeline.run(self._publish)
-
-    def _check_journal(self, item: InputPlan) -> None:
-        """Say at once, not when the input's turn comes, that its journal can't be used.
-
-        Raises:
-            AlignmentsError: it is another job's, or a camera's, whose frames never come again.
-        """
-        if item.alignments is None or not self._plan.options.resume:
-            return
-        journal = journal_path(item.alignments)
-        index = read_index(journal)
-        check_header(journal, index, self._plan.header(item, self._detector))
-        if item.camera and index is not None and index.offsets:
-            raise AlignmentsError(f"{journal} is of a camera, which can't go on; start anew with --no-resume")
 
     def stop(self) -> None:
         """Read no more; let what is being worked on come out and be recorded. :meth:`run` then returns."""
@@ -202,7 +190,7 @@ class ExtractJob:
         names = await self._bridge.cpu(frame_names, run.plan)
         name = camera_names(run.name) if names is None else named_by(names)
         existing = await self._bridge.cpu(existing_frames, self._plan, run.plan)
-        run.known = await self._bridge.cpu(self._known_faces, run.plan)
+        run.known = await self._bridge.cpu(known_faces, self._plan, run.plan)
         recovered = await self._start_recorder(run, names, name, tasks)
         selection = Selection(self._plan.options.extract_every_n, names, existing, recovered, run.skipped)
         source = open_source(run.plan.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
@@ -211,16 +199,15 @@ class ExtractJob:
             self._progress(run)
             self._pipeline.gate.add(run.name, live=source.live)
             async for frame in source:
-                await self._pipeline.put(frame if run.known is None else run.known.of(frame, name(frame)[0]))
+                item = frame if run.known is None else run.known.of(frame, name(frame)[0])
+                await self._pipeline.put(
+                    item if self._earlier is None else await self._bridge.cpu(self._earlier.read, frame)
+                )
         if run.damaged and run.plan.spec.kind is SourceKind.FOLDER:
             await self._bridge.cpu(check_folder, run.plan.spec.url)
+        if self._earlier is not None:
+            await self._bridge.cpu(self._earlier.finish, run.name)
         run.outcome = Outcome.DONE
-
-    def _known_faces(self, item: InputPlan) -> KnownFaces | None:
-        if item.faces is None:
-            return None
-        video = None if item.spec.kind is SourceKind.FOLDER else Path(item.spec.url)
-        return KnownFaces.load(item.faces, landmarks=self._plan.options.models.aligner == FILE, video=video)
 
     # Recording
 
@@ -240,15 +227,10 @@ class ExtractJob:
         """The frames that a former run has recorded and that needn't be done again."""
         if not recorder.recovered or item.pictures is None or names is None:
             return recorder.recovered
-        gone = without_pictures(recorder.recovered_frames(), names, item.pictures, self._least_edge)
+        gone = without_pictures(recorder.recovered_frames(), names, item.pictures, self._plan.least_edge)
         if gone:
             log.warning("%s: %d recorded frames lack pictures; they are done again", item.spec.name, len(gone))
         return frozenset(recorder.recovered) - gone
-
-    @property
-    def _least_edge(self) -> int:
-        options = self._plan.options
-        return max(4, int(options.size * options.min_scale / 100)) if options.min_scale else 0
 
     def _recorder(self, run: InputRun, name: NameFrame) -> Recorder:
         options, item = self._plan.options, run.plan
@@ -276,7 +258,7 @@ class ExtractJob:
             name,
             alignments=alignments,
             pictures=pictures,
-            least_edge=self._least_edge,
+            least_edge=self._plan.least_edge,
             known=None if run.known is None else run.known.entries,
         )
 
@@ -316,3 +298,18 @@ class ExtractJob:
         accepted = gate.statistics(run.name).captured if run.name in gate else 0
         if run.ended and run.published == accepted and run.results is not None:
             run.results.close()
+
+
+def check_journal(plan: ExtractPlan, item: InputPlan, detector: str) -> None:
+    """Say at once, not when the input's turn comes, that its journal can't be used.
+
+    Raises:
+        AlignmentsError: it is another job's, or a camera's, whose frames never come again.
+    """
+    if item.alignments is None or not plan.options.resume:
+        return
+    journal = journal_path(item.alignments)
+    index = read_index(journal)
+    check_header(journal, index, plan.header(item, detector))
+    if item.camera and index is not None and index.offsets:
+        raise AlignmentsError(f"{journal} is of a camera, which can't go on; start anew with --no-resume")

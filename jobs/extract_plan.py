@@ -42,6 +42,7 @@ class ExtractOptions:
     save_interval: float = 1.0
     debug_landmarks: bool = False
     resume: bool = True
+    serial: bool = False
     quiet: bool = False
 
 
@@ -80,6 +81,12 @@ class ExtractPlan:
     inputs: tuple[InputPlan, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def least_edge(self) -> int:
+        """Pixels that the edge of a face's square must have for its picture to be saved; 0 is any (spec §14.3)."""
+        options = self.options
+        return max(4, int(options.size * options.min_scale / 100)) if options.min_scale else 0
+
     def header(self, item: InputPlan, detector: str) -> JournalHeader:
         """What the job is to its journal: everything that its results depend on, but for the device and its speed.
 
@@ -109,6 +116,8 @@ def plan(options: ExtractOptions) -> ExtractPlan:
     """
     options, notes = _without_conflicts(options)
     specs = _specs(options)
+    if options.serial:
+        _check_readable_again(specs)
     inputs = [
         InputPlan(spec, file, folder)
         for spec, file, folder in zip(specs, _alignments(options, specs), _folders(options, specs))
@@ -119,6 +128,17 @@ def plan(options: ExtractOptions) -> ExtractPlan:
             notes.append("the alignments stay as they are: nothing in them is computed anew")
         _check_target(options, inputs)
     return ExtractPlan(options, tuple(inputs), tuple(notes))
+
+
+def _check_readable_again(specs: Sequence[SourceSpec]) -> None:
+    """
+    Raises:
+        ConfigError: one of them is a camera.
+    """
+    for spec in specs:
+        if not spec.kind.finite:
+            url = redact_url(spec.url)
+            raise ConfigError(f"{url} is a camera, and --serial reads its inputs once for each model: leave it out")
 
 
 def _with_known_faces(options: ExtractOptions, item: InputPlan) -> InputPlan:

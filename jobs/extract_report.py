@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from tqdm import tqdm
 
 from facestream.errors import SourceError
 from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.jobs.extract_job import InputRun, Outcome
-from facestream.stream.stage import Stage, StageStatistics
+from facestream.stream.stage import StageStatistics
 from facestream.stream.types import Sink
+
+
+class Reporting(Protocol):
+    """A stage at its end."""
+
+    def statistics(self) -> StageStatistics: ...
+
+    def summary(self) -> list[str]: ...
 
 
 class Progress:
     """A bar over all inputs: frames, their rate, faces found and the time left, as far as it can be known."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._bar: tqdm[NoReturn] = tqdm(unit="frame", disable=quiet or not sys.stderr.isatty(), dynamic_ncols=True)
+    def __init__(self, *, quiet: bool, what: str = "") -> None:
+        hidden = quiet or not sys.stderr.isatty()
+        self._bar: tqdm[NoReturn] = tqdm(desc=what or None, unit="frame", disable=hidden, dynamic_ncols=True)
         self._runs: dict[str, InputRun] = {}
 
     def update(self, run: InputRun) -> None:
@@ -49,7 +58,7 @@ def total(runs: Sequence[InputRun]) -> int | None:
     return sum(counts)
 
 
-def summary(runs: Sequence[InputRun], stages: Sequence[Stage], sinks: Sequence[Sink], seconds: float) -> list[str]:
+def summary(runs: Sequence[InputRun], stages: Sequence[Reporting], sinks: Sequence[Sink], seconds: float) -> list[str]:
     """The lines at the end: what was done, what was left out and why, where it is, and what took how long."""
     started = [run for run in runs if run.outcome is not Outcome.WAITING]
     lines = [_line(run) for run in started] if len(runs) > 1 else []

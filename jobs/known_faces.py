@@ -11,6 +11,9 @@ from facestream.errors import AlignmentsError
 from facestream.io.alignments import Alignments
 from facestream.io.alignments_json import ImportedFace, entries_of, read_json
 from facestream.io.face_record import FrameEntry, faces_of
+from facestream.io.urls import SourceKind
+from facestream.jobs.extract_plan import ExtractPlan, InputPlan
+from facestream.jobs.models import FILE
 from facestream.stream.types import Faces, Frame, FrameFaces
 
 
@@ -71,6 +74,14 @@ class KnownFaces:
             return None if entry is None else faces_of(entry.faces)
         except ValueError as error:
             raise AlignmentsError(f"frame {name}: {error}; extract it again with an aligner") from None
+
+
+def known_faces(plan: ExtractPlan, item: InputPlan) -> KnownFaces | None:
+    """The input's faces, where they come from a file; see :meth:`KnownFaces.load`."""
+    if item.faces is None:
+        return None
+    video = None if item.spec.kind is SourceKind.FOLDER else Path(item.spec.url)
+    return KnownFaces.load(item.faces, landmarks=plan.options.models.aligner == FILE, video=video)
 
 
 def _boxes_only(faces: Faces) -> Faces:

@@ -12,6 +12,7 @@ from facestream.jobs.loading import load_checked
 from facestream.jobs.refining import refined
 from facestream.jobs.user_settings import model_key, saved_batch_sizes, settings_path
 from facestream.plugins import registry
+from facestream.plugins.catalogue import pull
 from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
 from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.stream.device import Bridge, best_device
@@ -111,16 +112,14 @@ async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
     Unless ``options`` say a batch size, each model has the one that ``facestream profile`` found for it on this device.
     """
     alone = 1 if options.repeatable and bridge.device == "cpu" else None
+    use_own = alone or options.batch_size
+    profiled = {} if use_own else await bridge.infer(profiled_batch_sizes, options, bridge.device)
     if options.detector == FILE:
-        return [Stage.faces(plugin, bridge, alone) for plugin in await load_face_plugins(options, bridge)]
-    if alone:
-        detector, faces = await load_plugins(options, bridge)
-        return [Stage.detect(detector, bridge, alone), *(Stage.faces(plugin, bridge, alone) for plugin in faces)]
-    profiled = {} if options.batch_size else await bridge.infer(profiled_batch_sizes, options, bridge.device)
+        return [Stage.faces(plugin, bridge, alone) for plugin in await load_face_plugins(options, bridge, profiled)]
     detector, faces = await load_plugins(options, bridge, profiled)
     return [
-        Stage.detect(detector, bridge, options.batch_size),
-        *(Stage.faces(plugin, bridge) for plugin in faces),
+        Stage.detect(detector, bridge, alone or options.batch_size),
+        *(Stage.faces(plugin, bridge, alone) for plugin in faces),
     ]
 
 
@@ -137,13 +136,7 @@ async def load_plugins(
         ModelError: a name is unknown, a weight can't be had, or a model doesn't keep its contract.
         DeviceError: the device isn't there.
     """
-    name = options.detector or registry.default("detect", bridge.device)
-    detect_options: dict[str, Any] = {}
-    if options.detect_size is not None:
-        detect_options["size"] = options.detect_size
-    if options.threshold is not None:
-        detect_options["threshold"] = options.threshold
-    model = _created("detect", name, options, **detect_options)
+    model = _created_detector(options, bridge.device)
     detector = _searching(model, options)
     size = options.batch_size or (batch_sizes or {}).get(detector.name, detector.batch_size)
     model.batch_size = detector.batch_size = size  # a compiled network is made for batches of its own model's size
@@ -155,13 +148,32 @@ async def load_face_plugins(
     options: ModelOptions, bridge: Bridge, batch_sizes: Mapping[str, int] | None = None
 ) -> list[FacePlugin]:
     """Those of :func:`load_plugins` that look at faces."""
-    models = [(role, _created(role, chosen, options)) for role, chosen in options.face_models]
+    models = _created_face_models(options)
     faces: list[FacePlugin] = [refined(plugin, options) if role == "align" else plugin for role, plugin in models]
     for plugin in faces:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
     for role, model in models:
         await bridge.infer(load_checked, model, role, bridge.device)
     return faces
+
+
+def prepare_models(options: ModelOptions, device: str) -> None:
+    """Make every chosen model and fetch its weights, without loading it. Blocks.
+
+    For jobs whose last model is loaded hours after the first: what is wrong with it is told at once.
+
+    Raises:
+        ConfigError, ModelError: as :func:`load_plugins`.
+    """
+    names = [name for _, name in options.face_models]
+    if options.detector != FILE:
+        detector = _created_detector(options, device)
+        names.insert(0, detector.name)
+        _searching(detector, options)
+    for role, model in _created_face_models(options):
+        if role == "align":
+            refined(model, options)
+    pull(names)
 
 
 def profiled_batch_sizes(options: ModelOptions, device: str) -> dict[str, int]:
@@ -187,6 +199,16 @@ def _searching(detector: Detector, options: ModelOptions) -> Detector:
     if options.min_size or options.max_size:
         detector = SizeLimits(detector, smallest=options.min_size, largest=options.max_size)
     return detector
+
+
+def _created_detector(options: ModelOptions, device: str) -> Any:
+    settings = {"size": options.detect_size, "threshold": options.threshold}
+    name = options.detector or registry.default("detect", device)
+    return _created("detect", name, options, **{key: value for key, value in settings.items() if value is not None})
+
+
+def _created_face_models(options: ModelOptions) -> list[tuple[str, Any]]:
+    return [(role, _created(role, name, options)) for role, name in options.face_models]
 
 
 def _created(role: str, name: str, options: ModelOptions, **arguments: Any) -> Any:

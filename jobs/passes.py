@@ -24,7 +24,7 @@ class Pass:
     models: ModelOptions
 
     def __str__(self) -> str:
-        return f"pass {self.number} of {self.of}: {self.name}"
+        return f"pass {self.number} of {self.of} ({self.name})"
 
 
 def passes(models: ModelOptions, detector: str) -> list[Pass]:

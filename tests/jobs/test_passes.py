@@ -25,12 +25,12 @@ def planned(**options: Any) -> list[str]:
 
 def test_each_model_has_a_pass_of_its_own_in_the_order_of_the_chain() -> None:
     assert [each.name for each in passes(CHAIN, "yunet")] == ["yunet", "mesh", "m", "n", "i", "j"]
-    assert planned() == ["pass 1 of 2: yunet", "pass 2 of 2: mesh"]
+    assert planned() == ["pass 1 of 2 (yunet)", "pass 2 of 2 (mesh)"]
 
 
 def test_models_that_arent_chosen_have_none() -> None:
-    assert planned(aligner="none", identity="none") == ["pass 1 of 1: yunet"]
-    assert planned(detector=FILE, identity="i") == ["pass 1 of 2: mesh", "pass 2 of 2: i"]
+    assert planned(aligner="none", identity="none") == ["pass 1 of 1 (yunet)"]
+    assert planned(detector=FILE, identity="i") == ["pass 1 of 2 (mesh)", "pass 2 of 2 (i)"]
     assert planned(detector=FILE, aligner=FILE) == []
 
 
