@@ -27,7 +27,15 @@ from facestream.testing.conformance import (
     devices_here,
 )
 from facestream.testing.photos import five_people
-from facestream.testing.plugins import FACE_68, FIVE_POINTS, FakeAligner, FakeDetector, in_boxes
+from facestream.testing.plugins import (
+    FACE_68,
+    FIVE_POINTS,
+    FakeAligner,
+    FakeDetector,
+    FakeIdentity,
+    FakeMasker,
+    in_boxes,
+)
 
 DETECTORS = registry.cards(Role.DETECT)
 FACE_MODELS = [card for card in registry.cards() if card.role is not Role.DETECT]
@@ -111,5 +119,8 @@ def bright(image: Image) -> list[tuple[int, int, int, int]]:
 
 
 def test_the_fakes_conform() -> None:
-    check_detector(FakeDetector(bright), np.full((60, 80, 3), 250, np.uint8))
-    check_face_plugin(FakeAligner(), "align", np.full((60, 80, 3), 250, np.uint8))
+    white = np.full((60, 80, 3), 250, np.uint8)
+    check_detector(FakeDetector(bright), white)
+    check_face_plugin(FakeAligner(), "align", white)
+    check_face_plugin(FakeMasker(), "mask", white)
+    check_face_plugin(FakeIdentity(), "identity", white)
