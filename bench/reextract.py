@@ -40,7 +40,7 @@ from facestream.io.alignments import Alignments
 from facestream.io.face_record import FaceAlignment, FrameEntry
 from facestream.io.faces import write_atomically
 from facestream.io.frame_index import index_frames
-from facestream.jobs.recrop import face_picture, header_source
+from facestream.jobs.recrop import face_matrix, face_picture, header_source
 from facestream.jobs.reextract import ReextractOptions, reextract
 from facestream.stream.device import available_cores
 from facestream.testing.sources import make_clip, make_picture
@@ -135,9 +135,9 @@ def same_work(clip: Path, alignments: Alignments, folder: Path) -> float:
 
 
 def save(name: str, image: np.ndarray, alignments: Alignments, folder: Path) -> None:
-    stem = Path(name).stem
+    stem, found = Path(name).stem, alignments.faces(name)[0]
     source = header_source(name, stem, 0, video=True, size=(image.shape[1], image.shape[0]))
-    write_atomically(folder / f"{stem}_0.png", face_picture(image, alignments.faces(name)[0], source, SIZE))
+    write_atomically(folder / f"{stem}_0.png", face_picture(image, face_matrix(found, SIZE), found, source, SIZE))
 
 
 def measure(clip: Path, head: float | None, folder: Path) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -11,7 +11,10 @@ from av.buffer import Buffer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from facestream.io.reading import Region
 from facestream.stream.types import Image
+
+_HALVED: Final = frozenset({"yuv420p", "yuvj420p"})
 
 DisplayMatrix: TypeAlias = npt.NDArray[np.int32]
 
@@ -38,12 +41,26 @@ class FrameConverter:
         """:meth:`matrix` and :meth:`convert` in one."""
         return self.convert(frame, self.matrix(frame))
 
-    def convert(self, frame: VideoFrame, matrix: DisplayMatrix | None) -> Image:
+    def convert(self, frame: VideoFrame, matrix: DisplayMatrix | None, region: Region | None = None) -> Image:
         """uint8 BGR (h, w, 3), turned by ``matrix``, whatever the pixel format. From any thread.
+
+        Args:
+            region: what of it is needed; the rest costs little where the format is the usual one and nothing turns.
 
         Raises:
             FFmpegError, ValueError: the pixel format can't be converted.
         """
+        if region is not None:
+            if matrix is not None or frame.format.name not in _HALVED:
+                left, top, right, bottom = region
+                return self.convert(frame, matrix)[top:bottom, left:right]
+            # Chroma is shared by 2x2 pixels, and FFmpeg's arithmetic differs for odd edges: cut a little more.
+            x, y, right, bottom = region
+            left, top = x - x % 16, y - y % 2
+            part = cut(
+                frame, (left, top, min(right + -right % 16, frame.width), min(bottom + bottom % 2, frame.height))
+            )
+            return self.convert(part, None)[y - top : bottom - top, x - left : right - left]
         # One thread: FFmpeg would start one a core for each source. The size stays, so the interpolation is that
         # of the colour alone.
         reformatter = self._reformatters.pop() if self._reformatters else VideoReformatter()
@@ -68,6 +85,21 @@ class FrameConverter:
             self._rotation = frame.rotation
             self._matrix = display_matrix(frame)
         return self._matrix
+
+
+def cut(frame: VideoFrame, region: Region) -> VideoFrame:
+    """A part of a frame whose chroma is halved both ways. ``left`` and ``top`` must be even."""
+    left, top, right, bottom = region
+    part = VideoFrame(right - left, bottom - top, frame.format.name)
+    for number, (source, target) in enumerate(zip(frame.planes, part.planes)):
+        step = 2 if number else 1
+        rows = np.frombuffer(source, np.uint8).reshape(-1, source.line_size)  # type: ignore[call-overload]
+        place = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)  # type: ignore[call-overload]
+        height, width = -(-(bottom - top) // step), -(-(right - left) // step)
+        y, x = top // step, left // step
+        place[:height, :width] = rows[y : y + height, x : x + width]
+    part.colorspace, part.color_range = frame.colorspace, frame.color_range
+    return part
 
 
 def display_matrix(frame: VideoFrame) -> DisplayMatrix | None:

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.imagesize import image_size
-from facestream.io.reading import LazyPicture, Picture, Wanted, everything
+from facestream.io.reading import LazyPicture, Picture, Region, Wanted, everything
 from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.stream.types import Image
 
@@ -127,6 +127,14 @@ def _tell_unreadable(folder: str | Path, names: Sequence[str]) -> None:
         _log.warning("skipped: %d %s pictures in %s; convert them to PNG or TIFF", count, suffix, folder)
 
 
+def _part(load: Callable[[], Image], region: Region | None = None) -> Image:
+    image = load()
+    if region is None:
+        return image
+    left, top, right, bottom = region
+    return image[top:bottom, left:right]
+
+
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key that takes digits for numbers and ignores case; ties are broken by the plain name."""
     parts = [part for part in re.split(r"([0-9]+)", name.casefold()) if part]
@@ -222,12 +230,14 @@ class ImageReader:
         """
         if (first := self._first) is not None:
             self._first = None
-            return LazyPicture(self._index - 1, first.name, lambda: first.image)
+            return LazyPicture(self._index - 1, first.name, partial(_part, lambda: first.image))
         while self._index < len(self._paths) and not self._interrupted:
             index, path = self._index, self._paths[self._index]
             self._index += 1
             if self._wanted(index, path.name):
-                return LazyPicture(index, path.name, partial(read_image, path, max_pixels=self._max_pixels))
+                return LazyPicture(
+                    index, path.name, partial(_part, partial(read_image, path, max_pixels=self._max_pixels))
+                )
             self.skipped += 1
         return None
 

@@ -32,6 +32,14 @@ class Picture:
     sha1: str | None = None
 
 
+Region: TypeAlias = tuple[int, int, int, int]
+"""A part of a picture: left, top, right, bottom in pixels, the last two exclusive; within it, and not empty."""
+
+
+class Load(Protocol):
+    def __call__(self, region: Region | None = None) -> Image: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LazyPicture:
     """A picture whose pixels aren't there yet.
@@ -39,13 +47,16 @@ class LazyPicture:
     Attributes:
         index: its place in the video, folder or list, from 0.
         name: its own file name, if it has one.
-        load: makes the pixels, uint8 BGR (h, w, 3), in the thread that calls it; once. Several pictures may be loaded
-            at the same time, and after the reader has gone on. Raises SourceError where that fails.
+        load: makes the pixels, uint8 BGR (h, w, 3), or only those of a region, in the thread that calls it. Several
+            pictures may be loaded at the same time, and after the reader has gone on. Raises SourceError
+            where that fails.
+        size: (width, height), where it is known before loading.
     """
 
     index: int
     name: str | None
-    load: Callable[[], Image]
+    load: Load
+    size: tuple[int, int] | None = None
 
 
 @dataclass(slots=True, eq=False, repr=False)

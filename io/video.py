@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import av
@@ -23,7 +24,7 @@ from av.video.stream import VideoStream
 from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
 from facestream.io.averrors import explain
 from facestream.io.convert import DisplayMatrix, FrameConverter
-from facestream.io.reading import LazyPicture, Picture, Wanted, everything
+from facestream.io.reading import LazyPicture, Picture, Region, Wanted, everything
 from facestream.io.urls import redact
 from facestream.stream.types import Image
 
@@ -166,11 +167,14 @@ class VideoReader:
         if frame is None:
             return None
         converter, matrix = self._converter, self._converter.matrix(frame)
-        return LazyPicture(self._decoded - 1, None, lambda: self._load(converter, frame, matrix))
+        load = partial(self._load, converter, frame, matrix)
+        return LazyPicture(self._decoded - 1, None, load, converter.size(frame))
 
-    def _load(self, converter: FrameConverter, frame: VideoFrame, matrix: DisplayMatrix | None) -> Image:
+    def _load(
+        self, converter: FrameConverter, frame: VideoFrame, matrix: DisplayMatrix | None, region: Region | None = None
+    ) -> Image:
         try:
-            return converter.convert(frame, matrix)
+            return converter.convert(frame, matrix, region)
         except (FFmpegError, ValueError) as error:
             raise SourceFormatError(f"can't convert a frame of {self._source.label}: {redact(str(error))}") from None
 

