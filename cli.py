@@ -219,6 +219,8 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
     "--allow-origin", "allow_origins", multiple=True, help="Web page that may connect, as https://host[:port]."
 )
 @click.option("--save", type=click.Path(path_type=Path), help="Folder to save every face picture to.")
+@click.option("--alignments", is_flag=True, help="Save each source to a folder of its own, with an alignments file.")
+@click.option("--save-frames", is_flag=True, help="Save the frames there, too; with --alignments.")
 @click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
 @click.option("--loop", is_flag=True, help="Files start again at their end.")
 @click.option("--lossless", is_flag=True, help="Files wait for the models instead of dropping frames.")

@@ -60,6 +60,8 @@ class ServeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     port: int | None = None
     token: str | None = None
     save: str | None = None
+    alignments: bool | None = None
+    save_frames: bool | None = None
     loop: bool | None = None
     lossless: bool | None = None
     rtsp_transport: str | None = None

@@ -132,7 +132,13 @@ def _safe(name: str) -> str:
 
 
 def face_header(
-    faces: FrameFaces, index: int, stem: str, *, video_suffix: str = ".png", source_filename: str | None = None
+    faces: FrameFaces,
+    index: int,
+    stem: str,
+    *,
+    video_suffix: str = ".png",
+    source_filename: str | None = None,
+    video: bool | None = None,
 ) -> dict[str, Any]:
     """faceswap's description of one face: ``alignments`` and ``source``, builtin types only.
 
@@ -142,13 +148,13 @@ def face_header(
         video_suffix: what faceswap's name for a video's frame ends with: the video file's suffix, or ``.png``
             where there is no file.
         source_filename: the frame's name in the alignments, where it isn't that of ``stem`` and ``video_suffix``.
+        video: whether the frame is a video's; by default one without a file name is.
 
     Raises:
         ValueError: the face has no landmarks, or its box or landmarks aren't finite.
     """
     frame = faces.frame
-    video = frame.name is None
-    default = f"{stem}{video_suffix}" if video else frame.name
+    default = f"{stem}{video_suffix}" if frame.name is None else frame.name
     return {
         "alignments": record_of(faces, index).to_dict(thumb=False),
         "source": {
@@ -156,7 +162,7 @@ def face_header(
             "original_filename": f"{stem}_{index}.png",
             "face_index": index,
             "source_filename": source_filename or default,
-            "source_is_video": video,
+            "source_is_video": frame.name is None if video is None else video,
             "source_frame_dims": (frame.size[1], frame.size[0]),
         },
     }

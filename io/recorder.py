@@ -15,12 +15,13 @@ from typing import Final, Self, TypeAlias
 
 import numpy as np
 
+from facestream.errors import AlignmentsError, OutputError
 from facestream.faces.aligned import align, face_sizes, solved
 from facestream.faces.crops import crop, crop_matrices
 from facestream.io.face_record import THUMB_SIZE, FaceAlignment, FrameEntry, records_of, thumbnail
 from facestream.io.frame_names import FrameNames, VideoNames
 from facestream.io.journal_writer import AlignmentsWriter
-from facestream.io.savers import FaceSaver
+from facestream.io.savers import FaceSaver, FrameSaver, Losses, WriteHealth
 from facestream.stream.channel import Channel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.tasks import task_group
@@ -40,6 +41,7 @@ class RecordStatistics:
         crowded: frames that have more than one.
         unusable: faces left out because their landmarks aren't finite or determine no alignment.
         pictures: face pictures written.
+        lost: frames that couldn't be written, where that doesn't end the recording.
         small: faces in the alignments without a picture, being smaller than asked for.
     """
 
@@ -49,6 +51,7 @@ class RecordStatistics:
     crowded: int = 0
     unusable: int = 0
     pictures: int = 0
+    lost: int = 0
     small: int = 0
 
     def add(self, faces: int) -> None:
@@ -64,11 +67,17 @@ NameFrame: TypeAlias = Callable[[Frame], tuple[str, str]]
 
 @dataclass(slots=True, eq=False)
 class _Pending:
-    """A frame whose pictures are on their way; ``saved`` has a task a face, ending with its thumbnail."""
+    """A frame whose pictures are on their way.
+
+    Attributes:
+        saved: a task for each face that has a picture, ending with its thumbnail.
+        frame: the one that saves the frame itself.
+    """
 
     name: str
     faces: FrameFaces
     saved: dict[int, asyncio.Task[bytes | None]]
+    frame: asyncio.Task[bytes | None] | None = None
 
 
 class Recorder:
@@ -83,6 +92,8 @@ class Recorder:
         least_edge: pixels that the edge of a face's square (face centering) must have for its picture to be saved.
         known: the records that the faces were made from. What the results don't say stays in them, and so do faces that
             have no picture because no alignment can be computed.
+        frames: where the frames themselves go, under their names in the alignments; like ``pictures``.
+        losses: what a frame costs that can't be written: the recording, or the frame alone, which is counted.
 
     Raises:
         OutputError: on entering and leaving: a picture can't be written. It also ends the block, as a task group does.
@@ -98,8 +109,13 @@ class Recorder:
         pictures: FaceSaver | None = None,
         least_edge: float = 0.0,
         known: Mapping[str, FrameEntry] | None = None,
+        frames: FrameSaver | None = None,
+        losses: Losses = Losses.RAISE,
     ) -> None:
         self._known = known
+        self._frames = frames
+        self._losses = losses
+        self._health = WriteHealth("the alignments" if alignments is None else str(alignments.path))
         self._bridge = bridge
         self._name = name
         self._alignments = alignments
@@ -126,7 +142,7 @@ class Recorder:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            for sink in (self._alignments, self._pictures):
+            for sink in (self._alignments, self._pictures, self._frames):
                 if sink is not None:
                     await stack.enter_async_context(sink)
             tasks = await stack.enter_async_context(task_group())
@@ -135,10 +151,10 @@ class Recorder:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(self, *exc_info: object) -> bool | None:
+    async def __aexit__(self, *exc_info: object) -> None:
         if self._sender is not None:
             self._sender.close()
-        return await self._stack.__aexit__(*exc_info)  # type: ignore[arg-type]
+        await self._stack.__aexit__(*exc_info)  # type: ignore[arg-type]
 
     async def write(self, faces: FrameFaces) -> None:
         """Take one result; waits while pictures pile up. Cancelling while it waits loses that result.
@@ -152,16 +168,19 @@ class Recorder:
         if self._alignments is not None and self._known is None and not usable.all():
             faces.keep(usable)
             usable = np.ones(len(faces), np.bool_)
-        saved = await self._save(faces, stem, name, usable)
-        await self._sender.send(_Pending(name, faces, saved))
+        pending = _Pending(name, faces, await self._save(faces, stem, name, usable))
+        if self._frames is not None:
+            pending.frame = await self._frames.save(faces.frame, name)
+        await self._sender.send(pending)
         self._written += 1
 
     async def drain(self) -> None:
         """Wait until everything written so far is in its files, and outlives a power cut as far as alignments go."""
         async with self._committed:
-            await self._committed.wait_for(lambda: self.statistics.frames >= self._written)
-        if self._pictures is not None:
-            await self._pictures.drain()
+            await self._committed.wait_for(lambda: self.statistics.frames + self.statistics.lost >= self._written)
+        for pictures in (self._pictures, self._frames):
+            if pictures is not None:
+                await pictures.drain()
         if self._alignments is not None:
             await self._alignments.drain()
 
@@ -179,15 +198,35 @@ class Recorder:
             await self._commit(frame)
 
     async def _commit(self, frame: _Pending) -> None:
-        thumbs = {index: await task for index, task in frame.saved.items()}
-        if self._alignments is not None:
-            known = None if self._known is None else self._known.get(frame.name)
-            entry = await self._bridge.cpu(_entry, frame.faces, thumbs, known)
-            await self._alignments.write(frame.name, entry)
-        async with self._committed:
+        try:
+            await self._store(frame)
+        except (OutputError, AlignmentsError) as error:
+            if self._losses is Losses.RAISE:
+                raise
+            cause = error.__cause__
+            self._health.failed(cause if isinstance(cause, OSError) else OSError(str(error)))
+            self.statistics.lost += 1
+        else:
+            self._health.succeeded(0)
             self.statistics.pictures += len(frame.saved)
             self.statistics.add(len(frame.faces))
+        async with self._committed:
             self._committed.notify_all()
+
+    async def _store(self, frame: _Pending) -> None:
+        """Wait for the pictures, then write the record.
+
+        Raises:
+            OutputError, AlignmentsError: one of them can't be written.
+        """
+        thumbs = {index: await task for index, task in frame.saved.items()}
+        if frame.frame is not None:
+            await frame.frame
+        if self._alignments is None:
+            return
+        known = None if self._known is None else self._known.get(frame.name)
+        entry = await self._bridge.cpu(_entry, frame.faces, thumbs, known)
+        await self._alignments.write(frame.name, entry)
 
 
 def usable_faces(faces: Faces) -> Bools:
@@ -239,12 +278,12 @@ def named_by(names: FrameNames) -> NameFrame:
     return lambda frame: (names.key(frame.seq, frame.name), names.stem(frame.seq, frame.name))
 
 
-def camera_names(source: str) -> NameFrame:
+def camera_names(source: str, suffix: str = ".png") -> NameFrame:
     """``<source>_<n:06d>.png``; ``<source>-e<epoch>_<n:06d>.png`` once the camera has come back. n counts from 1."""
 
     def name(frame: Frame) -> tuple[str, str]:
         era = f"-e{frame.epoch}" if frame.epoch else ""
-        names = VideoNames(source + era, ".png")
+        names = VideoNames(source + era, suffix)
         return names.key(frame.seq, None), names.stem(frame.seq, None)
 
     return name

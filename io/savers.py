@@ -29,7 +29,7 @@ from facestream.faces.drawing import draw_face
 from facestream.io.face_record import thumbnail
 from facestream.io.faces import FrameStems, face_header, with_header, write_atomically
 from facestream.stream.device import Bridge
-from facestream.stream.types import Aligned, Faces, Floats, FrameFaces, Image
+from facestream.stream.types import Aligned, Faces, Floats, Frame, FrameFaces, Image
 
 log = logging.getLogger("facestream.savers")
 
@@ -275,6 +275,7 @@ class FaceSaver(_PictureSink):
             filled in later; a source that isn't in it gets ``.png``.
         resampling: how the crops are sampled.
         debug: draw onto each picture what its alignment rests on; see :func:`facestream.faces.drawing.draw_face`.
+        video: what the headers say, whether the frames are a video's; by default those without a file name are.
         thumbs: make the thumbnails that alignments keep, for whoever awaits what :meth:`save` returns.
         losses: what a picture that can't be written costs.
 
@@ -295,11 +296,13 @@ class FaceSaver(_PictureSink):
         resampling: Resampling = Resampling.BEST,
         debug: bool = False,
         thumbs: bool = False,
+        video: bool | None = None,
         losses: Losses = Losses.COUNT,
     ) -> None:
         super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep, losses=losses)
         self._debug = debug
         self._thumbs = thumbs
+        self._video = video
         self._most_present = 0  # faces of one frame among the pictures that are there already
         self._size = size
         self._centering = centering
@@ -354,7 +357,9 @@ class FaceSaver(_PictureSink):
             return Encoded(_encoded(".png", self._crop(faces, _loose_matrix(faces, index, self._size))))
         matrix = crop_matrices(aligned, self._size, self._centering)[0]
         suffix = self._suffixes.get(faces.frame.source, ".png")
-        header = face_header(faces, index, stem, video_suffix=suffix, source_filename=source_filename)
+        header = face_header(
+            faces, index, stem, video_suffix=suffix, source_filename=source_filename, video=self._video
+        )
         image = self._crop(faces, matrix)
         thumb = thumbnail(image) if self._thumbs else None
         if self._debug:
@@ -400,10 +405,10 @@ class FrameSaver(_PictureSink):
     Args:
         format: "jpg" or "png".
         quality: JPEG's, 1..100.
-        folder, max_in_flight, keep: as for :class:`FaceSaver`.
+        folder, max_in_flight, keep, losses: as for :class:`FaceSaver`.
 
     Raises:
-        ConfigError: on entering: the folder can't be made or written to.
+        ConfigError: on entering: the folder can't be made or written to; OutputError where losses are raised.
     """
 
     def __init__(
@@ -415,8 +420,9 @@ class FrameSaver(_PictureSink):
         quality: int = 95,
         max_in_flight: int = 8,
         keep: bool = False,
+        losses: Losses = Losses.COUNT,
     ) -> None:
-        super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep)
+        super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep, losses=losses)
         self._suffix = f".{format}"
         self._options = [cv2.IMWRITE_JPEG_QUALITY, quality] if format == "jpg" else []
 
@@ -424,6 +430,10 @@ class FrameSaver(_PictureSink):
         """Take one result. Waits when pictures pile up; cancelling while it waits loses this frame."""
         name = self._stems.stem(faces.frame) + self._suffix
         await self._writer.submit(name, self._encode, faces.frame.image)
+
+    async def save(self, frame: Frame, name: str) -> asyncio.Task[bytes | None]:
+        """Take a frame under a file name of the caller's choice; the task ends when it is there."""
+        return await self._writer.submit(name, self._encode, frame.image)
 
     def _encode(self, image: Image) -> Encoded:
         return Encoded(_encoded(self._suffix, image, self._options))

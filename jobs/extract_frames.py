@@ -83,11 +83,13 @@ def frame_names(item: InputPlan) -> FrameNames | None:
     """What the frames of a file or folder are called; None for a camera. Lists a folder.
 
     Raises:
-        SourceError: the folder can't be listed, or holds no picture.
+        SourceError: it isn't there; the folder can't be listed, or holds no picture.
     """
     if item.camera:
         return None
     path = Path(item.spec.url)
+    if not path.exists():
+        raise SourceUnavailable(f"{path} isn't there; check the path")
     if item.spec.kind is SourceKind.FOLDER:
         return PictureNames([picture.name for picture in list_images(path)])
     return PictureNames([path.name]) if is_pictures(path) else VideoNames(path.stem, path.suffix or ".png")

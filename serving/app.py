@@ -12,6 +12,7 @@ from typing import Literal
 
 from facestream.errors import ConfigError
 from facestream.io.jsonl import JsonLinesWriter
+from facestream.io.live_recorder import LiveRecorder
 from facestream.io.savers import FaceSaver
 from facestream.jobs.demo import demo_video
 from facestream.jobs.live import LiveSession, SourceOptions, live_in_flight
@@ -33,6 +34,8 @@ class ServeOptions:
     token: str | None = None
     allow_origins: tuple[str, ...] = ()
     save: Path | None = None
+    alignments: bool = False
+    save_frames: bool = False
     jsonl: str | None = None
     loop: bool = False
     lossless: bool = False
@@ -96,7 +99,17 @@ def _sinks(options: ServeOptions, bridge: Bridge) -> list[Sink]:
     if options.save is not None:
         if options.save.exists() and not options.save.is_dir():
             raise ConfigError(f"--save {options.save} isn't a folder; choose another")
-        sinks.append(FaceSaver(options.save, bridge, keep=True))
+        sinks.append(_saver(options, options.save, bridge))
+    elif options.alignments or options.save_frames:
+        raise ConfigError("--alignments and --save-frames need a folder: add --save FOLDER")
     if options.jsonl is not None:
         sinks.append(JsonLinesWriter(options.jsonl))
     return sinks
+
+
+def _saver(options: ServeOptions, folder: Path, bridge: Bridge) -> Sink:
+    if not (options.alignments or options.save_frames):
+        return FaceSaver(folder, bridge, keep=True)
+    if options.models.aligner in (None, "none"):
+        raise ConfigError("alignments need landmarks: choose an --aligner, or leave out --alignments")
+    return LiveRecorder(folder, bridge, frames=options.save_frames)

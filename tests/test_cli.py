@@ -55,6 +55,8 @@ def test_version() -> None:
         (["serve", "/no/such/clip.mp4"], 1, "/no/such/clip.mp4"),
         (["serve", "--no-demo", "--host", "0.0.0.0"], 2, "token"),
         (["serve", "--no-demo", "--detector", "yunnet"], 1, "yunet"),
+        (["serve", "--no-demo", "--alignments"], 2, "--save FOLDER"),
+        (["serve", "--no-demo", "--save", "x", "--alignments", "--aligner", "none"], 2, "--aligner"),
         (["models", "path", "nothing"], 1, "nothing"),
         (["profile", "--frame-size", "huge"], 2, "1920x1080"),
         (["profile", "--batch-size", "4"], 2, "leave out --batch-size"),

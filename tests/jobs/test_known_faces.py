@@ -11,8 +11,11 @@ from facestream.errors import AlignmentsError, ConfigError
 from facestream.io.alignments import Alignments
 from facestream.io.alignments_json import write_json
 from facestream.io.journal import journal_path
+from facestream.io.live_recorder import LiveRecorder
 from facestream.jobs.extract_plan import plan
 from facestream.jobs.models import ModelOptions
+from facestream.stream.device import Bridge
+from tests.io.test_live_recorder import result
 from tests.jobs.extracting import contents, extract, faces_in, options_for
 from tests.jobs.test_extract_job import assert_agreement, clip, photos
 
@@ -141,3 +144,14 @@ def test_the_impossible_is_refused(tmp_path: Path, folder: Path) -> None:
         plan(options_for(models=BOXES, inputs=("rtsp://camera/",)))
     with pytest.raises(ConfigError, match="nothing to do"):
         plan(options_for(folder, models=ALL))
+
+
+async def test_what_the_live_server_records_is_an_input_like_any_other(tmp_path: Path) -> None:
+    async with Bridge("cpu", cpu_workers=2) as bridge, LiveRecorder(tmp_path / "save", bridge, frames=True) as recorder:
+        for seq in (0, 2, 5):
+            await recorder.write(result("door", seq, faces=seq % 3))
+    job = await extract(options_for(tmp_path / "save" / "door", output=tmp_path / "again", models=ALL))
+    assert job.runs[0].statistics.pictures == 4
+    assert job.runs[0].known is not None
+    assert job.runs[0].known.missing == 0
+    assert list(contents(tmp_path / "save" / "door" / "faces")) == list(contents(tmp_path / "again"))
