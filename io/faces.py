@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Final
 
 from facestream.errors import FaceHeaderError
 from facestream.faces.landmarks import LandmarkType
-from facestream.io.face_record import record_of
+from facestream.io.face_record import FaceAlignment, record_of
 from facestream.io.literal import parse_literal
 from facestream.stream.types import Frame, FrameFaces
 
@@ -139,6 +139,7 @@ def face_header(
     video_suffix: str = ".png",
     source_filename: str | None = None,
     video: bool | None = None,
+    record: FaceAlignment | None = None,
 ) -> dict[str, Any]:
     """faceswap's description of one face: ``alignments`` and ``source``, builtin types only.
 
@@ -149,6 +150,7 @@ def face_header(
             where there is no file.
         source_filename: the frame's name in the alignments, where it isn't that of ``stem`` and ``video_suffix``.
         video: whether the frame is a video's; by default one without a file name is.
+        record: the face's, where there is one already; by default made of ``faces``.
 
     Raises:
         ValueError: the face has no landmarks, or its box or landmarks aren't finite.
@@ -156,7 +158,7 @@ def face_header(
     frame = faces.frame
     default = f"{stem}{video_suffix}" if frame.name is None else frame.name
     return {
-        "alignments": record_of(faces, index).to_dict(thumb=False),
+        "alignments": (record or record_of(faces, index)).to_dict(thumb=False),
         "source": {
             "alignments_version": ALIGNMENTS_VERSION,
             "original_filename": f"{stem}_{index}.png",

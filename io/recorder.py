@@ -18,7 +18,7 @@ import numpy as np
 from facestream.errors import AlignmentsError, OutputError
 from facestream.faces.aligned import align, face_sizes, solved
 from facestream.faces.crops import crop, crop_matrices
-from facestream.io.face_record import THUMB_SIZE, FaceAlignment, FrameEntry, records_of, thumbnail
+from facestream.io.face_record import THUMB_SIZE, FaceAlignment, FrameEntry, record_of, thumbnail
 from facestream.io.frame_names import FrameNames, VideoNames
 from facestream.io.journal_writer import AlignmentsWriter
 from facestream.io.savers import FaceSaver, FrameSaver, Losses, WriteHealth
@@ -70,12 +70,14 @@ class _Pending:
     """A frame whose pictures are on their way.
 
     Attributes:
+        records: the faces', where they have landmarks.
         saved: a task for each face that has a picture, ending with its thumbnail.
         frame: the one that saves the frame itself.
     """
 
     name: str
     faces: FrameFaces
+    records: list[FaceAlignment | None]
     saved: dict[int, asyncio.Task[bytes | None]]
     frame: asyncio.Task[bytes | None] | None = None
 
@@ -168,7 +170,9 @@ class Recorder:
         if self._alignments is not None and self._known is None and not usable.all():
             faces.keep(usable)
             usable = np.ones(len(faces), np.bool_)
-        pending = _Pending(name, faces, await self._save(faces, stem, name, usable))
+        known = None if self._known is None else self._known.get(name)
+        records = await self._bridge.cpu(_records, faces, usable, known)
+        pending = _Pending(name, faces, records, await self._save(faces, stem, name, usable, records))
         if self._frames is not None:
             pending.frame = await self._frames.save(faces.frame, name)
         await self._sender.send(pending)
@@ -185,13 +189,14 @@ class Recorder:
             await self._alignments.drain()
 
     async def _save(
-        self, faces: FrameFaces, stem: str, name: str, usable: Bools
+        self, faces: FrameFaces, stem: str, name: str, usable: Bools, records: list[FaceAlignment | None]
     ) -> dict[int, asyncio.Task[bytes | None]]:
         if self._pictures is None:
             return {}
         large = large_faces(faces, self._least_edge)
         self.statistics.small += len(faces) - len(large)
-        return await self._pictures.save(faces, stem, name, at=[index for index in large if usable[index]])
+        chosen = [index for index in large if usable[index]]
+        return await self._pictures.save(faces, stem, name, at=chosen, records=records)
 
     async def _commit_all(self, frames: Receiver[_Pending]) -> None:
         async for frame in frames:
@@ -224,8 +229,9 @@ class Recorder:
             await frame.frame
         if self._alignments is None:
             return
-        known = None if self._known is None else self._known.get(frame.name)
-        entry = await self._bridge.cpu(_entry, frame.faces, thumbs, known)
+        entry = await self._bridge.cpu(_entry, frame.faces, frame.records, thumbs)
+        if self._known is not None and frame.name in self._known:
+            entry.video_meta = self._known[frame.name].video_meta
         await self._alignments.write(frame.name, entry)
 
 
@@ -246,24 +252,29 @@ def large_faces(faces: Faces, least_edge: float) -> list[int]:
     return np.flatnonzero(face_sizes(faces.aligned.matrices) >= least_edge).tolist()
 
 
-def _entry(faces: FrameFaces, thumbs: dict[int, bytes | None], known: FrameEntry | None) -> FrameEntry:
+def _records(faces: FrameFaces, usable: Bools, known: FrameEntry | None) -> list[FaceAlignment | None]:
+    """What there is to say of each face in files; nothing of those that no file can hold."""
+    if faces.landmarks is None:
+        return [None] * len(faces)
+    new = [record_of(faces, index) if usable[index] else None for index in range(len(faces))]
+    if known is None or len(known.faces) != len(new):
+        return new
+    return [old if found is None else _joined(old, found) for old, found in zip(known.faces, new)]
+
+
+def _entry(faces: FrameFaces, records: list[FaceAlignment | None], thumbs: dict[int, bytes | None]) -> FrameEntry:
     usable = usable_faces(faces)
-    for index in np.flatnonzero(usable).tolist():
-        thumbs[index] = thumbs.get(index) or _thumb(faces, index)
-    records = records_of(faces, [thumbs.get(index) for index in range(len(faces))])
-    if known is None or len(known.faces) != len(records):
-        return FrameEntry(records)
-    return FrameEntry([_joined(old, new) for old, new in zip(known.faces, records)], known.video_meta)
+    complete = []
+    for index, record in enumerate(records):
+        assert record is not None, "alignments need landmarks"
+        thumb = thumbs.get(index) or (_thumb(faces, index) if usable[index] else record.thumb)
+        complete.append(replace(record, thumb=thumb))
+    return FrameEntry(complete)
 
 
 def _joined(old: FaceAlignment, new: FaceAlignment) -> FaceAlignment:
     """A face that was known, with what has been found out about it since."""
-    return replace(
-        old,
-        mask={**old.mask, **new.mask},
-        identity={**old.identity, **new.identity},
-        thumb=new.thumb or old.thumb,
-    )
+    return replace(old, mask={**old.mask, **new.mask}, identity={**old.identity, **new.identity})
 
 
 def _thumb(faces: FrameFaces, index: int) -> bytes:

@@ -26,7 +26,7 @@ from facestream.errors import ConfigError, OutputError
 from facestream.faces.aligned import align, solved
 from facestream.faces.crops import Resampling, crop, crop_matrices
 from facestream.faces.drawing import draw_face
-from facestream.io.face_record import thumbnail
+from facestream.io.face_record import FaceAlignment, thumbnail
 from facestream.io.faces import FrameStems, face_header, with_header, write_atomically
 from facestream.stream.device import Bridge
 from facestream.stream.types import Aligned, Faces, Floats, Frame, FrameFaces, Image
@@ -324,7 +324,13 @@ class FaceSaver(_PictureSink):
             await self._writer.submit(face_file(stem, index), self._encode, faces, index, stem)
 
     async def save(
-        self, faces: FrameFaces, stem: str, source_filename: str | None = None, *, at: Collection[int] | None = None
+        self,
+        faces: FrameFaces,
+        stem: str,
+        source_filename: str | None = None,
+        *,
+        at: Collection[int] | None = None,
+        records: Sequence[FaceAlignment | None] | None = None,
     ) -> dict[int, asyncio.Task[bytes | None]]:
         """Take one result under a stem of the caller's choice; otherwise like :meth:`write`.
 
@@ -333,15 +339,18 @@ class FaceSaver(_PictureSink):
         Args:
             source_filename: the frame's name in the alignments; by default made of the stem and the source's suffix.
             at: the indices of the faces to save; all by default.
+            records: what the headers say of each face; by default they are made of ``faces``.
 
         Returns:
             for each face saved, a task that ends with its thumbnail once the picture is there.
         """
         chosen = range(len(faces)) if at is None else at
-        saved = {
-            index: await self._writer.submit(face_file(stem, index), self._encode, faces, index, stem, source_filename)
-            for index in chosen
-        }
+        saved = {}
+        for index in chosen:
+            record = None if records is None else records[index]
+            saved[index] = await self._writer.submit(
+                face_file(stem, index), self._encode, faces, index, stem, source_filename, record
+            )
         if stale := [name for name in self._left(stem) if _index_of(name) not in saved]:
             await self._writer.remove(stale)
         return saved
@@ -351,14 +360,27 @@ class FaceSaver(_PictureSink):
         names = (face_file(stem, index) for index in range(self._most_present))
         return [name for name in names if name in self._present]
 
-    def _encode(self, faces: FrameFaces, index: int, stem: str, source_filename: str | None = None) -> Encoded:
+    def _encode(
+        self,
+        faces: FrameFaces,
+        index: int,
+        stem: str,
+        source_filename: str | None = None,
+        record: FaceAlignment | None = None,
+    ) -> Encoded:
         aligned = _aligned(faces, index)
         if aligned is None:
             return Encoded(_encoded(".png", self._crop(faces, _loose_matrix(faces, index, self._size))))
         matrix = crop_matrices(aligned, self._size, self._centering)[0]
         suffix = self._suffixes.get(faces.frame.source, ".png")
         header = face_header(
-            faces, index, stem, video_suffix=suffix, source_filename=source_filename, video=self._video
+            faces,
+            index,
+            stem,
+            video_suffix=suffix,
+            source_filename=source_filename,
+            video=self._video,
+            record=record,
         )
         image = self._crop(faces, matrix)
         thumb = thumbnail(image) if self._thumbs else None

@@ -10,6 +10,7 @@ import pytest
 from facestream.errors import AlignmentsError, ConfigError
 from facestream.io.alignments import Alignments
 from facestream.io.alignments_json import write_json
+from facestream.io.faces import read_header
 from facestream.io.journal import journal_path
 from facestream.io.live_recorder import LiveRecorder
 from facestream.jobs.extract_plan import plan
@@ -56,13 +57,15 @@ async def test_frames_passed_over_keep_their_faces(folder: Path) -> None:
     assert faces_in(folder / "alignments.fsa") == before
 
 
-async def test_what_a_model_adds_leaves_the_rest_of_a_face_as_it_was(folder: Path) -> None:
+async def test_what_a_model_adds_leaves_the_rest_of_a_face_as_it_was(tmp_path: Path, folder: Path) -> None:
     before = Alignments.load(folder / "alignments.fsa")
     for _, _, face in before.each_face():
         face.identity["other"] = np.ones(3)
         face.landmarks_xy[:] += 1e-9  # finer than what the models see
     before.save(None)
-    await extract(options_for(folder, models=ALL_AND_IDENTITY))
+    await extract(options_for(folder, output=tmp_path / "again", models=ALL_AND_IDENTITY))
+    headers = [read_header(path)["alignments"] for path in (tmp_path / "again").glob("*.png")]
+    assert all(header["identity"].keys() == {"other", "fake"} for header in headers)
     after = Alignments.load(folder / "alignments.fsa")
     assert list(after.frames) == list(before.frames)
     for (_, _, old), (_, _, new) in zip(before.each_face(), after.each_face(), strict=True):
