@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 import msgspec
 import numpy as np
 
-from facestream.errors import OutputError, SourceUnavailable
+from facestream.errors import OutputError, SourceError, SourceUnavailable
 from facestream.stream.types import PER_FACE, Aligned, Frame, FrameFaces, FrameKey, Masks
 
 _LENGTH: Final = struct.Struct("<Q")
@@ -43,6 +43,7 @@ class Spool:
         self._folder = folder
         self._starts: dict[str, int] = {}  # source → its first record's place
         self._counts: dict[str, int] = {}  # source → its records that are still to be read
+        self._errors: dict[str, SourceError] = {}
         self._source = ""  # whose records are being read
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +67,10 @@ class Spool:
             raise self._failure(error) from error
         self._counts[source] = self._counts.get(source, 0) + 1
 
+    def fail(self, source: str, error: SourceError) -> None:
+        """Nothing more comes of this source, because of ``error``: whoever reads it to its end gets the same."""
+        self._errors[source] = error
+
     def rewind(self) -> None:
         """From now on it is read.
 
@@ -82,12 +87,13 @@ class Spool:
 
         Raises:
             SourceUnavailable: it isn't the frame that it was: the input has changed.
+            SourceError: the one that the source's results have ended with.
         """
         if frame.source != self._source:
             self._source = frame.source
             self._file.seek(self._starts.get(frame.source, 0))
         if not self._counts.get(frame.source):
-            raise _changed(frame.source, "it has more frames")
+            raise self._errors.get(frame.source) or _changed(frame.source, "it has more frames")
         self._counts[frame.source] -= 1
         (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
         return decode(self._file.read(length), frame)
@@ -96,9 +102,12 @@ class Spool:
         """
         Raises:
             SourceUnavailable: the source ended before the results that are kept for it.
+            SourceError: the one that these have ended with.
         """
         if self._counts.get(source):
-            raise _changed(source, f"{self._counts[source]} frames are missing")
+            raise _changed(source, f"{self._counts[source]} of its frames are gone")
+        if (error := self._errors.get(source)) is not None:
+            raise error
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # what couldn't be written has been told

@@ -267,7 +267,8 @@ class ExtractJob:
     ) -> None:
         try:
             async with recorder:
-                opened.set_result(None)
+                if not opened.cancelled():  # as :meth:`stop` does, if it comes just now
+                    opened.set_result(None)
                 async for faces in results:
                     await recorder.write(faces)
                 await recorder.drain()

@@ -95,8 +95,8 @@ async def earlier_passes(
 ) -> AsyncIterator[Earlier]:
     """Run all of ``passes`` but the last; their results live as long as the block.
 
-    An input that can't be read, or not to its end, doesn't keep the others from being read: the last pass meets the
-    same error, and tells it.
+    An input that can't be read, or not to its end, doesn't keep the others from being read. Its error is kept with the
+    results, and whoever reads these to their end meets it.
 
     Args:
         detector: the name of the detector that runs.
@@ -232,6 +232,7 @@ class EarlierPass:
             run.outcome = Outcome.DONE
         except SourceError as error:
             run.fail(error)
+            self._results.fail(run.name, error)
         except asyncio.CancelledError:
             run.outcome = Outcome.STOPPED
             raise

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facestream.errors import OutputError, SourceUnavailable
+from facestream.errors import OutputError, SourceFormatError, SourceUnavailable
 from facestream.faces.aligned import align
 from facestream.io.spool import Spool, decode, encode
 from facestream.stream.types import Frame, FrameFaces, Image, Masks
@@ -143,13 +143,25 @@ def test_a_source_with_more_or_fewer_frames_has_changed(tmp_path: Path) -> None:
         spool.append(result(frame(1)))
         spool.rewind()
         spool.read(frame(0))
-        with pytest.raises(SourceUnavailable, match="clip has changed while the job ran: 1 frames are missing"):
+        with pytest.raises(SourceUnavailable, match="clip has changed while the job ran: 1 of its frames are gone"):
             spool.finish("clip")
         spool.read(frame(1))
         with pytest.raises(SourceUnavailable, match="it has more frames"):
             spool.read(frame(2))
         with pytest.raises(SourceUnavailable, match="it has more frames"):
             spool.read(frame(0, "other"))
+
+
+def test_a_sources_error_is_kept_with_its_results(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        spool.append(result(frame(0)))
+        spool.fail("clip", SourceFormatError("clip is broken"))
+        spool.rewind()
+        spool.read(frame(0))
+        with pytest.raises(SourceFormatError, match="clip is broken"):
+            spool.finish("clip")
+        with pytest.raises(SourceFormatError, match="clip is broken"):
+            spool.read(frame(1))
 
 
 def test_nothing_is_left_on_the_disk(tmp_path: Path) -> None:
