@@ -11,6 +11,7 @@ ALL = (
     "latency",
     "fanout",
     "accuracy",
+    "identity",
     "tracking_accuracy",
     "rotation",
     "extract",

@@ -41,11 +41,22 @@ def cut_patches(
         ValueError: the faces have no landmarks.
     """
     if not len(batch):
-        empty = np.zeros((0, size, size), np.uint8)
-        return Patches(np.zeros((0, size, size, 3), np.uint8), np.zeros((0, 3, 3), np.float32), empty)
+        return patches_at(batch, np.zeros((0, 3, 3), np.float32), size)
     if batch.aligned is None:
         raise ValueError("faces are cut out by their landmarks, and these have none: run an aligner first")
-    matrices = crop_matrices(batch.aligned, size, centering)
+    return patches_at(batch, crop_matrices(batch.aligned, size, centering), size, resampling=resampling)
+
+
+def patches_at(
+    batch: ExtractBatch, matrices: Floats, size: int, *, resampling: Resampling = Resampling.BEST
+) -> Patches:
+    """The same, cut out by any matrices, for models that place faces in a way of their own.
+
+    Args:
+        matrices: float32 (N, 3, 3), frame pixels → patch pixels.
+    """
+    if not len(batch):
+        return Patches(np.zeros((0, size, size, 3), np.uint8), matrices, np.zeros((0, size, size), np.uint8))
     owners = [batch.frames[i] for i in batch.frame_ids]
     pixels = np.stack([_pixels(frame, matrix, size, resampling) for frame, matrix in zip(owners, matrices)])
     inside = np.stack([_inside(frame, matrix, size) for frame, matrix in zip(owners, matrices)])

@@ -92,7 +92,8 @@ class Card:
         range: the values that a pixel's 0 and 255 become, before mean and std.
         mean, std: per channel in the network's own order; ``(value - mean) / std``.
         batch: samples at a time by default.
-        threshold: the score below which a detection is dropped by default; None where the role has no scores.
+        threshold: the score below which a detection is dropped by default; of an identity model, the cosine from
+            which two faces are held to be one person's. None where the role has neither.
         half: whether float16 on CUDA was seen to hold the accuracy.
         licence: of the weights.
         limits: what the licence or the training data forbid, "" for nothing.

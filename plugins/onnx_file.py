@@ -18,19 +18,13 @@ def read_convolutions(content: bytes) -> list[tuple[Array, Array]]:
     into it. A missing bias becomes zeros. A convolution that takes an earlier one's weight again, through an
     ``Identity`` node, is left out.
     """
-    import onnx
-
-    graph = onnx.load_model_from_string(content).graph
-    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    graph = _graph(content)
+    values = _constants(graph)
     repeated = {node.output[0] for node in graph.node if node.op_type == "Identity"}
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in node.input[:1]:
             readers.setdefault(name, []).append(node)
-        if node.op_type == "DequantizeLinear" and node.input[0] in values:
-            values[node.output[0]] = _dequantise(*(values[name] for name in node.input))
-        elif node.op_type == "Reshape" and node.input[0] in values:
-            values[node.output[0]] = values[node.input[0]].reshape(values[node.input[1]])
     return [
         _convolution(node, values, readers.get(node.output[0], []))
         for node in graph.node
@@ -38,11 +32,41 @@ def read_convolutions(content: bytes) -> list[tuple[Array, Array]]:
     ]
 
 
+def read_prelus(content: bytes) -> list[Array]:
+    """The slopes (channels,) of every PReLU, in the order of the graph."""
+    graph = _graph(content)
+    values = _constants(graph)
+    return [np.asarray(values[node.input[1]], np.float32).reshape(-1) for node in graph.node if node.op_type == "PRelu"]
+
+
+def read_constants(content: bytes) -> dict[str, Array]:
+    """Every constant by its name, block-quantised ones as floats."""
+    return _constants(_graph(content))
+
+
+def _graph(content: bytes) -> Any:
+    import onnx
+
+    return onnx.load_model_from_string(content).graph
+
+
+def _constants(graph: Any) -> dict[str, Array]:
+    import onnx
+
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in values:
+            values[node.output[0]] = _dequantise(*(values[name] for name in node.input))
+        elif node.op_type == "Reshape" and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]].reshape(values[node.input[1]])
+    return values
+
+
 def _dequantise(quantised: Array, scale: Array, zero_point: Array) -> Array:
-    """One scale a block along the second axis, or one for all (ONNX DequantizeLinear, opset 21)."""
-    if scale.ndim == 2:
-        block = quantised.shape[1] // scale.shape[1]
-        scale, zero_point = (np.repeat(array, block, axis=1) for array in (scale, zero_point))
+    """One scale a block along the last axis, or one for all (ONNX DequantizeLinear, opset 21)."""
+    if scale.ndim == quantised.ndim:
+        block = quantised.shape[-1] // scale.shape[-1]
+        scale, zero_point = (np.repeat(array, block, axis=-1) for array in (scale, zero_point))
     return (quantised.astype(np.float32) - zero_point.astype(np.float32)) * scale
 
 

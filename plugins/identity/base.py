@@ -1,0 +1,90 @@
+"""What every torch identity model shares: faces placed as it was trained on them, the network, and embeddings.
+
+An author writes a subclass of :class:`TorchIdentity` with a ``card``, ``network`` and ``convert``, and may give
+``matrices`` and ``embeddings`` of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facestream.faces.patches import patches_at
+from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
+from facestream.plugins.identity.placing import ARCFACE, template_matrices
+from facestream.stream.types import ExtractBatch, Floats, Frame, Image
+
+_REFERENCE = 112  # pixels of the crop that ARCFACE describes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """N faces as the network wants them.
+
+    Attributes:
+        pixels: uint8 (N, size, size, 3) in the card's colour order.
+    """
+
+    pixels: Image
+
+
+class TorchIdentity(TorchModel):
+    """A model that turns each face into an embedding: the nearer two are, the likelier they are of one person.
+
+    Attributes:
+        storage_name: the embeddings' name in batches and files.
+    """
+
+    @property
+    def storage_name(self) -> str:
+        return self.name
+
+    def matrices(self, batch: ExtractBatch) -> Floats:
+        """float32 (N, 3, 3), frame pixels → crop pixels: ArcFace's five points, as most such models were trained.
+
+        Raises:
+            ModelError: the faces have neither landmarks nor points.
+        """
+        return template_matrices(batch, self.name, ARCFACE * (self.card.input_size / _REFERENCE))
+
+    def embeddings(self, raw: Outputs) -> Floats:
+        """The network's outputs → float32 (N, D), each of length 1."""
+        return unit_rows(raw[0])
+
+    def pre_process(self, batch: ExtractBatch) -> Placed:
+        """The batch's faces, cut out of frames or of face pictures."""
+        if not len(batch):
+            size = self.card.input_size
+            return Placed(np.zeros((0, size, size, 3), np.uint8))
+        pixels = patches_at(batch, self.matrices(batch), self.card.input_size).pixels
+        return Placed(np.ascontiguousarray(pixels[..., ::-1]) if self.card.colour == "rgb" else pixels)
+
+    def infer(self, feed: Placed) -> Outputs:
+        return self.forward(feed.pixels) if len(feed.pixels) else ()
+
+    def post_process(self, raw: Outputs, feed: Placed, batch: ExtractBatch) -> None:
+        """Write the embeddings into ``identities``."""
+        batch.identities[self.storage_name] = self.embeddings(raw) if raw else np.zeros((0, 0), np.float32)
+
+    def _warm_up(self) -> None:
+        size = self.card.input_size
+        batch = ExtractBatch(
+            frames=[Frame("warm-up", 0, 0, 0.0, 0.0, np.zeros((size, size, 3), np.uint8))],
+            boxes=np.array([[0, 0, size, size]], np.float32),
+            scores=np.ones(1, np.float32),
+            points=(ARCFACE * (size / _REFERENCE)).astype(np.float32)[None],
+            frame_ids=np.zeros(1, np.int32),
+        )
+        feed = self.pre_process(batch)
+        raw = self.infer(feed)
+        check_finite(self.name, raw)
+        self.post_process(raw, feed, batch)
+        found = batch.identities[self.storage_name]
+        check_shape(self.name, "embeddings", found, (1, *found.shape[1:2]))
+
+
+def unit_rows(rows: Floats) -> Floats:
+    """float32 (N, D) with each row scaled to length 1; a row of zeros stays one."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
