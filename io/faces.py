@@ -177,16 +177,16 @@ def with_header(png: bytes, header: dict[str, Any]) -> bytes:
         FaceHeaderError: ``png`` isn't a whole PNG, or the header is one that readers refuse.
     """
     _check(header)
-    chunk = _chunk(b"iTXt", _PREFIX + repr(header).encode())
-    parts = [_SIGNATURE]
-    for kind, body in _chunks(png):
-        if kind == b"iTXt" and body.startswith(b"faceswap\0"):
+    own = _chunk(b"iTXt", _PREFIX + repr(header).encode())
+    parts: list[bytes | memoryview] = [_SIGNATURE]
+    for kind, chunk in _chunks(png):
+        if kind == b"iTXt" and bytes(chunk[8:17]) == b"faceswap\0":
             continue
-        if kind == b"IDAT" and chunk:
-            parts.append(chunk)
-            chunk = b""
-        parts.append(_chunk(kind, body))
-    if chunk:
+        if kind == b"IDAT" and own:
+            parts.append(own)
+            own = b""
+        parts.append(chunk)
+    if own:
         raise FaceHeaderError("the PNG has no picture in it; extract the face again")
     return b"".join(parts)
 
@@ -260,22 +260,22 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Every chunk's kind and body.
+def _chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Every chunk's kind, and the whole of it: length, kind, body and checksum, as they are.
 
     Raises:
         FaceHeaderError: it isn't a PNG, or not a whole one.
     """
     if not png.startswith(_SIGNATURE):
         raise FaceHeaderError("isn't a PNG; only PNG faces have a header")
-    position, kind = len(_SIGNATURE), b""
+    view, position, kind = memoryview(png), len(_SIGNATURE), b""
     while kind != b"IEND":
         if position + 12 > len(png):
             raise FaceHeaderError("the PNG is cut off; extract the face again")
         length, kind = struct.unpack_from(">I4s", png, position)
-        body = png[position + 8 : position + 8 + length]
-        position += 12 + length
-        yield kind, body
+        chunk = view[position : position + 12 + length]
+        position += len(chunk)
+        yield kind, chunk
 
 
 def _header_text(source: str | os.PathLike[str] | bytes) -> str:
