@@ -19,6 +19,7 @@ ALL = (
     "refine",
     "engine",
     "memory",
+    "serial",
 )
 
 
