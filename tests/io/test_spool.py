@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,23 @@ def test_nothing_is_left_on_the_disk(tmp_path: Path) -> None:
         spool.append(result(frame(0)))
         raise ZeroDivisionError
     assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limits of files")
+def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the system refuses, as it does on a full disk
+    try:
+        with (
+            pytest.raises(OutputError, match=r"results can't be kept in .*: File too large; make room"),
+            Spool(tmp_path) as spool,
+        ):
+            for seq in range(100):
+                spool.append(result(frame(seq)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_folder_that_cant_be_written_to_is_named(tmp_path: Path) -> None:
