@@ -27,7 +27,7 @@ from facestream.stream.types import FrameFaces, Sink
 
 __all__ = ["ExtractOptions", "extract_command"]
 
-AGAIN: Final = "nothing is recorded before the last pass: run the same command again"
+AGAIN: Final = "nothing new is recorded before the last pass; run the same command again"
 
 
 async def extract_command(options: ExtractOptions) -> int:

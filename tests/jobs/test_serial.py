@@ -370,7 +370,7 @@ def test_ctrl_c_in_the_first_pass_says_what_to_do(tmp_path: Path, face_clip: Pat
         _, told = job.communicate(timeout=100)
     assert job.returncode == 130, told
     assert told.splitlines()[-1] == (
-        "facestream: interrupted in pass 1 of 2 (yunet); nothing is recorded before the last pass: "
+        "facestream: interrupted in pass 1 of 2 (yunet); nothing new is recorded before the last pass; "
         "run the same command again"
     )
     assert not contents(tmp_path)
