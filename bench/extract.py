@@ -126,16 +126,15 @@ def repeated(clip: Path, times: int, folder: Path) -> Path:
             with av.open(str(clip)) as container:
                 source = container.streams.video[0]
                 stream = stream or output.add_stream_from_template(source)
-                last = 0
-                for packet in container.demux(source):
-                    if packet.dts is None:
-                        continue
-                    last = max(last, packet.dts + (packet.duration or 1))
-                    packet.dts += shift
-                    packet.pts += shift
+                packets = [packet for packet in container.demux(source) if packet.dts is not None]
+                first = packets[0].dts
+                for packet in packets:
+                    packet.dts += shift - first
+                    packet.pts += shift - first
                     packet.stream = stream
+                    last = packet.dts + (packet.duration or 1)
                     output.mux(packet)
-                shift += last
+                shift = last
     return path
 
 
