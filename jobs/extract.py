@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iter
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, Unpack
 
-from facestream.errors import SourceError
+from facestream.errors import ConfigError, SourceError
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import SourceSpec, parse_source
-from facestream.jobs.models import ModelOptions, load_stages
+from facestream.jobs.models import FILE, ModelChoices, ModelOptions, load_stages
 from facestream.stream.channel import BrokenChannel, Channel, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
@@ -32,27 +32,12 @@ BATCHES_PER_STAGE = 3
 """In flight in a lossless job: one in each verb of each stage."""
 
 
-async def extract(
-    *inputs: Input,
-    detector: str | None = None,
-    aligner: str | None = "mesh",
-    masks: Sequence[str] = (),
-    identity: str | Sequence[str] | None = None,
-    device: str = "auto",
-    track: bool = True,
-    detect_size: int | None = None,
-    threshold: float | None = None,
-    batch_size: int | None = None,
-    rotate_images: str | None = None,
-    min_size: float = 0,
-    max_size: float = 0,
-    compile: bool = False,
-) -> AsyncIterator[FrameFaces]:
+async def extract(*inputs: Input, track: bool = True, **models: Unpack[ModelChoices]) -> AsyncIterator[FrameFaces]:
     """The faces of every frame of ``inputs``, in order, frames without faces included.
 
     ::
 
-        async for faces in facestream.extract("clip.mp4"):
+        async for faces in facestream.extract("clip.mp4", detector="centerface", re_feed=4):
             print(faces.frame.seq, faces.boxes, faces.tracks)
 
     Files and folders are read as fast as the models go and nothing is dropped; several inputs are read one after
@@ -60,39 +45,22 @@ async def extract(
 
     Args:
         inputs: video files, image files, folders or camera URLs, each perhaps named as ``NAME=URL``.
-        detector: a detector's name, by default ``yunet`` on a CPU and ``centerface`` on a GPU.
-        aligner: an aligner's name, or None for boxes only.
-        masks: mask models' names; masks appear in ``faces.masks[name]``.
-        identity: an identity model's name, or several; embeddings appear in ``faces.identities[name]``.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         track: number the faces.
-        detect_size: the long side of what the detector sees, in pixels.
-        threshold: the least score of a detection.
-        batch_size: frames that the detector sees at once.
-        rotate_images: look for turned faces too: a step in degrees ("90") or a list of angles ("45,90").
-        min_size, max_size: limits of a face's longer edge, in percent of its frame's shorter side; 0 is none.
-        compile: run the networks compiled where a compiler is there: a slower start, then faster on most.
+        models: which models run and how: the attributes of :class:`facestream.jobs.models.ModelOptions`. Without any,
+            ``yunet`` (on a GPU ``centerface``) finds the faces and ``mesh`` their landmarks. Masks appear in
+            ``faces.masks[name]``, embeddings in ``faces.identities[name]``.
 
     Raises:
         SourceError: an input can't be read. What the other inputs hold is yielded first.
         ModelError: a model is unknown or its weights can't be had.
+        ConfigError: an input isn't a source, or an option's value can't be.
+        TypeError: there is no such option.
 
     Leaving the loop early closes everything; cancelling loses the frames in flight.
     """
-    options = ModelOptions(
-        detector=detector,
-        aligner=aligner,
-        masks=tuple(masks),
-        identity=identity if identity is None or isinstance(identity, str) else tuple(identity),
-        device=device,
-        detect_size=detect_size,
-        threshold=threshold,
-        batch_size=batch_size,
-        rotate_images=rotate_images,
-        min_size=min_size,
-        max_size=max_size,
-        compile=compile,
-    )
+    options = ModelOptions.chosen(models)
+    if FILE in (options.detector, options.aligner):
+        raise ConfigError("faces from a file are for the command: facestream extract --detector file")
     sender, results = Channel[FrameFaces](1).ends
     job = asyncio.create_task(_run(inputs, options, track, sender), name="extract")
     try:

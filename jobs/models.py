@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self, TypedDict
 
 from facestream.errors import ConfigError
 from facestream.jobs.loading import load_checked
@@ -23,6 +23,34 @@ log = logging.getLogger("facestream.models")
 
 FILE: Final = "file"
 """In the place of a detector's or aligner's name: the faces come from a file."""
+
+
+class ModelChoices(TypedDict, total=False):
+    """:class:`ModelOptions` as keyword arguments; what isn't given has its default."""
+
+    detector: str | None
+    aligner: str | None
+    masks: Sequence[str]
+    identity: str | Sequence[str] | None
+    device: str
+    detect_size: int | None
+    threshold: float | None
+    batch_size: int | None
+    rotate_images: str | None
+    min_size: float
+    max_size: float
+    normalization: str
+    re_feed: int
+    re_align: bool
+    seed: int | None
+    align_filters: bool
+    aligner_features: bool
+    aligner_min_scale: float
+    aligner_max_scale: float
+    aligner_distance: float
+    aligner_roll: float
+    repeatable: bool
+    compile: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +108,19 @@ class ModelOptions:
     aligner_roll: float = 0.0
     repeatable: bool = False
     compile: bool = False
+
+    @classmethod
+    def chosen(cls, choices: ModelChoices) -> Self:
+        """From keyword arguments; lists of names may be any sequences.
+
+        Raises:
+            TypeError: there is no such option.
+        """
+        fields: dict[str, Any] = dict(choices)
+        for name in ("masks", "identity"):
+            if isinstance(fields.get(name), Sequence) and not isinstance(fields[name], str):
+                fields[name] = tuple(fields[name])
+        return cls(**fields)
 
     @property
     def identities(self) -> tuple[str, ...]:

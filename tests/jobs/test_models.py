@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import pytest
 
 import facestream
 from facestream.errors import ConfigError
-from facestream.jobs.models import ModelOptions
+from facestream.jobs.models import ModelChoices, ModelOptions
 
 
 async def faces_in(path: Path, **options: object) -> int:
@@ -52,3 +53,22 @@ class TestFaceModels:
     def test_masks_without_landmarks_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="choose an aligner"):
             _ = ModelOptions(aligner="none", masks=("skin",)).face_models
+
+
+def test_every_option_of_the_models_can_be_given_as_a_keyword() -> None:
+    assert list(ModelChoices.__annotations__) == [field.name for field in fields(ModelOptions)]
+
+
+def test_lists_of_names_may_be_any_sequence() -> None:
+    options = ModelOptions.chosen({"masks": ["one", "two"], "identity": ["sface"]})
+    assert options == ModelOptions(masks=("one", "two"), identity=("sface",))
+
+
+@pytest.mark.usefixtures("weights")
+async def test_extract_takes_the_refinement_of_landmarks(five_faces: Path) -> None:
+    assert await faces_in(five_faces, re_feed=1, re_align=True, normalization="clahe", align_filters=True) == 5
+
+
+async def test_extract_has_no_file_of_known_faces(five_faces: Path) -> None:
+    with pytest.raises(ConfigError, match="--detector file"):
+        await faces_in(five_faces, detector="file")
