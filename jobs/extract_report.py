@@ -49,7 +49,9 @@ def total(runs: Sequence[InputRun]) -> int | None:
     """Frames that there are to look at in the inputs opened so far; None where one of them doesn't say."""
     counts = []
     for run in runs:
-        if run.ended:
+        if run.outcome is Outcome.DONE and run.source is not None:
+            counts.append(run.source.statistics().captured)  # some of them are on their way still
+        elif run.ended:
             counts.append(run.published)
         elif run.source is None or run.source.count is None:
             return None
