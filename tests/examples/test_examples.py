@@ -66,3 +66,11 @@ async def test_print_tracks(face_clip: Path) -> None:
         output = await asyncio.to_thread(run, "print_tracks.py", f"ws://127.0.0.1:{server.port}", 5)
     assert len(output.splitlines()) == 5
     assert "#1 at" in output
+
+
+def test_training_folder(short_clip: Path, tmp_path: Path) -> None:
+    said = run("training_folder.py", short_clip, tmp_path / "training")
+    names = {path.name for path in (tmp_path / "training").iterdir()}
+    assert names
+    assert names <= {f"short_{number:06d}_0.png" for number in range(1, 26)}
+    assert said.startswith(f"{len(names)} of 25 faces")
