@@ -100,8 +100,12 @@ def model_options(command: Command) -> Command:
             default=True,
             help="Filter: the mouth is below eyes and brows; on by default.",
         ),
-        click.option("--align-filters", is_flag=True, help="Leave out faces whose landmarks can't be right."),
-        click.option("--seed", type=int, help="Draw re-feed's squares from this number."),
+        click.option(
+            "--align-filters",
+            is_flag=True,
+            help="Leave out faces whose landmarks can't be right; the filters below say when.",
+        ),
+        click.option("--seed", type=int, help="Seed of re-feed's random squares; a fixed one by default."),
         click.option("--re-align", is_flag=True, help="Align twice, the second time with the face turned upright."),
         click.option(
             "--re-feed",
@@ -246,21 +250,33 @@ def serve(config: Path | None, **options: Any) -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for the face pictures; of several inputs, for a sub-folder each.",
+    help="Folder for the face pictures, none without it; several inputs have a sub-folder each.",
 )
 @click.option(
-    "--alignments", "-p", type=click.Path(path_type=Path), help="Alignments file; by default beside or in the input."
+    "--alignments",
+    "-p",
+    type=click.Path(path_type=Path),
+    help="Alignments file; by default beside a video, in a folder.",
 )
 @click.option("--no-alignments", is_flag=True, help="Write no alignments file.")
-@click.option("--batch-mode", "-b", is_flag=True, help="INPUTS are folders of videos and of folders with pictures.")
-@click.option("--resume/--no-resume", default=True, help="Go on with a job that didn't end; the default.")
-@click.option("--skip-existing", "-s", is_flag=True, help="Keep the alignments file; skip the frames it has.")
-@click.option("--skip-existing-faces", "-e", is_flag=True, help="The same, for frames it has faces of.")
+@click.option("--batch-mode", "-b", is_flag=True, help="INPUTS hold videos and folders of pictures; each is an input.")
+@click.option(
+    "--resume/--no-resume", default=True, help="Go on with a job that didn't end, the default; or start anew."
+)
+@click.option(
+    "--skip-existing", "-s", is_flag=True, help="Only frames that the alignments file hasn't; it keeps what it has."
+)
+@click.option("--skip-existing-faces", "-e", is_flag=True, help="Only frames that it has no faces of.")
 @click.option(
     "--extract-every-n", "-N", type=click.IntRange(1), default=1, show_default=True, help="Look at each n-th frame."
 )
 @click.option(
-    "--size", "-z", default=512, show_default=True, type=click.IntRange(16, 4096), help="Edge of a face picture."
+    "--size",
+    "-z",
+    default=512,
+    show_default=True,
+    type=click.IntRange(16, 4096),
+    help="Edge of a face picture, in pixels.",
 )
 @click.option(
     "--min-scale",
@@ -300,21 +316,26 @@ def extract(**options: Any) -> int:
 @click.option("--alignments", "-p", type=click.Path(path_type=Path), required=True, help="Its alignments file (.fsa).")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Empty folder for the faces.")
 @click.option(
-    "--size", "-z", default=512, show_default=True, type=click.IntRange(16, 4096), help="Edge of a face picture."
+    "--size",
+    "-z",
+    default=512,
+    show_default=True,
+    type=click.IntRange(16, 4096),
+    help="Edge of a face picture, in pixels.",
 )
 @click.option(
     "--centering",
     type=click.Choice(["legacy", "face", "head"]),
     default="head",
     show_default=True,
-    help="What is in the middle: the nose, the face or the head.",
+    help="What is in the middle: the nose, the face or the head, from close up to the whole head.",
 )
 @click.option(
     "--min-size",
     "-m",
     type=click.FloatRange(0, 200),
     default=0,
-    help="Smallest head in the frame, in % of --size; smaller ones are left out.",
+    help="Smallest head in the frame, in % of --size (50: enlarged twice); smaller ones are left out.",
 )
 @click.option(
     "--extract-every-n", "-N", type=click.IntRange(1), default=1, show_default=True, help="Only every n-th frame."
