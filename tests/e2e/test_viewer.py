@@ -85,7 +85,7 @@ async def test_a_flood_of_pictures_is_never_queued(server: Served, open_page: Op
              return { painted: stage.painted - start.painted, passed: tile.skipped + stage.skipped - start.passed };
            }"""
     )
-    assert counts["painted"] + counts["passed"] == 500
+    assert counts["painted"] + counts["passed"] in (500, 501)  # one from before the pause may have been on its way
     assert counts["painted"] <= 3
 
 
