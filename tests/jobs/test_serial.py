@@ -62,6 +62,8 @@ class Fakes:
 
     Attributes:
         before: called before each model is loaded, with how many were before it.
+        loaded: how many models were.
+        seen: frames that the detectors have seen.
         alive: the models that something still refers to.
         most: that were alive at once.
     """
@@ -70,18 +72,23 @@ class Fakes:
     before: Callable[[int], object] = lambda loaded: None
     error: Exception | None = None
     loaded: int = 0
+    seen: int = 0
     most: int = 0
     alive: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
 
     async def load(self, models: ModelOptions, bridge: Bridge) -> list[Stage]:
         stages = []
         if models.detector != FILE:
-            stages.append(Stage.detect(self._known(FakeDetector(crowd)), bridge, self.size))
+            stages.append(Stage.detect(self._known(FakeDetector(self._find)), bridge, self.size))
         if models.aligner not in (None, FILE):
             stages.append(Stage.faces(self._known(FakeAligner(error=self.error)), bridge, self.size))
         stages += [Stage.faces(self._known(FakeMask()), bridge, self.size) for _ in models.masks]
         stages += [Stage.faces(self._known(FakeIdentity()), bridge, self.size) for _ in models.identities]
         return stages
+
+    def _find(self, image: Image) -> npt.ArrayLike:
+        self.seen += 1
+        return crowd(image)
 
     def _known(self, model: Any) -> Any:
         self.before(self.loaded)
@@ -187,9 +194,10 @@ async def test_a_stopped_job_goes_on_with_the_frames_that_arent_recorded(tmp_pat
     assert isinstance(stopped, ExtractJob)
     recorded = sum(run.statistics.frames for run in stopped.runs)
     assert 12 <= recorded < 20
-    again = await extract(options)
+    fakes = Fakes()
+    again = await extract(options, fakes)
     assert isinstance(again, ExtractJob)
-    assert sum(run.statistics.frames for run in again.runs) == 35 - recorded
+    assert sum(run.statistics.frames for run in again.runs) == fakes.seen == 35 - recorded
     assert contents(tmp_path / "b") == undisturbed
 
 
@@ -210,9 +218,10 @@ async def test_existing_frames_are_skipped_in_every_pass(tmp_path: Path) -> None
     folder = photos(tmp_path / "photos")
     options = options_for(folder, models=CHAIN, serial=True, extract_every_n=2)
     await extract(options)
-    job = await extract(replace(options, extract_every_n=1, skip_existing=True))
+    fakes = Fakes()
+    job = await extract(replace(options, extract_every_n=1, skip_existing=True), fakes)
     assert isinstance(job, ExtractJob)
-    assert (job.runs[0].statistics.frames, job.runs[0].skipped.existing) == (4, 4)
+    assert (job.runs[0].statistics.frames, fakes.seen, job.runs[0].skipped.existing) == (4, 4, 4)
 
 
 # What goes wrong
