@@ -60,6 +60,7 @@ class TorchModel(ABC):
         self.batch_size = batch_size or self.card.batch
         self._net: nn.Module | None = None
         self._compiled: dict[str, CompiledNetwork] = {}  # by part
+        self._most_rows: int | None = None  # of a compiled batch, once a larger one hasn't fitted
         self._device = torch.device("cpu")
         self._dtype = torch.float32
 
@@ -96,7 +97,7 @@ class TorchModel(ABC):
         net = net.eval().requires_grad_(False).to(self._device, self._dtype)
         # 1.6 to 2 times as fast as one plane a channel on a CPU, for each of yunet, centerface and mesh.
         self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._compiled = {}
+        self._compiled, self._most_rows = {}, None
         if self.compile and not self.compilable:
             logger.warning("%s runs uncompiled: its pictures have ever new sizes", self.name)
         self._warm_up()
@@ -115,7 +116,18 @@ class TorchModel(ABC):
         if self._net is None:
             raise ModelError(f"{self.name}: load() it before use")
         net, step = self._network(self._net, part), self._step(pixels)
-        with torch.inference_mode(), memory_errors(self.name, len(pixels)):
+        try:
+            return self._in_steps(net, pixels, step)
+        except OutOfDeviceMemory:
+            if not self._compiles or step == 1:
+                raise
+        # A smaller batch would be filled up to the same size again, so it is the size itself that has to shrink.
+        self._most_rows = (step + 1) // 2
+        logger.warning("%s: the device is out of memory; compiling for batches of %d", self.name, self._most_rows)
+        return self.forward(pixels, part)
+
+    def _in_steps(self, net: Network, pixels: Image, step: int) -> Outputs:
+        with torch.inference_mode(), memory_errors(self.name, min(step, len(pixels))):
             parts = [self._run(net, pixels[start : start + step], step) for start in range(0, len(pixels), step)]
         return parts[0] if len(parts) == 1 else tuple(np.concatenate(part) for part in zip(*parts))
 
@@ -133,7 +145,7 @@ class TorchModel(ABC):
     def _step(self, pixels: Image) -> int:
         """Samples that the network sees at a time."""
         if self._compiles:  # one shape only: a CPU's time goes with the samples, empty ones included
-            return 1 if self._device.type == "cpu" else self.batch_size
+            return 1 if self._device.type == "cpu" else min(self.batch_size, self._most_rows or self.batch_size)
         if self._device.type != "cpu":
             return len(pixels)
         height, width = pixels.shape[1:3]

@@ -33,9 +33,12 @@ class CompiledNetwork:
     def __init__(self, name: str, net: nn.Module, *, backend: str = "inductor") -> None:
         self._name = name
         self._net = net
-        self._compiled = torch.compile(_own_function(net), fullgraph=True, dynamic=False, backend=backend)
         self._shapes: set[torch.Size] = set()
         self._usable = True
+        try:
+            self._compiled = torch.compile(_own_function(net), fullgraph=True, dynamic=False, backend=backend)
+        except RuntimeError as error:  # torch can't compile at all here: for this version of Python, say
+            self._give_up(_reason(error))
 
     def __call__(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The network's outputs; raises what the network raises."""

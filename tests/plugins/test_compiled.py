@@ -56,6 +56,19 @@ def test_where_there_is_no_compiler_the_network_runs_as_it_is_and_says_so_once(
     assert line.startswith("sums runs uncompiled: No working C++ compiler found (install")
 
 
+def test_where_torch_can_not_compile_at_all_the_network_runs_as_it_is(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(net: object, **options: object) -> None:
+        raise RuntimeError("torch.compile is not supported on this Python")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    compiled = CompiledNetwork("sums", Sums())
+    assert compiled(pixels(2))[0].shape == (2, 1)
+    assert not compiled.usable
+    assert "sums runs uncompiled: torch.compile is not supported" in caplog.text
+
+
 def test_running_out_of_memory_is_no_reason_to_give_compiling_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -89,15 +102,30 @@ class Model(TorchModel):
         raise NotImplementedError
 
     def _step(self, pixels: np.ndarray) -> int:
-        return 4
+        return min(4, self._most_rows or 4)
 
     def _warm_up(self) -> None:
         self.forward(np.zeros((4, 4, 4, 3), np.uint8))
 
 
+@pytest.fixture
+def sums_are_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file(Sums().state_dict(), tmp_path / "sums.safetensors")
+    monkeypatch.setattr(weights, "fetch_weights", lambda *args: tmp_path / "sums.safetensors")
+
+
+def made_by(monkeypatch: pytest.MonkeyPatch, kind: type[CompiledNetwork]) -> Model:
+    """A loaded model, whose networks are compiled as ``kind``."""
+    monkeypatch.setattr(base, "CompiledNetwork", lambda name, net: kind(name, net, backend="eager"))
+    model = Model()
+    model.load("cpu")
+    return model
+
+
+@pytest.mark.usefixtures("sums_are_here")
 @pytest.mark.parametrize("count", [1, 3, 4, 6])
 def test_a_batch_that_is_not_full_is_filled_up_and_its_results_are_its_own(
-    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes = []
 
@@ -106,13 +134,31 @@ def test_a_batch_that_is_not_full_is_filled_up_and_its_results_are_its_own(
             shapes.append(tuple(x.shape))
             return super().__call__(x)
 
-    save_file(Sums().state_dict(), tmp_path / "sums.safetensors")
-    monkeypatch.setattr(weights, "fetch_weights", lambda *args: tmp_path / "sums.safetensors")
-    monkeypatch.setattr(base, "CompiledNetwork", lambda name, net: Compiled(name, net, backend="eager"))
-    model = Model()
-    model.load("cpu")
+    model = made_by(monkeypatch, Compiled)
     samples = np.arange(count * 4 * 4 * 3, dtype=np.uint8).reshape(count, 4, 4, 3)
     sums, means = model.forward(samples)
     assert sums[:, 0].tolist() == samples.sum((1, 2, 3)).tolist()
     assert means.shape == (count, 1)
     assert set(shapes) == {(4, 3, 4, 4)}
+
+
+@pytest.mark.usefixtures("sums_are_here")
+def test_a_compiled_batch_that_does_not_fit_is_compiled_smaller_and_nothing_is_lost(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = False
+
+    class Compiled(CompiledNetwork):
+        def __call__(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+            if full and len(x) > 1:  # however few of its rows are real
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().__call__(x)
+
+    model = made_by(monkeypatch, Compiled)
+    full = True
+    samples = np.arange(3 * 4 * 4 * 3, dtype=np.uint8).reshape(3, 4, 4, 3)
+    for _ in range(2):
+        sums, _ = model.forward(samples)
+        assert sums[:, 0].tolist() == samples.sum((1, 2, 3)).tolist()
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line.rpartition(" ")[2] for line in lines] == ["2", "1"]
