@@ -414,7 +414,8 @@ def models_list() -> None:
 @click.argument("names", nargs=-1)
 @click.option("--sha256", help="The hash that you vouch for, of a model that this project has no hash for.")
 @click.option("--from", "source", help="A file that you have, or another address; with --sha256.")
-def models_pull(names: tuple[str, ...], sha256: str | None, source: str | None) -> None:
+@click.option("--accept-licence", is_flag=True, help="You accept what the licences of these weights forbid.")
+def models_pull(names: tuple[str, ...], sha256: str | None, source: str | None, accept_licence: bool) -> None:
     """Fetch the weights of NAMES; without any, of the models that run by default on a CPU.
 
     Some models' weights are published where this project never checked them ("no hash yet" in `models list`). Give
@@ -429,7 +430,7 @@ def models_pull(names: tuple[str, ...], sha256: str | None, source: str | None) 
         click.echo(f"{names[0]}\t{pull_vouched(names[0], sha256, source)}")
         return
     names = names or (registry.default("detect", "cpu"), registry.default("align", "cpu"))
-    for name, path in pull(names).items():
+    for name, path in pull(names, accepted=accept_licence).items():
         click.echo(f"{name}\t{path}")
 
 

@@ -12,6 +12,7 @@ ALL = (
     "fanout",
     "accuracy",
     "identity",
+    "masks",
     "tracking_accuracy",
     "rotation",
     "extract",

