@@ -69,11 +69,14 @@ class VideoReader:
     their pixel format. Their size may change from one to the next. ``pts`` are the stream's own, so a
     variable frame rate stays what it is. Packets that can't be decoded are skipped and counted.
 
+    The same file gives the same frames every time. What FFmpeg's threads make of a damaged stretch differs from time
+    to time, since some conceal the damage while others look at it already. So at its first sign the file is decoded
+    once more from its beginning, in one thread: frames handed on before aren't again.
+
     Args:
         source: what to open.
         threads: of the decoder; 0 for as many as it likes. Each delays the picture by one frame, so what is
-            watched live wants 1; and damage among the last few frames of a file may take its neighbours with
-            it.
+            watched live wants 1. More are for files only.
         wanted: which frames to hand on, by their number from 0. The others are decoded, as they must be, but not
             converted.
         open_timeout, read_timeout: seconds, for connecting and for the wait for each picture. Finding out
@@ -105,6 +108,7 @@ class VideoReader:
         self._opened_at = 0.0
         self._interrupted = False
         self._decoded = 0
+        self._given = 0  # frames that are done with, while a damaged file is decoded once more up to them
         self.damaged = 0
         self.skipped = 0
         self.size: tuple[int, int] | None = None
@@ -114,6 +118,7 @@ class VideoReader:
         self.finite = source.finite is not False  # HTTP: a guess until open
 
     def open(self) -> None:
+        self._given = 0
         self._call(self._open_container)
         if self.finite:
             # A file's first frame tells what no header does: that it decodes, and how it is turned.
@@ -140,6 +145,8 @@ class VideoReader:
             )
         stream.thread_type = "AUTO" if self._threads != 1 else "SLICE"
         stream.codec_context.thread_count = self._threads
+        if self._threads != 1:
+            stream.codec_context.options = {"err_detect": "explode"}  # damage is to be an error, not to be concealed
         if source.finite is None:
             self.finite = container.duration is not None
         self._stream = stream
@@ -184,6 +191,9 @@ class VideoReader:
             frame = self._ready.popleft()
             self._last_pts = self._pts(frame)
             self._decoded += 1
+            if self._decoded <= self._given:
+                continue
+            self._given = self._decoded
             if self._wanted(self._decoded - 1, None):
                 return frame
             self.skipped += 1
@@ -207,11 +217,26 @@ class VideoReader:
         if packet is None:
             return False
         if self._stream is not None and packet.stream.index == self._stream.index:
+            if packet.is_corrupt and self._threads != 1:  # a transport stream says so itself
+                self._pass_damage()
+                return True
             try:
                 self._ready.extend(frame for frame in packet.decode() if isinstance(frame, VideoFrame))
-            except InvalidDataError:
-                self.damaged += 1
+            except FFmpegError as error:
+                if self._threads == 1 and not isinstance(error, InvalidDataError):
+                    raise
+                self._pass_damage()
         return True
+
+    def _pass_damage(self) -> None:
+        """Count it; with several threads, start over with one, which will come to it again."""
+        if self._threads == 1:
+            self.damaged += 1
+            return
+        _log.info("%s is damaged; decoding it in one thread", self._source.label)
+        self._threads = 1
+        self.close()
+        self._open_container()
 
     def _next_packet(self) -> Packet[Stream] | None:
         """The next packet of any stream: sound that goes on mustn't hide that the picture stopped."""
@@ -220,7 +245,7 @@ class VideoReader:
             try:
                 return next(self._packets, None)
             except InvalidDataError:
-                self.damaged += 1
+                self._pass_damage()
                 self._packets = self._container.demux()  # the exception has ended the old one
             except av_error.OSError as error:
                 if error.errno == errno.EIO and self._container.format.name == "mpjpeg":

@@ -1,8 +1,10 @@
 import gc
 import logging
+import random
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -143,6 +145,60 @@ def test_damaged_packets_are_skipped_and_counted_and_quietly(
     assert len(pictures) + reader.damaged == 30
     assert pictures[-1].pts == pytest.approx(29 / 30)
     assert capfd.readouterr().err == ""
+
+
+def moving_clip(path: Path, codec: str) -> Path:
+    """Frames that refer to one another: a texture that drifts by."""
+    small = np.random.default_rng(0).integers(0, 256, (30, 60, 3), np.uint8)
+    texture = np.asarray(cv2.resize(small, (480, 240), interpolation=cv2.INTER_CUBIC), np.uint8)
+    pictures = [np.ascontiguousarray(texture[n : n + 120, 4 * n : 4 * n + 160]) for n in range(60)]
+    return make_clip(path, frames=pictures, codec=codec, b_frames=2, keyframe_every=30)
+
+
+def flip_bits(path: Path) -> None:
+    """Damage the second quarter."""
+    data, rng = bytearray(path.read_bytes()), random.Random(1)
+    for _ in range(6):
+        data[len(data) // 4 + rng.randrange(len(data) // 4)] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("libx264", ".ts"), ("mpeg4", ".avi")])
+def test_a_damaged_file_gives_the_same_frames_each_time_and_in_any_number_of_threads(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
+    clip = moving_clip(tmp_path / f"clip{suffix}", codec)
+    flip_bits(clip)
+    alone = reader_of(clip)
+    wanted = [(picture.pts, picture.image.tobytes()) for picture in read_all(alone)]
+    for _ in range(4):
+        reader = reader_of(clip, threads=4)
+        assert [(picture.pts, picture.image.tobytes()) for picture in read_all(reader)] == wanted
+        assert reader.damaged == alone.damaged
+
+
+def test_a_damaged_files_frames_are_chosen_from_once(tmp_path: Path) -> None:
+    clip = moving_clip(tmp_path / "clip.mp4", "libx264")
+    flip_bits(clip)
+    asked: list[int] = []
+
+    def wanted(index: int, name: str | None) -> bool:
+        asked.append(index)
+        return index % 3 == 0
+
+    reader = VideoReader(VideoInput(f"file:{clip}", "clip", finite=True), threads=4, wanted=wanted)
+    assert len(read_all(reader)) == 20
+    assert asked == list(range(60))
+    assert reader.skipped == 40
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "mjpeg"])
+def test_a_whole_file_is_decoded_once(tmp_path: Path, codec: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "facestream.video")
+    pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    clip = make_clip(tmp_path / "clip.mp4", codec=codec, pixel_format=pixel_format)
+    assert len(read_all(reader_of(clip, threads=4))) == 30
+    assert caplog.messages == []
 
 
 def test_a_file_that_was_cut_short_gives_what_it_has_and_says_so(
