@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from facestream.errors import ConfigError
 from facestream.plugins.base import Outputs
+from facestream.plugins.folding import folded
 from facestream.plugins.mask.base import STORAGE_SIZE, TorchMasker
 from facestream.plugins.mask.cards import BISENET_FP
 from facestream.plugins.published import published_state
@@ -31,7 +32,7 @@ SIZES: Final = (384, 512)
 
 
 class BiSeNetFP(TorchMasker):
-    """RGB → the class of each pixel, from which the mask joins those that are wanted."""
+    """RGB → the class of each pixel, of which the mask joins those that are wanted. Every normalisation is folded."""
 
     card = BISENET_FP
 
@@ -71,11 +72,14 @@ class BiSeNetFP(TorchMasker):
 
     @staticmethod
     def network() -> nn.Module:
-        return BiSeNet()
+        return folded(BiSeNet())
 
     @staticmethod
     def convert(files: Sequence[Path]) -> Arrays:
-        return published_state(files[0], BiSeNet(), unused=("conv_out16.", "conv_out32."))
+        net = BiSeNet()
+        published = published_state(files[0], net, unused=("conv_out16.", "conv_out32."))
+        net.load_state_dict({key: torch.as_tensor(value) for key, value in published.items()})
+        return {key: value.numpy() for key, value in folded(net).state_dict().items()}
 
     def decode(self, raw: Outputs) -> Floats:
         """Binary at the network's size."""
