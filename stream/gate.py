@@ -39,20 +39,22 @@ class FrameGate:
 
     async def put(self, item: Item) -> None:
         """Offer a frame, bare or with the faces that are known already. A lossless source waits for room, a live one
-        never does. Cancelling while it waits leaves the frame unoffered.
+        never does. A cancelled ``put`` hasn't offered its frame.
 
         Raises:
             BrokenChannel: the source was removed, or the gate closed.
         """
         faces = with_faces(item)
         source = faces.frame.source
+        # A source that always has a frame must not keep the loop to itself. Not after the frame was offered: who is
+        # cancelled there can't tell, and may offer it again.
+        await asyncio.sleep(0)
         async with self._changed:
             await self._changed.wait_for(lambda: self._is_shut(source) or self._queue.has_room(source))
             if self._is_shut(source):
                 raise BrokenChannel
             self._queue.offer(faces)
             self._changed.notify_all()
-        await asyncio.sleep(0)  # a source that always has a frame must not keep the loop to itself
 
     async def take(self, limit: int) -> list[FrameFaces]:
         """One to ``limit`` frames, as soon as there is one. Cancelling loses nothing.

@@ -77,9 +77,7 @@ class Pipeline:
         self._tracks = tracks
         self._room = asyncio.Event()
         self._room.set()
-        self._progress: Counter[str] = (
-            Counter()
-        )  # frames of each source accounted for: published, or dropped before one
+        self._progress = Counter[str]()  # frames of each source accounted for: published, or dropped before one
         self._published = asyncio.Condition()
         self._started = self._ended = False
         self.gate = FrameGate(capacity=self._frames_at_once())
@@ -145,7 +143,7 @@ class Pipeline:
         """Hand a frame to the chain, bare or with the faces that are known already; waits for room.
 
         A source that :attr:`gate` doesn't know yet takes part from now on, as one that loses nothing; a live source is
-        added with ``pipeline.gate.add(name, live=True)``. Cancelling while it waits leaves the frame unoffered.
+        added with ``pipeline.gate.add(name, live=True)``. A cancelled ``put`` hasn't handed its frame over.
 
         Raises:
             BrokenChannel: the gate is closed, or the source was removed meanwhile.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,7 +41,10 @@ class Plan:
         live: for each source, whether it drops what isn't taken in time.
         chain: the models; where the first doesn't detect, faces are put.
         flushes: numbers of frames before which their source's feeder flushes.
+        hurries: numbers of frames whose feeder gives up flushing and putting after so many turns of the loop, and then
+            puts them after all.
         cancel_after: results after which the run is cancelled; None for never.
+        cancel_turn: turns of the loop after which the run is cancelled; None for never.
     """
 
     counts: list[list[int]]
@@ -49,7 +53,13 @@ class Plan:
     in_flight: int
     tracks: bool
     flushes: set[int]
+    hurries: dict[int, int]
     cancel_after: int | None = None
+    cancel_turn: int | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        return self.cancel_after is not None or self.cancel_turn is not None
 
     @property
     def detects(self) -> bool:
@@ -73,6 +83,7 @@ def plans(draw: st.DrawFn, *, cancelled: bool) -> Plan:
     sources = draw(st.integers(1, 4))
     counts = [draw(st.lists(st.integers(0, 50), max_size=12)) for _ in range(sources)]
     fits = st.one_of(st.none(), st.none(), st.integers(1, 8))
+    by_turn = cancelled and draw(st.booleans())
     return Plan(
         counts=counts,
         live=[draw(st.integers(0, 3)) == 0 for _ in range(sources)],
@@ -80,7 +91,9 @@ def plans(draw: st.DrawFn, *, cancelled: bool) -> Plan:
         in_flight=draw(st.integers(1, 9)),
         tracks=draw(st.booleans()),
         flushes=draw(st.sets(st.integers(0, 11), max_size=4)),
-        cancel_after=draw(st.integers(0, sum(map(len, counts)))) if cancelled else None,
+        hurries=draw(st.dictionaries(st.integers(0, 11), st.integers(0, 8), max_size=4)),
+        cancel_after=draw(st.integers(1, 1 + sum(map(len, counts)))) if cancelled and not by_turn else None,
+        cancel_turn=draw(st.integers(0, 300)) if by_turn else None,
     )
 
 
@@ -115,6 +128,23 @@ def stages(plan: Plan, bridge: Bridge) -> list[Stage]:
     return made
 
 
+async def hurried(action: Coroutine[object, object, None], turns: int) -> bool:
+    """Whether ``action`` ended within ``turns`` turns of the loop; else it is cancelled."""
+    acting = asyncio.ensure_future(action)
+    await turned(turns)
+    acting.cancel()
+    await asyncio.wait([acting])
+    if acting.cancelled():
+        return False
+    acting.result()
+    return True
+
+
+async def turned(turns: int) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
 async def carried_out(plan: Plan) -> Outcome:
     outcome = Outcome()
     async with asyncio.timeout(60), Bridge(torch_threads=1, cpu_workers=2) as bridge:
@@ -129,19 +159,24 @@ async def carried_out(plan: Plan) -> Outcome:
         async def feed(source: str, counts: list[int]) -> None:
             try:
                 for seq, count in enumerate(counts):
+                    one, turns = item(plan, source, seq, count), plan.hurries.get(seq)
                     if seq in plan.flushes:
-                        await pipeline.flush()
-                    await pipeline.gate.put(item(plan, source, seq, count))
+                        await (pipeline.flush() if turns is None else hurried(pipeline.flush(), turns))
+                    if turns is None or not await hurried(pipeline.gate.put(one), turns):
+                        await pipeline.gate.put(one)
             except BrokenChannel:
-                assert plan.cancel_after is not None
+                assert plan.cancelled
+
+        async def cancel_in_time() -> None:
+            if plan.cancel_turn is not None:
+                await turned(plan.cancel_turn)
+                running.cancel()
 
         for source, live in enumerate(plan.live):
             pipeline.gate.add(str(source), live=live)
         running = asyncio.create_task(pipeline.run(publish))
-        if plan.cancel_after == 0:
-            await asyncio.sleep(0)
-            running.cancel()
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(cancel_in_time())
             for source, counts in enumerate(plan.counts):
                 tasks.create_task(feed(str(source), counts))
             outcome.alone = await pipeline.process_one(item(plan, "alone", 1, 7))

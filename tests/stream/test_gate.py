@@ -36,6 +36,19 @@ async def test_a_live_reader_never_waits() -> None:
     assert gate.statistics("a").dropped == 99
 
 
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("turns", range(5))
+async def test_whoever_is_cancelled_putting_knows_that_the_frame_was_not_offered(turns: int, live: bool) -> None:
+    gate = FrameGate()
+    gate.add("a", live=live)
+    putting = asyncio.create_task(gate.put(frame("a", 0)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    putting.cancel()
+    await asyncio.wait([putting])
+    assert gate.statistics("a").captured == (0 if putting.cancelled() else 1)
+
+
 async def test_taking_waits_for_the_first_frame_and_no_longer() -> None:
     gate = FrameGate()
     gate.add("a", live=True)
