@@ -120,8 +120,9 @@ def write_detections(batch: ExtractBatch, found: list[Detections]) -> None:
     batch.masks, batch.identities = {}, {}
     batch.boxes = np.concatenate([np.zeros((0, 4), np.float32), *(d.boxes for d in found)])
     batch.scores = np.concatenate([np.zeros((0,), np.float32), *(d.scores for d in found)])
-    points = [d.points for d in found if d.points is not None]
-    batch.points = np.concatenate(points) if len(points) == len(found) and points else None
+    seen = [d.points for d in found if len(d.boxes)]  # a frame without faces has no say
+    points = [array for array in seen if array is not None]
+    batch.points = np.concatenate(points) if points and len(points) == len(seen) else None
     batch.frame_ids = np.repeat(np.arange(len(found), dtype=np.int32), [len(d.boxes) for d in found])
 
 

@@ -44,6 +44,22 @@ async def test_a_detector_fills_each_frame_with_its_own_faces(bridge: Bridge) ->
     assert done.points is not None
 
 
+async def test_a_frame_without_faces_costs_its_neighbours_no_points(bridge: Bridge) -> None:
+    class Sparing(FakeDetector):
+        """Gives no array of points where there is no face."""
+
+        def _detections(self, boxes: Floats) -> Detections:
+            found = super()._detections(boxes)
+            return found if len(boxes) else Detections(found.boxes, found.scores)
+
+    detector = Sparing(lambda image: BOXES if image.any() else [])
+    some, none = frame(seq=0), frame(seq=1)
+    some.image[:] = 1
+    (done,) = await through(Stage.detect(detector, bridge), ExtractBatch(frames=[some, none]))
+    assert done.points is not None
+    assert done.points.shape == (2, 5, 2)
+
+
 async def test_frames_without_faces_pass_the_aligner_in_order_and_untouched(bridge: Bridge) -> None:
     aligner = FakeAligner()
     done = await through(Stage.faces(aligner, bridge), batch([0, 0]), batch([0], first=2))
