@@ -13,6 +13,7 @@ from facestream.io.frame_names import VideoNames
 from facestream.io.journal import JournalHeader
 from facestream.io.journal_writer import AlignmentsWriter
 from facestream.io.jsonl import JsonLinesWriter
+from facestream.io.live_recorder import LiveRecorder
 from facestream.io.recorder import Recorder, named_by
 from facestream.io.savers import FaceSaver, FrameSaver, Losses
 from facestream.stream.device import Bridge
@@ -48,12 +49,13 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, bridge: Bridge) -> Make
         "json lines": lambda: JsonLinesWriter(next(places)),
         "hub": Hub,
         "recorder": lambda: recorder(next(places), bridge),
+        "live recorder": lambda: LiveRecorder(next(places), bridge, size=64, frames=True),
     }
     return makers[request.param]
 
 
-SINKS = ("faces", "frames", "json lines", "hub", "recorder")
-NEED_LANDMARKS = {"recorder"}  # for an alignments file is about them
+SINKS = ("faces", "frames", "json lines", "hub", "recorder", "live recorder")
+NEED_LANDMARKS = {"recorder", "live recorder"}  # for an alignments file is about them
 
 
 @pytest.mark.parametrize("make", SINKS, indirect=True)
