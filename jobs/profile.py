@@ -19,6 +19,7 @@ import numpy as np
 
 from facestream.errors import OutOfDeviceMemory
 from facestream.jobs.extract import BATCHES_PER_STAGE
+from facestream.plugins.identity.placing import ARCFACE, ARCFACE_SIZE
 from facestream.stream.batching import FrameJoiner
 from facestream.stream.device import Bridge
 from facestream.stream.joining import batch_of
@@ -45,7 +46,8 @@ class PlacedFaces:
         self.name = detector.name
         self.batch_size = detector.batch_size
         self._detector = detector
-        self._found = Detections(placed_boxes(faces, size), np.full(faces, 0.9, np.float32))
+        boxes = placed_boxes(faces, size)
+        self._found = Detections(boxes, np.full(faces, 0.9, np.float32), placed_points(boxes))
 
     def load(self, device: str) -> None:
         self._detector.load(device)
@@ -57,7 +59,8 @@ class PlacedFaces:
         return self._detector.infer(feed)
 
     def post_process(self, raw: Any, feed: Any) -> list[Detections]:
-        return [self._found for _ in self._detector.post_process(raw, feed)]
+        own = self._detector.post_process(raw, feed)
+        return [replace(self._found, points=None) if one.points is None else self._found for one in own]
 
 
 def placed_boxes(faces: int, size: tuple[int, int]) -> Floats:
@@ -67,6 +70,12 @@ def placed_boxes(faces: int, size: tuple[int, int]) -> Floats:
     left = (np.arange(faces) + 0.5) * width / faces - side / 2
     top = np.full(faces, (height - side) / 2)
     return np.stack([left, top, left + side, top + side], 1).astype(np.float32)
+
+
+def placed_points(boxes: Floats) -> Floats:
+    """The five points of an upright face in each of ``boxes`` (N, 4): float32 (N, 5, 2), pixels."""
+    sides = boxes[:, None, 2:] - boxes[:, None, :2]
+    return np.asarray(boxes[:, None, :2] + ARCFACE / ARCFACE_SIZE * sides, np.float32)
 
 
 def cloudy_pictures(size: tuple[int, int], number: int = PICTURES) -> list[Image]:

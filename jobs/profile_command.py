@@ -47,7 +47,7 @@ async def profile_command(options: ProfileOptions, *, say: Callable[[str], None]
 
     Cancelling saves nothing and prints the best so far.
     """
-    models = _profiled(options.models)
+    models = measurable(options.models)
     async with Bridge(models.chosen_device) as bridge:
         on_cpu = bridge.device == "cpu"
         detector, faces = await load_plugins(models, bridge)
@@ -87,7 +87,12 @@ async def profile_command(options: ProfileOptions, *, say: Callable[[str], None]
                 say("(`facestream extract` on a CPU keeps to 1: its results repeat to the last bit)")
 
 
-def _profiled(models: ModelOptions) -> ModelOptions:
+def measurable(models: ModelOptions) -> ModelOptions:
+    """``models`` without what can't be measured, or would leave models without work.
+
+    Raises:
+        ConfigError: they say a batch size, or that faces come from a file.
+    """
     if models.batch_size is not None:
         raise ConfigError("profile looks for the batch sizes itself: leave out --batch-size")
     if FILE in (models.detector, models.aligner):
@@ -95,8 +100,8 @@ def _profiled(models: ModelOptions) -> ModelOptions:
     if models.compile:
         # Every batch size would have to be compiled anew, which takes longer than all the tests.
         log.warning("--compile is left out: the batch sizes are those of the networks as they are")
-        return replace(models, compile=False)
-    return models
+    # No filter: it would leave out faces of noise, and the models after it would have nothing to do.
+    return replace(models, compile=False, align_filters=False)
 
 
 def _headline(options: ProfileOptions, chain: ProfiledChain, budget: float, memory: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from facestream.jobs.profile import (
     DeviceMemory,
+    PlacedFaces,
     ProfiledChain,
     RateWindow,
     cloudy_pictures,
@@ -77,6 +78,20 @@ async def test_every_frame_has_the_chosen_faces_whatever_the_detector_finds(brid
     await profile(chain, search_of(chain), 30.0, clock=ticking())
     # Every batch is of one sample here: the aligner has five for each of the detector's, but for those in flight.
     assert len(aligner.batches) == pytest.approx(5 * len(detector.batches), abs=5 * 8)
+
+
+@pytest.mark.parametrize("points", [True, False])
+def test_placed_faces_have_points_if_the_detectors_own_have(points: bool) -> None:
+    placed = PlacedFaces(FakeDetector([(1, 1, 9, 9)], points=points), 3, (64, 48))
+    images = cloudy_pictures((64, 48), 1)
+    (found,) = placed.post_process(placed.infer(placed.pre_process(images)), None)
+    if not points:
+        assert found.points is None
+        return
+    assert found.points is not None
+    middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    np.testing.assert_allclose(found.points.mean(axis=1), middles, atol=4)
+    assert (found.points[:, 0, 0] < found.points[:, 1, 0]).all()
 
 
 async def test_each_stage_sees_its_whole_batch(bridge: Bridge) -> None:

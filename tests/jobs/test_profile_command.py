@@ -12,7 +12,7 @@ import pytest
 
 from facestream.errors import ConfigError
 from facestream.jobs.models import ModelOptions
-from facestream.jobs.profile_command import ProfileOptions, profile_command
+from facestream.jobs.profile_command import ProfileOptions, measurable, profile_command
 from facestream.jobs.user_settings import saved_batch_sizes
 
 pytestmark = pytest.mark.usefixtures("weights")
@@ -31,6 +31,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_what_can_not_be_profiled_is_refused(asked_for: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="profile"):
         await profile_command(ProfileOptions(models=ModelOptions(**asked_for)), say=print)
+
+
+def test_what_would_leave_models_without_work_is_left_out() -> None:
+    measured = measurable(ModelOptions(align_filters=True, compile=True, re_feed=2))
+    assert measured == ModelOptions(re_feed=2)
 
 
 def test_it_shows_a_table_and_saves_what_later_runs_use(settings: Path) -> None:
