@@ -42,10 +42,12 @@ class Refeed:
         """``count`` squares, 5 % larger to 5 % smaller and as much to each side.
 
         Raises:
-            ConfigError: ``count`` isn't 0 to 10.
+            ConfigError: ``count`` isn't 0 to 10, or ``seed`` is negative.
         """
         if not 0 <= count <= MOST:
             raise ConfigError(f"re-feed {count} isn't possible: choose 0 (off) to {MOST}")
+        if seed < 0:
+            raise ConfigError(f"seed {seed} isn't possible: choose 0 or more")
         drawn = np.random.default_rng(seed).uniform(-SPREAD, SPREAD, (count, 3)).astype(np.float32)
         return cls(1 + drawn[:, 0], drawn[:, 1:])
 

@@ -95,7 +95,13 @@ def test_a_batch_size_chosen_later_reaches_the_aligner() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"normalization": "sepia"}, {"re_feed": 11}, {"align_filters": True, "aligner_roll": 95}]
+    "wrong",
+    [
+        {"normalization": "sepia"},
+        {"re_feed": 11},
+        {"re_feed": 1, "seed": -1},
+        {"align_filters": True, "aligner_roll": 95},
+    ],
 )
 def test_options_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="choose"):
