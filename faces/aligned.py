@@ -8,12 +8,13 @@ import numpy as np
 
 from facestream.faces import pose
 from facestream.faces.landmarks import LandmarkType, landmark_type, to_68
-from facestream.faces.meanface import CORE, MEAN_FACE, MEAN_QUAD, Doubles
+from facestream.faces.meanface import CORE, MEAN_FACE, MEAN_QUAD
 from facestream.faces.umeyama import umeyama
-from facestream.stream.types import Aligned, Bools, Floats
+from facestream.stream.types import Aligned, Bools, Doubles, Floats
 
 _BROWS_AND_EYES: Final = (*range(17, 27), *range(36, 48))
 _MOUTH: Final = slice(48, 68)
+_POSELESS: Final = (LandmarkType.QUAD, LandmarkType.CORE)
 
 
 def align(landmarks: Floats) -> Aligned:
@@ -63,6 +64,19 @@ def transform(matrices: Floats | Doubles, points: Floats | Doubles) -> Doubles:
     with np.errstate(invalid="ignore", over="ignore"):
         turned = np.asarray(points, np.float64) @ wide[:, :2, :2].transpose(0, 2, 1)
         return np.asarray(turned + wide[:, None, :2, 2], np.float64)
+
+
+def normalised(aligned: Aligned, landmarks: Floats) -> Doubles:
+    """The landmarks in mean-face coordinates, "legacy" centering: float64 (N, 68, 2) of 68 or 98, else (N, M, 2)."""
+    points = landmarks if landmark_type(landmarks) in _POSELESS else to_68(landmarks)
+    return transform(aligned.matrices, points)
+
+
+def head_pose(aligned: Aligned, landmarks: Floats) -> pose.Pose:
+    """The rotation and translation behind ``aligned``'s angles; zeros where it has none."""
+    if landmark_type(landmarks) in _POSELESS:
+        return pose.Pose(np.zeros((len(landmarks), 3)), np.zeros((len(landmarks), 3)))
+    return pose.solve(np.where(solved(aligned)[:, None, None], normalised(aligned, landmarks), np.nan))
 
 
 def solved(aligned: Aligned) -> Bools:

@@ -12,8 +12,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from facestream.faces.meanface import Doubles
-from facestream.stream.types import Aligned, Floats, Image, Ints
+from facestream.stream.types import Aligned, Doubles, Floats, Image, Ints
 
 RATIOS: Final[dict[str, float]] = {"legacy": 0.375, "face": 0.5, "head": 0.625}
 """Centering → the share of a crop that is padding, both sides together."""

@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 
 from facestream.faces import pose
-from facestream.faces.aligned import align, average_distances, face_sizes, solved, transform
+from facestream.faces.aligned import align, average_distances, face_sizes, head_pose, solved, transform
 from facestream.faces.crops import crop_matrices
-from facestream.faces.landmarks import PARTS, LandmarkType, landmark_type, to_68
-from facestream.faces.meanface import Doubles
-from facestream.stream.types import Aligned, Faces, Floats, Image
+from facestream.faces.landmarks import PARTS, LandmarkType, landmark_type
+from facestream.stream.types import Aligned, Doubles, Faces, Floats, Image
 
 Colour: TypeAlias = tuple[int, int, int]
 
@@ -119,8 +118,8 @@ class _View(NamedTuple):
 
     def axes(self) -> tuple[Doubles, Doubles]:
         """The head's centre (2,) and the ends of its axes (3, 2), frame pixels."""
-        found = pose.solve(transform(self.aligned.matrices, to_68(self.landmarks)))
-        points = np.concatenate([[(0.5, 0.5)], pose.axes(found)[0]]) + self.aligned.offsets["head"][0]
+        ends = pose.axes(head_pose(self.aligned, self.landmarks))[0]
+        points = np.concatenate([[(0.5, 0.5)], ends]) + self.aligned.offsets["head"][0]
         frame = transform(np.linalg.inv(self.aligned.matrices.astype(np.float64)), points[None])[0]
         return frame[0], frame[1:]
 

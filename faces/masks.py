@@ -9,8 +9,7 @@ import numpy as np
 
 from facestream.faces.aligned import transform
 from facestream.faces.landmarks import PARTS, LandmarkType, landmark_type, to_68
-from facestream.faces.meanface import Doubles
-from facestream.stream.types import Floats, Image
+from facestream.stream.types import Doubles, Floats, Image
 
 Group: TypeAlias = tuple[int, ...]
 

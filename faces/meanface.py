@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
+from facestream.stream.types import Doubles
 
 CORE: Final = slice(17, 68)
 """The 51 of the 68 landmarks that :data:`MEAN_FACE` describes: all but the jaw."""

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 
-from facestream.faces.meanface import MEAN_HEAD, POSE_INDICES, Doubles
+from facestream.faces.meanface import MEAN_HEAD, POSE_INDICES
+from facestream.stream.types import Doubles
 
 CENTERS: Final[dict[str, tuple[float, float, float]]] = {"face": (0.0, -1.5, 4.2), "head": (0.0, 0.0, -2.3)}
 """Centering → the point of the mean head that belongs in the crop's middle."""

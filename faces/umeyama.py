@@ -11,9 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from facestream.stream.types import Bools
-
-Doubles = npt.NDArray[np.float64]
+from facestream.stream.types import Bools, Doubles
 
 _LARGEST = 1e7  # pixels; beyond any frame, and float32 products of larger numbers overflow
 

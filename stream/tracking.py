@@ -24,9 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from facestream.stream.types import Bools, Floats, Longs
-
-Doubles = npt.NDArray[np.float64]
+from facestream.stream.types import Bools, Doubles, Floats, Longs
 
 UNCONFIRMED: Final = -1
 

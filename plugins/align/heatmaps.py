@@ -6,14 +6,12 @@ the highest cell. Cells are first blurred, so that the network's noise doesn't b
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from facestream.stream.types import Floats
-
-_Doubles: TypeAlias = npt.NDArray[np.float64]
+from facestream.stream.types import Doubles, Floats
 
 _RADIUS: Final = 5  # of the blur, cells
 _SIGMA: Final = 2.0
@@ -50,7 +48,7 @@ def decode_heatmaps(maps: Floats) -> tuple[Floats, Floats]:
     )
 
 
-def _blurred(maps: Floats, cells: npt.NDArray[np.int64]) -> _Doubles:
+def _blurred(maps: Floats, cells: npt.NDArray[np.int64]) -> Doubles:
     """Each map around its cell, blurred, as if there were zeros outside the map: (M, H, W), (M, 2) → (M, 5, 5).
 
     Only what the derivatives need: the same as blurring the whole map, some hundred times quicker. Scaled so that the
@@ -67,7 +65,7 @@ def _blurred(maps: Floats, cells: npt.NDArray[np.int64]) -> _Doubles:
     return np.asarray(np.maximum(blurred / highest, _TINY), np.float64)
 
 
-def _steps(heights: _Doubles) -> _Doubles:
+def _steps(heights: Doubles) -> Doubles:
     """Newton's step from the middle of each patch (M, 5, 5) to where its gradient is 0: (M, 2), x and y."""
     h = np.moveaxis(heights, 0, -1)
     dx, dy = (h[2, 3] - h[2, 1]) / 2, (h[3, 2] - h[1, 2]) / 2
@@ -78,7 +76,7 @@ def _steps(heights: _Doubles) -> _Doubles:
     return np.asarray(steps / determinant[:, None], np.float64)
 
 
-def _blur_matrix() -> _Doubles:
+def _blur_matrix() -> Doubles:
     """(5, 15): blurs a line of 15 cells; the middle 5 come out."""
     kernel = np.exp(-(np.arange(-_RADIUS, _RADIUS + 1) ** 2) / (2 * _SIGMA**2))
     size = 2 * _REACH + 1

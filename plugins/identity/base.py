@@ -12,10 +12,8 @@ import numpy as np
 
 from facestream.faces.patches import patches_at
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
-from facestream.plugins.identity.placing import ARCFACE, template_matrices
+from facestream.plugins.identity.placing import ARCFACE, ARCFACE_SIZE, template_matrices
 from facestream.stream.types import ExtractBatch, Floats, Frame, Image
-
-_REFERENCE = 112  # pixels of the crop that ARCFACE describes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +44,7 @@ class TorchIdentity(TorchModel):
         Raises:
             ModelError: the faces have neither landmarks nor points.
         """
-        return template_matrices(batch, self.name, ARCFACE * (self.card.input_size / _REFERENCE))
+        return template_matrices(batch, self.name, ARCFACE * (self.card.input_size / ARCFACE_SIZE))
 
     def embeddings(self, raw: Outputs) -> Floats:
         """The network's outputs → float32 (N, D), each of length 1."""
@@ -73,7 +71,7 @@ class TorchIdentity(TorchModel):
             frames=[Frame("warm-up", 0, 0, 0.0, 0.0, np.zeros((size, size, 3), np.uint8))],
             boxes=np.array([[0, 0, size, size]], np.float32),
             scores=np.ones(1, np.float32),
-            points=(ARCFACE * (size / _REFERENCE)).astype(np.float32)[None],
+            points=(ARCFACE * (size / ARCFACE_SIZE)).astype(np.float32)[None],
             frame_ids=np.zeros(1, np.int32),
         )
         feed = self.pre_process(batch)

@@ -8,15 +8,17 @@ import numpy as np
 
 from facestream.errors import ModelError
 from facestream.faces.aligned import align
-from facestream.faces.meanface import CORE, MEAN_FACE, Doubles
+from facestream.faces.meanface import CORE, MEAN_FACE
 from facestream.faces.umeyama import umeyama
-from facestream.stream.types import ExtractBatch, Floats
+from facestream.stream.types import Doubles, ExtractBatch, Floats
 
 ARCFACE: Final[Doubles] = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)], np.float64
 )
-"""Eyes, nose tip and mouth corners in a crop of 112 pixels (Liu et al.: SphereFace, CVPR 2017; Deng et al.: ArcFace,
-CVPR 2019); the subject's right eye, on the picture's left, first."""
+"""Eyes, nose tip and mouth corners in a crop of :data:`ARCFACE_SIZE` pixels (Liu et al.: SphereFace, CVPR 2017; Deng et
+al.: ArcFace, CVPR 2019); the subject's right eye, on the picture's left, first."""
+
+ARCFACE_SIZE: Final = 112
 
 _RIGHT_EYE, _LEFT_EYE, _NOSE_TIP, _MOUTH_CORNERS = slice(36, 42), slice(42, 48), 30, (48, 54)
 

@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from facestream.faces.aligned import align, average_distances, eye_mouth_distances, face_sizes, solved, transform
+from facestream.faces.aligned import (
+    align,
+    average_distances,
+    eye_mouth_distances,
+    face_sizes,
+    head_pose,
+    normalised,
+    solved,
+    transform,
+)
 from facestream.faces.landmarks import WFLW_TO_IBUG
 from facestream.faces.meanface import MEAN_FACE
 from facestream.stream.types import Floats
@@ -34,6 +43,16 @@ def test_the_golden_face_has_the_golden_matrix_offsets_and_pose(golden_landmarks
     np.testing.assert_allclose(aligned.pose[0], (-11.1312, 0, 0), atol=5e-4)
 
 
+def test_the_golden_face_has_the_golden_rotation_and_translation(golden_landmarks: Floats) -> None:
+    found = head_pose(align(golden_landmarks), golden_landmarks)
+    np.testing.assert_allclose(found.rotation[0], (-0.194275, 0, 0), atol=1e-5)
+    np.testing.assert_allclose(found.translation[0], (0, 2.593456, -56.372925), atol=2e-3)
+
+
+def test_the_golden_face_is_the_mean_face_once_normalised(golden_landmarks: Floats) -> None:
+    np.testing.assert_allclose(normalised(align(golden_landmarks), golden_landmarks)[0, 17:], MEAN_FACE, atol=1e-6)
+
+
 def test_the_golden_face_has_the_golden_measures(golden_landmarks: Floats) -> None:
     landmarks = golden_landmarks
     matrices = align(landmarks).matrices
@@ -55,6 +74,8 @@ def test_landmarks_without_a_jaw_have_no_pose(points: int) -> None:
     aligned = align(landmarks.astype(np.float32)[None])
     np.testing.assert_allclose(aligned.matrices[0, :2], [[0.005, 0, -0.5], [0, 0.005, -0.25]], atol=1e-6)
     assert not aligned.pose.any()
+    assert not np.any(head_pose(aligned, landmarks.astype(np.float32)[None]))
+    assert normalised(aligned, landmarks.astype(np.float32)[None]).shape == (1, points, 2)
     assert not any(shift.any() for shift in aligned.offsets.values())
 
 

@@ -5,9 +5,9 @@ from scipy.spatial.transform import Rotation
 
 from facestream.faces import pose
 from facestream.faces.aligned import align, transform
-from facestream.faces.meanface import MEAN_HEAD, POSE_INDICES, Doubles
+from facestream.faces.meanface import MEAN_HEAD, POSE_INDICES
 from facestream.faces.pose import Pose
-from facestream.stream.types import Floats
+from facestream.stream.types import Doubles, Floats
 
 CAMERA = np.array([[4.0, 0, 0.5], [0, 4, 0.5], [0, 0, 1]])
 

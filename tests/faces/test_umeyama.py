@@ -1,5 +1,4 @@
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from facestream.faces.meanface import MEAN_FACE, MEAN_QUAD
 from facestream.faces.umeyama import umeyama
-
-Doubles = npt.NDArray[np.float64]
+from facestream.stream.types import Doubles
 
 
 def textbook(source: Doubles, target: Doubles) -> Doubles:
