@@ -1,7 +1,7 @@
 """The one bridge to threads and devices.
 
 The event loop never decodes, warps, infers, encodes or writes. Everything that blocks crosses here, so that how many
-threads run, and which of them may touch a device, is decided in one place.
+threads run, which of them may touch a device, and what becomes of freed memory, is decided in one place.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
+
+from facestream.stream.allocator import keep_freed_memory
 
 T = TypeVar("T")
 
@@ -105,7 +107,7 @@ class Bridge:
         return lane
 
     async def __aenter__(self) -> Self:
-        await self._device_lane.run(set_thread_counts, self._torch_threads)
+        await self._device_lane.run(_settle, self._torch_threads)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -122,6 +124,11 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+def _settle(torch_threads: int) -> None:
+    keep_freed_memory()
+    set_thread_counts(torch_threads)
 
 
 def set_thread_counts(torch_threads: int) -> None:
