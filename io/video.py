@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import av
 from av import error as av_error
@@ -34,6 +34,10 @@ _log = logging.getLogger("facestream.video")
 
 HOPELESS = 100
 """So many failed reads of the container in a row are the end of a damaged file."""
+
+_HELD: Final = 4
+"""Frames that wait, with several decoder threads, for those decoded before them: what they refer to may turn out to be
+damaged only when it is shown itself, a few frames later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,10 @@ class VideoReader:
     their pixel format. Their size may change from one to the next. ``pts`` are the stream's own, so a
     variable frame rate stays what it is. Packets that can't be decoded are skipped and counted.
 
-    The same file gives the same frames every time. What FFmpeg's threads make of a damaged stretch differs from time
-    to time, since some conceal the damage while others look at it already. So at its first sign the file is decoded
-    once more from its beginning, in one thread: frames handed on before aren't again.
+    A damaged file gives the same frames every time, so that a job that goes on ends like one that was never disturbed.
+    What FFmpeg's threads make of a damaged stretch differs from time to time, since some look at a frame that another
+    is still concealing the flaws of. So at the first sign of damage the file is decoded once more from its beginning,
+    in one thread; frames handed on before aren't again. (FFmpeg can miss a sign, in HEVC and MPEG-4 Part 2 at times.)
 
     Args:
         source: what to open.
@@ -203,9 +208,9 @@ class VideoReader:
     def _fill(self) -> bool:
         """Decode until a frame is ready; False at the end."""
         started = self._monotonic()
-        while not self._ready:
+        while len(self._ready) <= (0 if self._threads == 1 else _HELD):
             if self._interrupted or not self._call(self._decode_next):
-                return False
+                return bool(self._ready) and not self._interrupted
             if not self.finite and not self._ready and self._monotonic() - started > self._timeouts[1]:
                 raise SourceUnavailable(
                     f"{self._source.label} sent no picture for {self._timeouts[1]:g} s; {self._source.hint}"
@@ -216,16 +221,20 @@ class VideoReader:
         packet = self._next_packet()
         if packet is None:
             return False
-        if self._stream is not None and packet.stream.index == self._stream.index:
-            if packet.is_corrupt and self._threads != 1:  # a transport stream says so itself
-                self._pass_damage()
-                return True
-            try:
-                self._ready.extend(frame for frame in packet.decode() if isinstance(frame, VideoFrame))
-            except FFmpegError as error:
-                if self._threads == 1 and not isinstance(error, InvalidDataError):
-                    raise
-                self._pass_damage()
+        if self._stream is None or packet.stream.index != self._stream.index:
+            return True
+        try:
+            frames = [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+        except FFmpegError as error:
+            if self._threads == 1 and not isinstance(error, InvalidDataError):
+                raise
+            self._pass_damage()
+            return True
+        # A damaged frame, its flaw concealed, is better than none; but others may have looked at it before it was.
+        if self._threads != 1 and (packet.is_corrupt or any(frame.is_corrupt for frame in frames)):
+            self._pass_damage()
+        else:
+            self._ready.extend(frames)
         return True
 
     def _pass_damage(self) -> None:

@@ -147,38 +147,37 @@ def test_damaged_packets_are_skipped_and_counted_and_quietly(
     assert capfd.readouterr().err == ""
 
 
-def moving_clip(path: Path, codec: str) -> Path:
+def moving_clip(path: Path) -> Path:
     """Frames that refer to one another: a texture that drifts by."""
     small = np.random.default_rng(0).integers(0, 256, (30, 60, 3), np.uint8)
-    texture = np.asarray(cv2.resize(small, (480, 240), interpolation=cv2.INTER_CUBIC), np.uint8)
-    pictures = [np.ascontiguousarray(texture[n : n + 120, 4 * n : 4 * n + 160]) for n in range(60)]
-    return make_clip(path, frames=pictures, codec=codec, b_frames=2, keyframe_every=30)
+    texture = np.asarray(cv2.resize(small, (960, 480), interpolation=cv2.INTER_CUBIC), np.uint8)
+    pictures = [np.ascontiguousarray(texture[2 * n : 2 * n + 120, 4 * n : 4 * n + 160]) for n in range(60)]
+    return make_clip(path, frames=pictures, b_frames=2, keyframe_every=30)
 
 
-def flip_bits(path: Path) -> None:
-    """Damage the second quarter."""
-    data, rng = bytearray(path.read_bytes()), random.Random(1)
+def flip_bits(path: Path, seed: int = 0) -> None:
+    """Damage a sixth of it."""
+    data, rng = bytearray(path.read_bytes()), random.Random(seed)
     for _ in range(6):
-        data[len(data) // 4 + rng.randrange(len(data) // 4)] ^= 1 << rng.randrange(8)
+        data[len(data) * 3 // 10 + rng.randrange(len(data) // 6)] ^= 1 << rng.randrange(8)
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("libx264", ".ts"), ("mpeg4", ".avi")])
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])
+@pytest.mark.parametrize("seed", range(4))
 def test_a_damaged_file_gives_the_same_frames_each_time_and_in_any_number_of_threads(
-    tmp_path: Path, codec: str, suffix: str
+    tmp_path: Path, suffix: str, seed: int
 ) -> None:
-    clip = moving_clip(tmp_path / f"clip{suffix}", codec)
-    flip_bits(clip)
-    alone = reader_of(clip)
+    clip = moving_clip(tmp_path / f"clip{suffix}")
+    flip_bits(clip, seed)
+    alone, together = reader_of(clip), reader_of(clip, threads=4)
     wanted = [(picture.pts, picture.image.tobytes()) for picture in read_all(alone)]
-    for _ in range(4):
-        reader = reader_of(clip, threads=4)
-        assert [(picture.pts, picture.image.tobytes()) for picture in read_all(reader)] == wanted
-        assert reader.damaged == alone.damaged
+    assert [(picture.pts, picture.image.tobytes()) for picture in read_all(together)] == wanted
+    assert together.damaged == alone.damaged
 
 
 def test_a_damaged_files_frames_are_chosen_from_once(tmp_path: Path) -> None:
-    clip = moving_clip(tmp_path / "clip.mp4", "libx264")
+    clip = moving_clip(tmp_path / "clip.mp4")
     flip_bits(clip)
     asked: list[int] = []
 
