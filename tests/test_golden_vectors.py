@@ -9,6 +9,7 @@ four points                                      ``faces/test_aligned.py``, ``fa
 DARK                                             ``plugins/align/test_heatmaps.py``
 rotation arguments                               ``plugins/detect/test_rotation.py``
 batches made anew                                ``stream/test_batching.py``
+clustering                                       ``faces/test_clustering.py``
 opcodes of the alignments file                   ``io/test_fsa.py``
 ===============================================  ===================================================================
 """
