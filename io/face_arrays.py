@@ -7,6 +7,7 @@ some. They become one array a name in which the others' rows say that there is n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from facestream.io.face_record import FaceAlignment, StoredMask, faces_of
 from facestream.stream.joining import join_fields
 from facestream.stream.types import Faces, Image, Masks
 
+_LARGEST: Final = 256 << 20  # bytes of a frame's masks: 100 faces with 40 masks of 256 pixels
+
 
 def whole_faces_of(records: Sequence[FaceAlignment]) -> Faces:
     """Boxes, landmarks, masks and embeddings of a frame's records, in their order; scores are 1.
@@ -22,13 +25,15 @@ def whole_faces_of(records: Sequence[FaceAlignment]) -> Faces:
     Masks of one name that were stored with different sizes all get the largest.
 
     Raises:
-        ValueError: the faces' landmarks are of different layouts, a mask is damaged, or masks of one name differ in
-            their centering or embeddings of one name in their length.
+        ValueError: the faces' landmarks are of different layouts, a mask is damaged, masks of one name differ in
+            their centering or embeddings of one name in their length, or the masks unfold to more than 256 MB.
     """
     sizes: dict[str, int] = {}
     for record in records:
         for name, mask in record.mask.items():
             sizes[name] = max(sizes.get(name, 0), mask.stored_size)
+    if len(records) * sum(size**2 for size in sizes.values()) > _LARGEST:
+        raise ValueError(f"its masks unfold to more than {_LARGEST >> 20} MB; store them smaller")
     plain = faces_of(records)
     if not records:
         return plain

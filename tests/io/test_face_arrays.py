@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import zlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from facestream.io.face_arrays import whole_faces_of
-from facestream.io.face_record import records_of
+from facestream.io.face_record import StoredMask, records_of
 from facestream.stream.types import Faces, Masks
 from facestream.tests.io.test_face_record import found
 
@@ -48,6 +51,14 @@ def test_masks_of_different_centerings_are_refused() -> None:
     others.masks["custom_face"] = Masks("head", others.masks["custom_face"].matrices, others.masks["custom_face"].masks)
     with pytest.raises(ValueError, match="differ in mask custom_face"):
         whole_faces_of([*records_of(faces), *records_of(others)])
+
+
+def test_masks_that_would_fill_the_memory_are_refused() -> None:
+    """Each takes 16 KB in a file."""
+    mask = StoredMask(zlib.compress(bytes(4096**2)), np.eye(3), 1, 4096, "face")
+    record = replace(records_of(found(1))[0], mask={f"mask {number}": mask for number in range(20)})
+    with pytest.raises(ValueError, match="more than 256 MB; store them smaller"):
+        whole_faces_of([record])
 
 
 def test_no_records_are_no_faces() -> None:
