@@ -18,6 +18,10 @@ from torch import Tensor, nn
 SHAPES: Final = 8
 """Compiled shapes of one network; torch stops there too. More only come from a model whose pictures have any size."""
 
+_FAILURES: Final = (RuntimeError, OSError, ImportError)
+"""What compiling raises: torch's own errors are RuntimeErrors, a cache that can't be written is an OSError, and Triton
+may lack a part."""
+
 logger = logging.getLogger("facestream.plugins")
 
 
@@ -37,7 +41,7 @@ class CompiledNetwork:
         self._usable = True
         try:
             self._compiled = torch.compile(_own_function(net), fullgraph=True, dynamic=False, backend=backend)
-        except RuntimeError as error:  # torch can't compile at all here: for this version of Python, say
+        except _FAILURES as error:  # torch can't compile at all here: for this version of Python, say
             self._give_up(_reason(error))
 
     def __call__(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -60,7 +64,7 @@ class CompiledNetwork:
             outputs: Tensor | tuple[Tensor, ...] = self._compiled(x)
         except torch.OutOfMemoryError:
             raise
-        except RuntimeError as error:  # every error of torch's compiler is one
+        except _FAILURES as error:
             if "out of memory" in str(error) or "DefaultCPUAllocator" in str(error):
                 raise
             self._give_up(_reason(error))
@@ -82,7 +86,7 @@ def _own_function(net: nn.Module) -> Callable[[Tensor], Any]:
     return FunctionType(forward.__code__.replace(), forward.__globals__, closure=forward.__closure__)
 
 
-def _reason(error: RuntimeError) -> str:
+def _reason(error: Exception) -> str:
     """The compiler's own reason in one line, and what to do where it is missing."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = next((line for line in lines if "Error" in line or "compiler" in line.lower()), lines[0] if lines else "")

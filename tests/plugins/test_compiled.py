@@ -41,11 +41,19 @@ def test_a_compiled_network_gives_what_the_network_gives() -> None:
     assert compiled.usable
 
 
-def test_where_there_is_no_compiler_the_network_runs_as_it_is_and_says_so_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("No working C++ compiler found"), "No working C++ compiler found (install"),
+        (PermissionError(13, "Permission denied", "/var/cache"), "[Errno 13] Permission denied: '/var/cache'"),
+        (ImportError("no module called triton.runtime"), "no module called triton.runtime (install"),
+    ],
+)
+def test_where_compiling_is_impossible_the_network_runs_as_it_is_and_says_so_once(
+    error: Exception, reason: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: object) -> None:
-        raise RuntimeError("No working C++ compiler found")
+        raise error
 
     monkeypatch.setattr(torch, "compile", lambda net, **options: broken)
     compiled = CompiledNetwork("sums", Sums())
@@ -53,7 +61,7 @@ def test_where_there_is_no_compiler_the_network_runs_as_it_is_and_says_so_once(
         assert compiled(pixels(2))[0].shape == (2, 1)
     assert not compiled.usable
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert line.startswith("sums runs uncompiled: No working C++ compiler found (install")
+    assert line.startswith(f"sums runs uncompiled: {reason}")
 
 
 def test_where_torch_can_not_compile_at_all_the_network_runs_as_it_is(
