@@ -10,7 +10,6 @@ import asyncio
 import errno
 import logging
 import os
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,14 +25,15 @@ from facestream.errors import ConfigError, OutputError
 from facestream.faces.aligned import align, solved
 from facestream.faces.crops import Resampling, crop, crop_matrices
 from facestream.faces.drawing import draw_face
+from facestream.io.face_folder import face_file, is_of, parse_face_file, refusal, set_aside
 from facestream.io.face_record import FaceAlignment, thumbnail
 from facestream.io.faces import FrameStems, face_header, with_header, write_atomically
+from facestream.io.origin import Origins, with_origin
 from facestream.stream.device import Bridge
 from facestream.stream.types import Aligned, Faces, Floats, Frame, FrameFaces, Image
 
 log = logging.getLogger("facestream.savers")
 
-_FACE_FILE: Final = re.compile(r"(?s).+_([0-9]{1,3})\.png")
 _LOOSE: Final = 1.6  # the square around a face without landmarks, in its box's longer sides: about a head
 
 
@@ -44,12 +44,7 @@ def _prepare(folder: Path) -> list[str]:
     return os.listdir(folder)
 
 
-def _remove(folder: Path, names: Sequence[str]) -> None:
-    for name in names:
-        (folder / name).unlink(missing_ok=True)
-
-
-_remove_files = aiofiles.os.wrap(_remove)
+_set_aside_files = aiofiles.os.wrap(set_aside)
 _prepare_folder = aiofiles.os.wrap(_prepare)
 _write_file = aiofiles.os.wrap(write_atomically)
 
@@ -176,16 +171,17 @@ class PictureWriter:
         reason = error.strerror or str(error)
         raise OutputError(f"can't write {self.folder / name}: {reason}; make room, then run the job again") from error
 
-    async def remove(self, names: Sequence[str]) -> None:
-        """Remove files from the folder; those that aren't there needn't be.
+    async def set_aside(self, names: Sequence[str]) -> int:
+        """Move files of the folder into its sub-folder for former ones; those that aren't there needn't be.
+
+        Returns:
+            how many were moved.
 
         Raises:
-            OutputError: one can't be removed.
+            OutputError: one can't be moved.
         """
-        try:
-            await _remove_files(self.folder, names, executor=self._threads)
-        except OSError as error:
-            raise OutputError(f"can't remove {error.filename}: {error.strerror}; choose another folder") from error
+        moved: int = await _set_aside_files(self.folder, names, executor=self._threads)
+        return moved
 
     def _finished(self, task: asyncio.Task[bytes | None]) -> None:
         self._tasks.discard(task)
@@ -264,6 +260,9 @@ class FaceSaver(_PictureSink):
     A face without landmarks, or with landmarks that determine no alignment, is saved upright as the square of
     1.6 times its box's longer side, and without a header: faceswap refuses a header without landmarks.
 
+    A picture that is in the folder already gives way only if it was cut from the same frame: see
+    :mod:`facestream.io.face_folder`. Any other in the way is an error, before it is touched.
+
     Args:
         folder: made if it isn't there.
         size: the picture's edge in pixels.
@@ -278,9 +277,14 @@ class FaceSaver(_PictureSink):
         video: what the headers say, whether the frames are a video's; by default those without a file name are.
         thumbs: make the thumbnails that alignments keep, for whoever awaits what :meth:`save` returns.
         losses: what a picture that can't be written costs.
+        origins: of the frames' files; by default pictures know their frames' names only.
+
+    Attributes:
+        former: pictures of a former run that were moved into the sub-folder ``_former``.
 
     Raises:
         ConfigError: on entering: the folder can't be made or written to; OutputError where losses are raised.
+        OutputError: on writing: a picture of something else is in the way.
     """
 
     def __init__(
@@ -298,8 +302,12 @@ class FaceSaver(_PictureSink):
         thumbs: bool = False,
         video: bool | None = None,
         losses: Losses = Losses.COUNT,
+        origins: Origins | None = None,
     ) -> None:
         super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep, losses=losses)
+        self._bridge = bridge
+        self._origins = Origins(None) if origins is None else origins
+        self.former = 0
         self._debug = debug
         self._thumbs = thumbs
         self._video = video
@@ -320,6 +328,8 @@ class FaceSaver(_PictureSink):
     async def write(self, faces: FrameFaces) -> None:
         """Take one result. Waits when pictures pile up; cancelling while it waits loses the faces not taken yet."""
         stem = self._stems.stem(faces.frame)
+        if present := self._there(stem):
+            await self._foreign(present, range(len(faces)), self._frame_name(faces, stem))
         for index in range(len(faces)):
             await self._writer.submit(face_file(stem, index), self._encode, faces, index, stem)
 
@@ -334,7 +344,7 @@ class FaceSaver(_PictureSink):
     ) -> dict[int, asyncio.Task[bytes | None]]:
         """Take one result under a stem of the caller's choice; otherwise like :meth:`write`.
 
-        Pictures of that stem with higher numbers, which another run has left, go.
+        Pictures of that frame with other numbers, which another run has left, are set aside.
 
         Args:
             source_filename: the frame's name in the alignments; by default made of the stem and the source's suffix.
@@ -345,20 +355,35 @@ class FaceSaver(_PictureSink):
             for each face saved, a task that ends with its thumbnail once the picture is there.
         """
         chosen = range(len(faces)) if at is None else at
+        if present := self._there(stem):
+            foreign = await self._foreign(present, chosen, source_filename or self._frame_name(faces, stem))
+            stale = [name for index, name in present.items() if index not in chosen and name not in foreign]
+            self.former += await self._writer.set_aside(stale)
         saved = {}
         for index in chosen:
             record = None if records is None else records[index]
             saved[index] = await self._writer.submit(
                 face_file(stem, index), self._encode, faces, index, stem, source_filename, record
             )
-        if stale := [name for name in self._left(stem) if _index_of(name) not in saved]:
-            await self._writer.remove(stale)
         return saved
 
-    def _left(self, stem: str) -> list[str]:
-        """Pictures of that stem that were here before."""
-        names = (face_file(stem, index) for index in range(self._most_present))
-        return [name for name in names if name in self._present]
+    def _there(self, stem: str) -> dict[int, str]:
+        """Pictures of that stem that were here before, by their index."""
+        if self._keep:
+            return {}
+        names = {index: face_file(stem, index) for index in range(self._most_present)}
+        return {index: name for index, name in names.items() if name in self._present}
+
+    async def _foreign(self, present: Mapping[int, str], chosen: Collection[int], frame: str) -> list[str]:
+        """Those that aren't of the frame.
+
+        Raises:
+            OutputError: one of them has the place of a picture to be written.
+        """
+        return await self._bridge.cpu(_foreign, self.folder, present, chosen, self._origins, frame)
+
+    def _frame_name(self, faces: FrameFaces, stem: str) -> str:
+        return faces.frame.name or stem + self._suffixes.get(faces.frame.source, ".png")
 
     def _encode(
         self,
@@ -369,8 +394,10 @@ class FaceSaver(_PictureSink):
         record: FaceAlignment | None = None,
     ) -> Encoded:
         aligned = _aligned(faces, index)
+        origin = self._origins.of(source_filename or self._frame_name(faces, stem))
         if aligned is None:
-            return Encoded(_encoded(".png", self._crop(faces, _loose_matrix(faces, index, self._size))))
+            image = self._crop(faces, _loose_matrix(faces, index, self._size))
+            return Encoded(with_origin(_encoded(".png", image), origin))
         matrix = crop_matrices(aligned, self._size, self._centering)[0]
         suffix = self._suffixes.get(faces.frame.source, ".png")
         header = face_header(
@@ -386,21 +413,27 @@ class FaceSaver(_PictureSink):
         thumb = thumbnail(image) if self._thumbs else None
         if self._debug:
             image = draw_face(image, faces, index, centering=self._centering)
-        return Encoded(with_header(_encoded(".png", image), header), thumb)
+        return Encoded(with_origin(with_header(_encoded(".png", image), header), origin), thumb)
 
     def _crop(self, faces: FrameFaces, matrix: Floats) -> Image:
         return crop(faces.frame.image, matrix, self._size, self._resampling)
 
 
-def face_file(stem: str, index: int) -> str:
-    """The name of a frame's face picture."""
-    return f"{stem}_{index}.png"
+def _foreign(
+    folder: Path, present: Mapping[int, str], chosen: Collection[int], origins: Origins, frame: str
+) -> list[str]:
+    origin = origins.of(frame)
+    foreign = {index: name for index, name in present.items() if not is_of(folder / name, origin)}
+    for index in chosen:
+        if index in foreign:
+            raise refusal(folder / foreign[index], origin)
+    return list(foreign.values())
 
 
 def _index_of(name: str) -> int:
     """``clip_000001_2.png`` → 2; -1 for other files."""
-    numbered = _FACE_FILE.fullmatch(name)
-    return -1 if numbered is None else int(numbered[1])
+    parsed = parse_face_file(name)
+    return -1 if parsed is None else parsed[1]
 
 
 def _aligned(faces: Faces, index: int) -> Aligned | None:
