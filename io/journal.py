@@ -50,7 +50,7 @@ class JournalHeader:
 
     Attributes:
         source: the input, as its absolute path or URL without credentials.
-        settings: whatever changes the results, in the job's own words.
+        settings: whatever changes the results, as :func:`settings_text` writes it.
     """
 
     source: str
@@ -61,6 +61,44 @@ class JournalHeader:
         for name in ("source", "settings"):
             text = getattr(self, name).encode("utf-8", "backslashreplace").decode()
             object.__setattr__(self, name, text)
+
+
+def settings_text(values: Mapping[str, object]) -> str:
+    """Options as lines ``--size=512``; what isn't given, none or off has no value."""
+    return "\n".join(f"{name}={_word(value)}" for name, value in values.items())
+
+
+def _word(value: object) -> str:
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(str, value))
+    if value is None or isinstance(value, bool):
+        return "yes" if value else ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def differences(former: str, now: str) -> str:
+    """What a job's settings were where they differ, for its user: ``with --size 512 (now 256)``.
+
+    ``""`` where they can't be told: settings of a version that didn't write them as lines.
+    """
+    before, after = _options(former), _options(now)
+    if not before or not after:
+        return ""
+    names = [name for name in {**before, **after} if before.get(name, "") != after.get(name, "")]
+    return " and ".join(_difference(name, before.get(name, ""), after.get(name, "")) for name in names)
+
+
+def _options(settings: str) -> dict[str, str]:
+    lines = [line.partition("=") for line in settings.splitlines()]
+    return {name: value for name, equals, value in lines if equals and name.startswith("--")}
+
+
+def _difference(name: str, before: str, after: str) -> str:
+    if not before:
+        return f"without {name}"
+    if before == "yes":
+        return f"with {name}"
+    return f"with {name} {before}" + (f" (now {after})" if after else "")
 
 
 @dataclass(slots=True)

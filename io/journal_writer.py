@@ -20,6 +20,7 @@ from facestream.io.journal import (
     JournalHeader,
     JournalIndex,
     SyncSchedule,
+    differences,
     encode_frame,
     journal_path,
     read_frames,
@@ -163,7 +164,7 @@ class AlignmentsWriter:
         finally:
             await self._lane.run(journal.close)
             await self._lane.aclose()
-        if kind is not None:
+        if kind is not None and journal.index.offsets:
             _log.info("%s: %d frames recorded; run the job again to go on", self.path.name, len(journal.index.offsets))
 
     async def _sync(self, journal: JournalFile) -> None:
@@ -240,11 +241,16 @@ def check_header(journal: Path, index: JournalIndex | None, header: JournalHeade
     Raises:
         AlignmentsError: the journal is another job's.
     """
-    if index is not None and index.header is not None and index.header != header:
-        raise AlignmentsError(
-            f"{journal} is of a job with another input or other options ({index.header.source}); "
-            "run that one again, or start anew with --no-resume"
-        )
+    former = None if index is None else index.header
+    if former is None or former == header:
+        return
+    if former.source != header.source:
+        what = f"of another input, {former.source}: run that one again to go on"
+    elif different := differences(former.settings, header.settings):
+        what = f"of a job that ran {different}: run it so again to go on"
+    else:
+        what = "of a job with other options, or of another version: run that one again to go on"
+    raise AlignmentsError(f"{journal} is {what}, or start anew with --no-resume")
 
 
 def _remove_left(path: Path) -> None:

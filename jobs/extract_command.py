@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.savers import FrameSaver
 from facestream.jobs.extract import BATCHES_PER_STAGE
-from facestream.jobs.extract_job import ExtractJob, Outcome
+from facestream.jobs.extract_job import ExtractJob, Outcome, check_journal
 from facestream.jobs.extract_plan import ExtractOptions, ExtractPlan, plan
 from facestream.jobs.extract_report import Progress, failure, summary
 from facestream.jobs.interrupt import INTERRUPTED, stopping
@@ -56,6 +56,8 @@ async def extract_command(options: ExtractOptions) -> int:
         if earlier.stopped is not None:
             print(f"facestream: interrupted in {earlier.stopped}; {AGAIN}", file=sys.stderr)
             return INTERRUPTED
+        for item in chosen.inputs:  # before models are loaded, which takes long
+            await bridge.cpu(check_journal, chosen, item, detector)
         stages, pipeline = await load_pipeline(chosen, todo[-1].models if todo else models, bridge)
         sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge)]
         progress = Progress(quiet=options.quiet, what=str(todo[-1]) if len(todo) > 1 else "")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from facestream.errors import SourceUnavailable
+from facestream.io.face_folder import face_file
 from facestream.io.face_record import FrameEntry, faces_of
 from facestream.io.frame_names import FrameNames, PictureNames, VideoNames
 from facestream.io.fsa import read_fsa
 from facestream.io.images import list_images
 from facestream.io.journal import journal_path, read_frames, read_index
 from facestream.io.recorder import large_faces, usable_faces
-from facestream.io.savers import face_file
 from facestream.io.sources import is_pictures
 from facestream.io.urls import SourceKind
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
+
+log = logging.getLogger("facestream.extract")
 
 
 @dataclass(slots=True)
@@ -117,20 +120,25 @@ def existing_frames(plan: ExtractPlan, item: InputPlan) -> Collection[str]:
     return frozenset(name for name, entry in frames.items() if options.skip_existing or entry.faces)
 
 
-def recorded_frames(plan: ExtractPlan, item: InputPlan, names: FrameNames) -> Collection[str]:
+def recorded_frames(plan: ExtractPlan, item: InputPlan, names: FrameNames | None) -> Collection[str]:
     """The frames that a former run of the job has recorded and that needn't be done again, before the job's own
     recorder is open.
+
+    Args:
+        names: None for a camera, whose frames never come again.
 
     Raises:
         AlignmentsError: the journal can't be read.
     """
-    if item.alignments is None or not plan.options.resume:
+    if item.alignments is None or not plan.options.resume or names is None:
         return frozenset()
     journal = journal_path(item.alignments)
     index = read_index(journal)
     if index is None or item.pictures is None or not index.offsets:
         return frozenset(() if index is None else index.offsets)
     gone = without_pictures(read_frames(journal, index), names, item.pictures, plan.least_edge)
+    if gone:
+        log.warning("%s: %d recorded frames lack pictures; they are done again", item.spec.name, len(gone))
     return frozenset(index.offsets) - gone
 
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from facestream.errors import AlignmentsError, SourceError
-from facestream.io.frame_names import FrameNames
 from facestream.io.journal import journal_path, read_index
 from facestream.io.journal_writer import AlignmentsWriter, check_header
 from facestream.io.recorder import NameFrame, Recorder, RecordStatistics, camera_names, named_by
@@ -32,7 +31,7 @@ from facestream.jobs.extract_frames import (
     check_folder,
     existing_frames,
     frame_names,
-    without_pictures,
+    recorded_frames,
 )
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
 from facestream.jobs.known_faces import KnownFaces, known_faces
@@ -191,11 +190,13 @@ class ExtractJob:
         name = camera_names(run.name) if names is None else named_by(names)
         existing = await self._bridge.cpu(existing_frames, self._plan, run.plan)
         run.known = await self._bridge.cpu(known_faces, self._plan, run.plan)
-        recovered = await self._start_recorder(run, names, name, tasks)
+        recovered = await self._bridge.cpu(recorded_frames, self._plan, run.plan, names)
         selection = Selection(self._plan.options.extract_every_n, names, existing, recovered, run.skipped)
         source = open_source(run.plan.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
-        async with source:
+        source.quiet = run.plan.spec.kind.finite
+        async with source:  # before anything is made for it on the disk
             run.source = source
+            await self._start_recorder(run, name, recovered, tasks)
             self._progress(run)
             self._pipeline.gate.add(run.name, live=source.live)
             async for frame in source:
@@ -212,25 +213,21 @@ class ExtractJob:
     # Recording
 
     async def _start_recorder(
-        self, run: InputRun, names: FrameNames | None, name: NameFrame, tasks: asyncio.TaskGroup
-    ) -> Collection[str]:
-        """Open the input's files; returns the frames that they hold from a former run of this job."""
+        self, run: InputRun, name: NameFrame, recovered: Collection[str], tasks: asyncio.TaskGroup
+    ) -> None:
+        """Open the input's files.
+
+        Raises:
+            AlignmentsError: their journal isn't the one any more that ``recovered`` was read from.
+        """
         recorder = self._recorder(run, name)
         run.statistics = recorder.statistics
         run.results, results = Channel[FrameFaces](1).ends
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         tasks.create_task(self._record(run, recorder, results, opened), name=f"extract.record.{run.name}")
         await opened
-        return await self._bridge.cpu(self._complete, run.plan, recorder, names)
-
-    def _complete(self, item: InputPlan, recorder: Recorder, names: FrameNames | None) -> Collection[str]:
-        """The frames that a former run has recorded and that needn't be done again."""
-        if not recorder.recovered or item.pictures is None or names is None:
-            return recorder.recovered
-        gone = without_pictures(recorder.recovered_frames(), names, item.pictures, self._plan.least_edge)
-        if gone:
-            log.warning("%s: %d recorded frames lack pictures; they are done again", item.spec.name, len(gone))
-        return frozenset(recorder.recovered) - gone
+        if not set(recovered) <= set(recorder.recovered):
+            raise AlignmentsError(f"{run.plan.alignments} was written by another job just now; run this one again")
 
     def _recorder(self, run: InputRun, name: NameFrame) -> Recorder:
         options, item = self._plan.options, run.plan

@@ -14,6 +14,7 @@ from facestream.io.images import natural_key
 from facestream.io.journal import JournalHeader
 from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, SourceSpec, parse_source, redact_url
 from facestream.jobs.extract import unique_name
+from facestream.jobs.extract_settings import settings_of
 from facestream.jobs.models import FILE, ModelOptions
 
 VIDEO_SUFFIXES: Final = frozenset(
@@ -93,13 +94,7 @@ class ExtractPlan:
         Args:
             detector: the one that runs, also where the device chose it.
         """
-        options = self.options
-        models = replace(options.models, detector=detector, device="", batch_size=None)
-        settings = [models, options.size, options.min_scale, options.extract_every_n, options.debug_landmarks]
-        settings += [options.skip_existing, options.skip_existing_faces]
-        settings += [None if item.faces is None else item.faces.suffix]
-        folder = "" if item.pictures is None else os.path.abspath(item.pictures)
-        return JournalHeader(location(item.spec), f"{settings} {folder}")
+        return JournalHeader(location(item.spec), settings_of(self.options, item, detector))
 
 
 def location(spec: SourceSpec) -> str:

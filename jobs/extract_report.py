@@ -61,8 +61,13 @@ def total(runs: Sequence[InputRun]) -> int | None:
 
 
 def summary(runs: Sequence[InputRun], stages: Sequence[Reporting], sinks: Sequence[Sink], seconds: float) -> list[str]:
-    """The lines at the end: what was done, what was left out and why, where it is, and what took how long."""
+    """The lines at the end: what was done, what was left out and why, where it is, and what took how long.
+
+    None where nothing was done: the error that follows says why.
+    """
     started = [run for run in runs if run.outcome is not Outcome.WAITING]
+    if not any(run.outcome is Outcome.DONE or run.published for run in started):
+        return []
     lines = [_line(run) for run in started] if len(runs) > 1 else []
     lines.append(_total(started, seconds))
     lines += [f"{number} {what}" for number, what in _left_out(started) if number]
@@ -108,7 +113,7 @@ def _written(runs: Sequence[InputRun], sinks: Sequence[Sink]) -> list[str]:
     lines = [
         f"{run.statistics.pictures} pictures written to {run.plan.pictures}"
         for run in runs
-        if run.plan.pictures is not None
+        if run.plan.pictures is not None and (run.outcome is Outcome.DONE or run.published)
     ]
     lines += [f"alignments written to {run.plan.alignments}" for run in runs if run.recorded]
     for sink in sinks:

@@ -249,7 +249,9 @@ class EarlierPass:
         known = None if self._before is not None else await self._bridge.cpu(known_faces, plan, item)
         name = named_by(names)
         selection = Selection(plan.options.extract_every_n, names, existing, recorded, run.skipped)
-        async with open_source(item.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted) as source:
+        source = open_source(item.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
+        source.quiet = True
+        async with source:
             run.source = source
             self._progress(run)
             async for frame in source:

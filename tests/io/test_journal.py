@@ -23,12 +23,14 @@ from facestream.io.journal import (
     JournalHeader,
     JournalIndex,
     SyncSchedule,
+    differences,
     encode_frame,
     encode_header,
     encode_record,
     journal_path,
     read_frames,
     read_index,
+    settings_text,
 )
 from facestream.io.journal_writer import AlignmentsWriter
 from facestream.stream.device import Bridge
@@ -272,7 +274,7 @@ async def test_another_jobs_journal_is_neither_used_nor_harmed(tmp_path: Path, b
     path = journal(journal_path(tmp_path / "a.fsa"), ("a.png", files.entry(1)))
     content = path.read_bytes()
     other = AlignmentsWriter(tmp_path / "a.fsa", bridge, JournalHeader("/videos/other.mp4"))
-    with pytest.raises(AlignmentsError, match=r"another input or other options \(/videos/clip.mp4\)"):
+    with pytest.raises(AlignmentsError, match=r"of another input, /videos/clip.mp4: run that one"):
         async with other:
             pass
     assert path.read_bytes() == content
@@ -417,3 +419,17 @@ def test_a_job_that_is_killed_twice_loses_nothing_it_has_told_of(tmp_path: Path,
     write_fsa(tmp_path / "undisturbed.fsa", entries.items())
     assert path.read_bytes() == (tmp_path / "undisturbed.fsa").read_bytes()
     assert not journal_path(path).exists()
+
+
+def test_how_a_job_differs_from_the_one_before_is_told_by_its_options() -> None:
+    before = settings_text({"--size": 512, "--threshold": None, "--re-align": True, "--mask": ("a", "b"), "--seed": 1})
+    now = settings_text(
+        {"--size": 256, "--threshold": 0.5, "--re-align": False, "--mask": ("a", "b"), "--min-size": 0.0}
+    )
+    assert differences(before, now) == (
+        "with --size 512 (now 256) and without --threshold and with --re-align and with --seed 1 and without --min-size"
+    )
+
+
+def test_how_it_differs_from_one_with_settings_in_another_form_isnt_told() -> None:
+    assert differences("[ModelOptions(size=512)] /faces", settings_text({"--size": 512})) == ""

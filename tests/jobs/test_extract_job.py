@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from facestream.io.alignments import Alignments
 from facestream.io.faces import read_header
 from facestream.io.journal import journal_path
 from facestream.jobs.extract_job import InputRun, Outcome
+from facestream.jobs.extract_report import summary
 from facestream.stream.types import Image
 from facestream.testing.plugins import FakeDetector
 from facestream.testing.sources import make_clip
@@ -222,7 +224,7 @@ async def test_a_job_with_other_options_doesnt_go_on(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", 40)
     await extract(options_for(folder), stop_after=2)
     before = contents(folder)
-    with pytest.raises(AlignmentsError, match=r"other options.*--no-resume"):
+    with pytest.raises(AlignmentsError, match=r"ran with --extract-every-n 1 \(now 2\): run it so again.*--no-resume"):
         await extract(options_for(folder, extract_every_n=2))
     assert contents(folder) == before
     job = await extract(options_for(folder, extract_every_n=2, resume=False))
@@ -232,7 +234,7 @@ async def test_a_job_with_other_options_doesnt_go_on(tmp_path: Path) -> None:
 async def test_the_journal_of_a_later_input_is_checked_before_the_first_is_read(tmp_path: Path) -> None:
     first, second = photos(tmp_path / "1"), photos(tmp_path / "2", 40)
     await extract(options_for(second), stop_after=2)
-    with pytest.raises(AlignmentsError, match="other options"):
+    with pytest.raises(AlignmentsError, match="--extract-every-n"):
         await extract(options_for(first, second, extract_every_n=2))
     assert not (first / "alignments.fsa").exists()
 
@@ -266,6 +268,35 @@ async def test_two_jobs_never_write_one_journal(tmp_path: Path) -> None:
 
 
 # Trouble
+
+
+@pytest.mark.parametrize("name", ["notes.mp4", "http://127.0.0.1:9/clip.mp4", "webcam:97"])
+async def test_an_input_that_cant_be_opened_leaves_nothing_and_isnt_told_about(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "notes.mp4").write_text("no video")
+    file = name if ":" in name else str(tmp_path / name)
+    job = await extract(replace(options_for(output=tmp_path / "faces"), inputs=(file,)))
+    assert isinstance(job.runs[0].error, SourceError)
+    assert summary(job.runs, [], [], 1.0) == []
+    assert os.listdir(tmp_path) == ["notes.mp4"]
+    assert not any("recorded" in message for message in caplog.messages)
+
+
+async def test_a_folder_for_pictures_that_is_a_file_leaves_no_journal(tmp_path: Path) -> None:
+    folder, taken = photos(tmp_path / "photos", 2), tmp_path / "taken"
+    taken.touch()
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match="taken"):
+        await extract(options_for(folder, output=taken))
+    assert contents(tmp_path) == before
+
+
+async def test_a_file_that_is_read_is_no_news(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    await extract(options_for(clip(tmp_path / "clip.mp4", 3)))
+    assert not caplog.messages
 
 
 async def test_an_input_that_is_missing_leaves_nothing_and_the_others_are_done(tmp_path: Path) -> None:

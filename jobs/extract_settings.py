@@ -1,0 +1,46 @@
+"""What the results of an extract job depend on, in words: kept in its journal, and told where another job meets it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from facestream.io.journal import settings_text
+
+if TYPE_CHECKING:
+    from facestream.jobs.extract_plan import ExtractOptions, InputPlan
+
+_OPTION: Final = {"masks": "--mask", "aligner_features": "--no-aligner-features"}
+_SPEED: Final = ("device", "batch_size", "repeatable")
+
+
+def settings_of(options: ExtractOptions, item: InputPlan, detector: str) -> str:
+    """A line for each option that the input's results depend on; all but the device and its speed.
+
+    Args:
+        detector: the one that runs, also where the device chose it.
+    """
+    values: dict[str, object] = {"--detector": detector}
+    for name, value in asdict(options.models).items():
+        if name == "aligner_features":
+            value = not value
+        if name not in _SPEED:
+            values.setdefault(_OPTION.get(name, "--" + name.replace("_", "-")), value)
+    for name in (
+        "size",
+        "min_scale",
+        "extract_every_n",
+        "debug_landmarks",
+        "skip_existing",
+        "skip_existing_faces",
+    ):
+        values["--" + name.replace("_", "-")] = getattr(options, name)
+    values["--output"] = _absolute(item.pictures)
+    values["--alignments"] = "" if item.faces is None else f"a {item.faces.suffix} file"
+    return settings_text(values)
+
+
+def _absolute(folder: Path | None) -> str:
+    return "" if folder is None else os.path.abspath(folder)
