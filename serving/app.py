@@ -62,12 +62,11 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
         FacestreamError: something that was asked for can't be had; nothing is left running.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         bridge = await stack.enter_async_context(Bridge(options.models.chosen_device))
         stages = await load_stages(options.models, bridge)
+        for number in (signal.SIGINT, signal.SIGTERM):  # only now: models that still load are simply left
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         pipeline = Pipeline(stages, bridge, in_flight=live_in_flight(bridge.device), tracks=Tracks())
         session = await stack.enter_async_context(
             LiveSession(pipeline, bridge, sinks=_sinks(options, bridge), options=options.source_options)
