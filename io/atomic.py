@@ -11,26 +11,32 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, temporary: Path | None = None, *, durable: bool = True) -> Iterator[BinaryIO]:
     """A file to write to that takes ``path``'s place when the block ends, and vanishes when it fails.
 
-    The content has reached the disk before the name changes, and so has the change when this returns: not even
-    a power cut leaves less than one whole file.
+    Args:
+        temporary: what it is called until then, in the same folder; what a killed process has left there is replaced.
+            By default a name that nobody else has.
+        durable: the content has reached the disk before the name changes, and so has the change when this returns: not
+            even a power cut leaves less than one whole file.
 
     Raises:
         OSError: the folder is gone, full or not ours to write in.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    mode = "xb" if temporary is None else "wb"
+    temporary = temporary or path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        with open(temporary, mode) as file:
+            yield file  # type: ignore[misc]
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

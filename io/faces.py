@@ -26,6 +26,7 @@ from typing import Any, BinaryIO, Final
 
 from facestream.errors import FaceHeaderError
 from facestream.faces.landmarks import LandmarkType
+from facestream.io.atomic import replacing
 from facestream.io.face_record import FaceAlignment, record_of
 from facestream.io.literal import parse_literal
 from facestream.stream.types import Frame, FrameFaces
@@ -244,16 +245,8 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = False, owned
         OSError: the folder is gone, full or not ours to write in.
     """
     temporary = path.with_name(f".{path.name if owned else secrets.token_hex(8)}.part")
-    try:
-        with open(temporary, "wb" if owned else "xb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path, temporary, durable=durable) as file:
+        file.write(content)
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

@@ -156,7 +156,7 @@ class FaceFolder:
 
     async def _write(self, name: str, content: bytes) -> None:
         try:
-            await self._lane.run(write_atomically, self._folder / name, content)
+            await self._lane.run(_write, self._folder / name, content)
         except OSError as error:
             raise OutputError(
                 f"can't write {self._folder / name}: {error.strerror}; make room, clear {self._folder} and start again"
@@ -167,6 +167,10 @@ class FaceFolder:
     async def aclose(self) -> None:
         """Wait until what is being written is in the folder."""
         await self._lane.aclose()
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, content, owned=True)  # the folder was empty: a killed run's unfinished pictures go, too
 
 
 def _make_folder(folder: Path) -> list[str]:

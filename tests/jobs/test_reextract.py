@@ -288,6 +288,15 @@ async def test_eyes_are_levelled_when_asked(options: ReextractOptions) -> None:
 # What can't be done
 
 
+async def test_what_a_killed_run_had_begun_to_write_goes_with_the_next(options: ReextractOptions) -> None:
+    await reextract(options)
+    written = names_in(options.output)
+    for name in written:
+        (options.output / name).rename(options.output / f".{name}.part")
+    await reextract(options)
+    assert names_in(options.output) == written
+
+
 async def test_a_folder_with_something_in_it_is_refused(options: ReextractOptions) -> None:
     options.output.mkdir()
     (options.output / ".DS_Store").touch()
