@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from facestream.errors import AlignmentsError
+from facestream.errors import AlignmentsError, ConfigError
 from facestream.io.face_record import FaceAlignment, FrameEntry, VideoMeta
 from facestream.io.fsa import SUFFIX, VERSION, check_name, read_fsa, write_fsa
 from facestream.io.journal import journal_path, read_frames, read_index
@@ -41,6 +41,15 @@ def alignments_path(source: Path, given: Path | None = None, *, folder: bool) ->
     if folder:
         return source / f"alignments{SUFFIX}"
     return source.with_name(f"{source.stem}_alignments{SUFFIX}")
+
+
+def check_names_a_file(given: Path | None) -> None:
+    """
+    Raises:
+        ConfigError: the user's wish is a folder.
+    """
+    if given is not None and given.is_dir():
+        raise ConfigError(f"{given} is a folder; name the alignments file, such as {given / f'alignments{SUFFIX}'}")
 
 
 def alignments_paths(sources: Sequence[tuple[Path, bool]]) -> list[Path]:
@@ -98,11 +107,17 @@ class Alignments:
             the backup's path.
 
         Raises:
-            AlignmentsError: it can't be written, or a job is writing it right now; nothing has changed then.
+            AlignmentsError: it can't be written, a job is writing it right now, or one that didn't end has left a
+                journal whose frames aren't in here; nothing has changed then.
         """
         journal = journal_path(self.path)
         if is_locked(journal):
             raise AlignmentsError(f"{self.path} is being written by a job; wait until that has ended")
+        if not self.recovered and (left := read_index(journal)) is not None and left.offsets:
+            raise AlignmentsError(
+                f"{journal} holds {len(left.offsets)} frames of a job that didn't end, which would replace these; run "
+                "that job again first, or move the journal away"
+            )
         backup = write_fsa(self.path, self.frames.items(), backup_at=backup_at)
         if self.recovered:
             journal.unlink(missing_ok=True)

@@ -94,6 +94,14 @@ def test_loading_adds_what_the_journal_of_a_killed_job_has(tmp_path: Path) -> No
     assert files.dicts(read_fsa(path)[1]) == files.dicts(wanted)
 
 
+def test_what_a_killed_job_has_recorded_isnt_mixed_with_a_file_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.fsa"
+    journal(path, ("b.png", files.entry(3)))
+    with pytest.raises(AlignmentsError, match="holds 1 frames of a job that didn't end"):
+        Alignments(path, {"b.png": files.entry(4)}).save(backup_at=None)
+    assert not path.exists()
+
+
 def test_a_journal_alone_is_enough(tmp_path: Path) -> None:
     journal(tmp_path / "a.fsa", ("c.png", files.entry(4)))
     assert list(Alignments.load(tmp_path / "a.fsa").frames) == ["c.png"]
