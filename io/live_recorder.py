@@ -77,6 +77,7 @@ class LiveRecorder:
         self._frames = frames
         self._save_interval = save_interval
         self._recordings: dict[str, _Recording] = {}  # the one written to last comes last
+        self._ending: set[_Recording] = set()  # nothing more comes for them
         self._taken = asyncio.Condition()
         self._lane = Lane("record")
         self._stack = AsyncExitStack()
@@ -108,7 +109,7 @@ class LiveRecorder:
         frame = faces.frame
         recording = self._recordings.pop(frame.source, None)
         if recording is not None and (frame.epoch, frame.seq) <= recording.last:
-            recording.results.close()
+            self._end(recording)
             recording = None
         recording = recording or self._start(frame.source, self._tasks)
         recording.last = frame.epoch, frame.seq
@@ -126,6 +127,9 @@ class LiveRecorder:
 
     async def drain(self) -> None:
         """Wait until everything written so far is in its files, or lost and counted."""
+        for recording in list(self._ending):
+            async with self._taken:
+                await self._taken.wait_for(lambda each=recording: each.over)  # type: ignore[misc]
         for recording in list(self._recordings.values()):
             async with self._taken:
                 await self._taken.wait_for(lambda each=recording: each.over or not each.on_the_way)  # type: ignore[misc]
@@ -134,11 +138,16 @@ class LiveRecorder:
 
     def _start(self, source: str, tasks: asyncio.TaskGroup) -> _Recording:
         while len(self._recordings) >= _MOST_OPEN:
-            self._recordings.pop(next(iter(self._recordings))).results.close()
+            self._end(self._recordings.pop(next(iter(self._recordings))))
         sender, results = Channel[FrameFaces](1).ends
         recording = _Recording(sender)
         tasks.create_task(self._record(source, recording, results), name=f"record {source}")
         return recording
+
+    def _end(self, recording: _Recording) -> None:
+        recording.results.close()
+        if not recording.over:
+            self._ending.add(recording)
 
     async def _record(self, source: str, recording: _Recording, results: Receiver[FrameFaces]) -> None:
         try:
@@ -155,6 +164,7 @@ class LiveRecorder:
             _log.error("%s isn't recorded any more: %s", source, error)
         finally:
             recording.recorder, recording.over = None, True
+            self._ending.discard(recording)
             results.close()
             await self._tell()
 

@@ -82,6 +82,15 @@ async def test_a_source_that_starts_over_gets_a_new_folder_in_this_session_or_th
     assert keys(tmp_path / "door-2") == ["door_000001.png"]
 
 
+async def test_draining_waits_for_what_was_written_before_a_source_started_over(tmp_path: Path, bridge: Bridge) -> None:
+    async with LiveRecorder(tmp_path, bridge, size=64) as recorder:
+        for seq in (2, 1, 0):
+            await recorder.write(result("door", seq, faces=2))
+        await recorder.drain()
+        frames = [keys(tmp_path / folder) for folder in ("door", "door-2", "door-3")]
+    assert frames == [["door_000003.png"], ["door_000002.png"], ["door_000001.png"]]
+
+
 async def test_a_pictures_own_name_and_the_others_result_are_left_alone(tmp_path: Path, bridge: Bridge) -> None:
     shared = result("photos", 0, faces=2, name="../a.png")
     assert shared.landmarks is not None
