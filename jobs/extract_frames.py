@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from facestream.errors import SourceUnavailable
+from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.face_folder import face_file
 from facestream.io.face_record import FrameEntry, faces_of
 from facestream.io.frame_names import FrameNames, PictureNames, VideoNames
@@ -18,6 +18,7 @@ from facestream.io.journal import journal_path, read_frames, read_index
 from facestream.io.recorder import large_faces, usable_faces
 from facestream.io.sources import is_pictures
 from facestream.io.urls import SourceKind
+from facestream.jobs.extract_inputs import instead_of_pictures
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
 
 log = logging.getLogger("facestream.extract")
@@ -31,15 +32,17 @@ class Skipped:
         resumed: a former run of the job has recorded them.
         existing: the alignments of before the job have them already.
         passed_over: by ``extract_every_n``.
+        others: pictures of the folder that weren't asked for.
     """
 
     resumed: int = 0
     existing: int = 0
     passed_over: int = 0
+    others: int = 0
 
     @property
     def total(self) -> int:
-        return self.resumed + self.existing + self.passed_over
+        return self.resumed + self.existing + self.passed_over + self.others
 
 
 class Selection:
@@ -51,6 +54,7 @@ class Selection:
         existing: frames that the alignments of before the job have.
         recovered: frames that a former run of the job has recorded.
         skipped: where the others are counted.
+        only: the file names of the pictures to look at; None is all.
     """
 
     def __init__(
@@ -60,7 +64,10 @@ class Selection:
         existing: Collection[str],
         recovered: Collection[str],
         skipped: Skipped,
+        only: Collection[str] | None = None,
     ) -> None:
+        self._only = only
+        self._place = 0  # among those asked for
         self._every_n = every_n
         self._names = names
         self._existing = existing
@@ -69,7 +76,11 @@ class Selection:
 
     def wanted(self, index: int, name: str | None) -> bool:
         """See :data:`facestream.io.reading.Wanted`."""
-        if index % self._every_n:
+        if self._only is not None and name not in self._only:
+            self._skipped.others += 1
+            return False
+        place, self._place = self._place, self._place + 1
+        if place % self._every_n:
             self._skipped.passed_over += 1
             return False
         key = "" if self._names is None else self._names.key(index, name)
@@ -94,8 +105,17 @@ def frame_names(item: InputPlan) -> FrameNames | None:
     if not path.exists():
         raise SourceUnavailable(f"{path} isn't there; check the path")
     if item.spec.kind is SourceKind.FOLDER:
-        return PictureNames([picture.name for picture in list_images(path)])
+        return PictureNames([picture.name for picture in _listed(path)])
     return PictureNames([path.name]) if is_pictures(path) else VideoNames(path.stem, path.suffix or ".png")
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list_images(folder)
+    except SourceFormatError as error:
+        if instead := instead_of_pictures(folder):
+            raise SourceFormatError(instead) from error
+        raise
 
 
 def check_folder(folder: str) -> None:

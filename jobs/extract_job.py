@@ -25,6 +25,7 @@ from facestream.io.savers import FaceSaver, Losses
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.spool import Spool
 from facestream.io.urls import SourceKind
+from facestream.jobs.extract_folder import check_pictures, origins_of, set_former_aside
 from facestream.jobs.extract_frames import (
     Selection,
     Skipped,
@@ -151,10 +152,12 @@ class ExtractJob:
         recorded, and the same job can go on later.
 
         Raises:
-            OutputError, AlignmentsError: something can't be written, or a journal is another job's.
+            OutputError, AlignmentsError: something can't be written, a journal is another job's, or pictures of something
+            else are in the way.
         """
         for item in self._plan.inputs:
             await self._bridge.cpu(check_journal, self._plan, item, self._detector)
+            await self._bridge.cpu(check_pictures, self._plan, item)
         async with task_group() as tasks:
             self._reading = tasks.create_task(self._read_all(tasks), name="extract.read")
             await self._pipeline.run(self._publish)
@@ -191,7 +194,8 @@ class ExtractJob:
         existing = await self._bridge.cpu(existing_frames, self._plan, run.plan)
         run.known = await self._bridge.cpu(known_faces, self._plan, run.plan)
         recovered = await self._bridge.cpu(recorded_frames, self._plan, run.plan, names)
-        selection = Selection(self._plan.options.extract_every_n, names, existing, recovered, run.skipped)
+        every_n = self._plan.options.extract_every_n
+        selection = Selection(every_n, names, existing, recovered, run.skipped, run.plan.only)
         source = open_source(run.plan.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
         source.quiet = run.plan.spec.kind.finite
         async with source:  # before anything is made for it on the disk
@@ -249,6 +253,7 @@ class ExtractJob:
                 debug=options.debug_landmarks,
                 thumbs=alignments is not None,
                 losses=Losses.RAISE,
+                origins=origins_of(item),
             )
         return Recorder(
             self._bridge,
@@ -271,6 +276,10 @@ class ExtractJob:
                 await recorder.drain()
                 if run.outcome is not Outcome.DONE:
                     raise _Unfinished
+            if run.plan.pictures is not None:
+                run.statistics.former += await self._bridge.cpu(
+                    set_former_aside, self._plan, run.plan, recorder.untouched, recorder.recovered
+                )
         except _Unfinished:
             pass
         finally:

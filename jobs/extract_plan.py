@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facestream.errors import AlignmentsError, ConfigError, SourceFormatError, SourceUnavailable
-from facestream.io.alignments import alignments_path, alignments_paths
-from facestream.io.images import natural_key
+from facestream.errors import AlignmentsError, ConfigError
+from facestream.io.alignments import alignments_path, alignments_paths, check_names_a_file
 from facestream.io.journal import JournalHeader
-from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, SourceSpec, parse_source, redact_url
-from facestream.jobs.extract import unique_name
+from facestream.io.urls import SourceKind, SourceSpec, redact_url
+from facestream.jobs.extract_inputs import chosen_inputs, location
 from facestream.jobs.extract_settings import settings_of
 from facestream.jobs.models import FILE, ModelOptions
 
-VIDEO_SUFFIXES: Final = frozenset(
-    {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".vob", ".webm", ".wmv"}
+_THRESHOLDS: Final = (
+    "aligner_features",
+    "aligner_min_scale",
+    "aligner_max_scale",
+    "aligner_distance",
+    "aligner_roll",
 )
-"""What batch mode takes for a video; elsewhere only opening a file tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +57,14 @@ class InputPlan:
         alignments: its alignments file, or None to write none.
         pictures: the folder for its face pictures, or None to write none.
         faces: the file that its faces come from in place of a detector, or None.
+        only: of a folder, the file names of the pictures to look at; None is all.
     """
 
     spec: SourceSpec
     alignments: Path | None
     pictures: Path | None
     faces: Path | None = None
+    only: frozenset[str] | None = None
 
     @property
     def camera(self) -> bool:
@@ -97,11 +100,6 @@ class ExtractPlan:
         return JournalHeader(location(item.spec), settings_of(self.options, item, detector))
 
 
-def location(spec: SourceSpec) -> str:
-    """A file's or folder's absolute path; a camera's URL without credentials."""
-    return os.path.abspath(spec.url) if spec.kind.finite else redact_url(spec.url)
-
-
 def plan(options: ExtractOptions) -> ExtractPlan:
     """
     Raises:
@@ -109,12 +107,16 @@ def plan(options: ExtractOptions) -> ExtractPlan:
         SourceError: the folder of a batch can't be listed, or holds nothing to read.
         AlignmentsError: the faces are to come from a file that isn't there.
     """
+    check_names_a_file(options.alignments)
     options, notes = _without_conflicts(options)
-    specs = _specs(options)
+    notes += _idle_thresholds(options.models)
+    read = chosen_inputs(options.inputs, batch=options.batch_mode)
+    specs = read.specs
+    notes += read.notes
     if options.serial:
         _check_readable_again(specs)
     inputs = [
-        InputPlan(spec, file, folder)
+        InputPlan(spec, file, folder, only=read.only.get(spec.url))
         for spec, file, folder in zip(specs, _alignments(options, specs), _folders(options, specs))
     ]
     if options.models.detector == FILE:
@@ -182,6 +184,13 @@ def _without_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[st
     return options, notes
 
 
+def _idle_thresholds(models: ModelOptions) -> list[str]:
+    changed = [name for name in _THRESHOLDS if getattr(models, name) != getattr(ModelOptions(), name)]
+    if not changed or models.align_filters:
+        return []
+    return [f"--{changed[0].replace('_', '-')} does nothing without --align-filters"]
+
+
 def _file_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[str]]:
     """Spec §14.2."""
     notes = []
@@ -196,42 +205,6 @@ def _file_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[str]]
     elif options.alignments is not None and options.alignments.suffix.lower() == ".json":
         raise ConfigError(f"{options.alignments} can only be read: add --detector file, or name an .fsa file to write")
     return options, notes
-
-
-def _specs(options: ExtractOptions) -> list[SourceSpec]:
-    texts: Sequence[str] = options.inputs
-    if options.batch_mode:
-        texts = [text for parent in options.inputs for text in _batch(parent)]
-    specs: list[SourceSpec] = []
-    taken: set[str] = set()
-    for text in texts:
-        spec = parse_source(text)
-        if any(location(spec) == location(other) for other in specs):
-            raise ConfigError(f"{redact_url(spec.url)} is given twice; leave one out")
-        name = unique_name(spec.name, taken)
-        taken.add(name)
-        specs.append(replace(spec, name=name))
-    return specs
-
-
-def _batch(parent: str) -> list[str]:
-    """The videos and the folders with pictures that ``parent`` holds, in natural order; a file is itself."""
-    if not os.path.isdir(parent):
-        return [parent]
-    try:
-        with os.scandir(parent) as entries:
-            names = [entry.name for entry in entries if _is_input(entry)]
-    except OSError as error:
-        raise SourceUnavailable(f"can't read the folder {parent}: {error.strerror}") from error
-    if not names:
-        raise SourceFormatError(f"{parent} holds no videos and no folders with pictures; choose their parent folder")
-    return [os.path.join(parent, name) for name in sorted(names, key=natural_key)]
-
-
-def _is_input(entry: os.DirEntry[str]) -> bool:
-    if entry.is_dir():
-        return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in os.listdir(entry.path))
-    return Path(entry.name).suffix.lower() in VIDEO_SUFFIXES
 
 
 def _alignments(options: ExtractOptions, specs: Sequence[SourceSpec]) -> list[Path | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,8 @@ def settings_of(options: ExtractOptions, item: InputPlan, detector: str) -> str:
         "skip_existing_faces",
     ):
         values["--" + name.replace("_", "-")] = getattr(options, name)
+    if item.only is not None:
+        values["--pictures"] = f"{len(item.only)} of the folder, {zlib.crc32(repr(sorted(item.only)).encode()):08x}"
     values["--output"] = _absolute(item.pictures)
     values["--alignments"] = "" if item.faces is None else f"a {item.faces.suffix} file"
     return settings_text(values)

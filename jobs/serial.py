@@ -27,6 +27,7 @@ from facestream.io.sources import open_source
 from facestream.io.spool import Spool
 from facestream.io.urls import SourceKind
 from facestream.jobs.extract import BATCHES_PER_STAGE
+from facestream.jobs.extract_folder import check_pictures
 from facestream.jobs.extract_frames import Selection, check_folder, existing_frames, frame_names, recorded_frames
 from facestream.jobs.extract_job import InputRun, Outcome, check_journal
 from facestream.jobs.extract_plan import ExtractPlan
@@ -112,6 +113,7 @@ async def earlier_passes(
     if len(passes) > 1:
         for item in plan.inputs:
             await bridge.cpu(check_journal, plan, item, detector)
+            await bridge.cpu(check_pictures, plan, item)
     earlier = Earlier()
     try:
         for each in passes[:-1]:
@@ -248,7 +250,7 @@ class EarlierPass:
         recorded = await self._bridge.cpu(recorded_frames, plan, item, names)
         known = None if self._before is not None else await self._bridge.cpu(known_faces, plan, item)
         name = named_by(names)
-        selection = Selection(plan.options.extract_every_n, names, existing, recorded, run.skipped)
+        selection = Selection(plan.options.extract_every_n, names, existing, recorded, run.skipped, run.plan.only)
         source = open_source(item.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
         source.quiet = True
         async with source:

@@ -267,7 +267,21 @@ async def test_two_jobs_never_write_one_journal(tmp_path: Path) -> None:
     assert len(faces_in(folder / "alignments.fsa")) == 8
 
 
+async def test_of_pictures_that_are_named_only_these_are_looked_at(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos")
+    await extract(options_for(*(folder / f"p{i}.png" for i in (1, 2, 5, 7)), extract_every_n=2))
+    assert list(faces_in(folder / "alignments.fsa")) == ["p1.png", "p5.png"]
+
+
 # Trouble
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "more/p0.png"])
+async def test_a_folder_of_inputs_says_how_to_take_them(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    job = await extract(options_for(tmp_path))
+    assert "--batch-mode (-b)" in str(job.runs[0].error)
 
 
 @pytest.mark.parametrize("name", ["notes.mp4", "http://127.0.0.1:9/clip.mp4", "webcam:97"])

@@ -66,6 +66,53 @@ def test_a_batch_of_nothing_is_an_error(tmp_path: Path) -> None:
         plan(options(tmp_path, batch_mode=True))
 
 
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_pictures_of_one_folder_are_one_input_with_these_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "photos/1.jpg", "photos/2.jpg", "photos/3.jpg", "other/1.jpg", "clip.mp4")
+    chosen = ("photos/1.jpg", "clip.mp4", "photos/3.jpg", "other/1.jpg")
+    planned = plan(options(*(tmp_path / name for name in chosen), output=Path("out")))
+    assert [(item.spec.name, item.only) for item in planned.inputs] == [
+        ("photos", frozenset({"1.jpg", "3.jpg"})),
+        ("clip", None),
+        ("1", None),
+    ]
+    assert planned.inputs[0].alignments == tmp_path / "photos" / "alignments.fsa"
+    assert "--pictures=2 of the folder" in planned.header(planned.inputs[0], "yunet").settings
+
+
+def test_pictures_of_a_folder_that_is_given_too_are_given_twice(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg")
+    with pytest.raises(ConfigError, match="given twice"):
+        plan(options(tmp_path, tmp_path / "1.jpg", tmp_path / "2.jpg"))
+
+
+def test_what_lies_in_a_folder_and_isnt_looked_at_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mov", "1.jpg", "sub/2.jpg")
+    assert plan(options(tmp_path)).notes == (
+        f"2 videos in {tmp_path} not looked at: add --batch-mode (-b), or name the video",
+    )
+    assert plan(options(tmp_path, batch_mode=True)).notes == (
+        f"1 picture in {tmp_path} itself not looked at: give that folder without --batch-mode (-b)",
+    )
+
+
+def test_an_alignments_file_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is a folder; name the alignments file, such as .*alignments\.fsa"):
+        plan(options("a.mp4", alignments=tmp_path))
+
+
+def test_thresholds_that_nothing_uses_are_told() -> None:
+    models = ModelOptions(aligner_roll=20)
+    assert plan(options("a.mp4", models=models)).notes == ("--aligner-roll does nothing without --align-filters",)
+    assert plan(options("a.mp4", models=replace(models, align_filters=True))).notes == ()
+
+
 def test_batch_mode_ignores_an_alignments_file_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     planned = plan(options(tmp_path, batch_mode=True, alignments=Path("mine.fsa")))
