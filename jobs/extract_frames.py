@@ -13,7 +13,7 @@ from facestream.io.face_folder import face_file
 from facestream.io.face_record import FrameEntry, faces_of
 from facestream.io.frame_names import FrameNames, PictureNames, VideoNames
 from facestream.io.fsa import read_fsa
-from facestream.io.images import list_images
+from facestream.io.images import list_images, natural_key
 from facestream.io.journal import journal_path, read_frames, read_index
 from facestream.io.recorder import large_faces, usable_faces
 from facestream.io.sources import is_pictures
@@ -66,8 +66,7 @@ class Selection:
         skipped: Skipped,
         only: Collection[str] | None = None,
     ) -> None:
-        self._only = only
-        self._place = 0  # among those asked for
+        self._places = None if only is None else {name: i for i, name in enumerate(sorted(only, key=natural_key))}
         self._every_n = every_n
         self._names = names
         self._existing = existing
@@ -76,10 +75,10 @@ class Selection:
 
     def wanted(self, index: int, name: str | None) -> bool:
         """See :data:`facestream.io.reading.Wanted`."""
-        if self._only is not None and name not in self._only:
+        place = index if self._places is None else self._places.get(name or "")
+        if place is None:
             self._skipped.others += 1
             return False
-        place, self._place = self._place, self._place + 1
         if place % self._every_n:
             self._skipped.passed_over += 1
             return False
