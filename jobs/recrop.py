@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import cv2
 import numpy as np
 
 from facestream.faces.aligned import align, transform
@@ -15,6 +14,7 @@ from facestream.faces.meanface import CORE, MEAN_FACE, MEAN_QUAD
 from facestream.faces.umeyama import umeyama
 from facestream.io.face_record import FaceAlignment
 from facestream.io.faces import ALIGNMENTS_VERSION, with_header
+from facestream.io.png import encode_png
 from facestream.io.reading import Region
 from facestream.stream.types import Floats, Image
 
@@ -104,17 +104,15 @@ def needed_region(matrices: Sequence[Floats], size: int, frame: tuple[int, int])
 
 
 def face_picture(image: Image, matrix: Floats, face: FaceAlignment, source: dict[str, Any], size: int) -> bytes:
-    """A face's PNG with faceswap's header. Takes one or two milliseconds for the crop and six for a PNG of 512 pixels.
+    """A face's PNG with faceswap's header. Takes one or two milliseconds for the crop and four for a PNG of 512 pixels.
 
     Args:
         matrix: pixels of ``image`` → crop pixels; see :func:`face_matrix`.
         source: the header's ``source``; see :func:`header_source`.
         size: the picture's edge in pixels.
     """
-    done, content = cv2.imencode(".png", crop(image, matrix, size))
-    if not done:
-        raise ValueError(f"OpenCV can't encode {image.shape} as a PNG")
-    return with_header(content.tobytes(), {"alignments": face.to_dict(thumb=False), "source": source})
+    header = {"alignments": face.to_dict(thumb=False), "source": source}
+    return with_header(encode_png(crop(image, matrix, size)), header)
 
 
 def shifted(matrix: Floats, left: int, top: int) -> Floats:
