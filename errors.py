@@ -7,9 +7,11 @@
     │   ├── SourceUnavailable    not there now: a live source retries, a job stops
     │   └── SourceFormatError    never going to work: give up
     ├── ModelError               a network or its weights
+    │   ├── UnknownModel         there's none of that name; a ConfigError too
     │   ├── WeightsMissing       not in the cache and not to be had
     │   └── WeightsCorrupt       fetched, but not the file that the card names
     ├── DeviceError              a GPU or CPU that can't do the work
+    │   ├── UnusableDevice       there's none of that name, or no software for it; a ConfigError too
     │   └── OutOfDeviceMemory    halve the batch and try again
     ├── OutputError          a file or folder of ours that can't be written: full, gone, read-only
     ├── FileFormatError          a file of ours or faceswap's that can't be read
@@ -93,3 +95,11 @@ class ProtocolError(FacestreamError):
 
 class ConfigError(FacestreamError):
     """An option, an environment variable or a configuration file asks for something impossible."""
+
+
+class UnknownModel(ModelError, ConfigError):
+    """A model is asked for that there isn't."""
+
+
+class UnusableDevice(DeviceError, ConfigError):
+    """A device is asked for that isn't here."""

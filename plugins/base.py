@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from facestream.errors import DeviceError, ModelError, OutOfDeviceMemory, WeightsCorrupt
+from facestream.errors import ModelError, OutOfDeviceMemory, UnusableDevice, WeightsCorrupt
 from facestream.plugins import weights
 from facestream.plugins.card import Card
 from facestream.plugins.compiled import CompiledNetwork
@@ -79,7 +79,7 @@ class TorchModel(ABC):
 
         Raises:
             WeightsMissing, WeightsCorrupt: see :func:`facestream.plugins.weights.fetch_weights`.
-            DeviceError: there is no such device.
+            UnusableDevice: there is no such device.
             ModelError: the network's outputs aren't what its contract says.
         """
         path = weights.fetch_weights(self.card, self.convert)
@@ -186,14 +186,14 @@ def checked_device(device: str) -> torch.device:
     """``device`` as torch's own, after a first allocation on it.
 
     Raises:
-        DeviceError: there is no such device here.
+        UnusableDevice: there is no such device here.
     """
     try:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise DeviceError(f"device {device!r} can't be used ({reason}): try --device cpu") from error
+        raise UnusableDevice(f"device {device!r} can't be used ({reason}): try --device cpu") from error
     return chosen
 
 

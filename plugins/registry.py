@@ -12,7 +12,7 @@ import inspect
 from difflib import get_close_matches
 from typing import Any
 
-from facestream.errors import ConfigError, ModelError
+from facestream.errors import ConfigError, ModelError, UnknownModel
 from facestream.plugins import vouching, weights
 from facestream.plugins.align import cards as align
 from facestream.plugins.card import Card, Role
@@ -60,12 +60,12 @@ def card(role: Role | str, name: str) -> Card:
     """The card of one model.
 
     Raises:
-        ModelError: no such model; the message lists the choices.
+        UnknownModel: no such model; the message lists the choices.
     """
     known = {card.name: card for card in _all_cards(role)}
     if name not in known:
         require_sound(name)
-        raise ModelError(_unknown(f"{role} model", name, list(known)))
+        raise UnknownModel(_unknown(f"{role} model", name, list(known)))
     return known[name]
 
 
@@ -73,12 +73,12 @@ def named(name: str) -> Card:
     """The card of one model by its name alone.
 
     Raises:
-        ModelError: no such model; the message lists the choices.
+        UnknownModel: no such model; the message lists the choices.
     """
     known = {card.name: card for card in _all_cards()}
     if name not in known:
         require_sound(name)
-        raise ModelError(_unknown("model", name, list(known)))
+        raise UnknownModel(_unknown("model", name, list(known)))
     return known[name]
 
 

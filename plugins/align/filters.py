@@ -99,12 +99,13 @@ class FilterCounts:
             setattr(self, rule, getattr(self, rule) + int(faces.sum()))
 
     def lines(self, thresholds: Thresholds) -> list[str]:
-        """One line in faceswap's words (spec §7.7), or none when every face was kept."""
+        """One line in the order of spec §7.7, or none when every face was kept."""
+        largest = f"{thresholds.max_scale:g}" if thresholds.max_scale else "any"
         labels = {
-            "features": "Features",
-            "scale": f"Scale (min: {thresholds.min_scale:g}, max: {thresholds.max_scale:g})",
-            "distance": f"Distance ({thresholds.distance:g})",
-            "roll": f"Roll ({thresholds.roll:g})",
+            "features": "mouth above the eyes or brows",
+            "scale": f"outside scale {thresholds.min_scale:g} to {largest}",
+            "distance": f"unlike a face (by more than {thresholds.distance:g} %)",
+            "roll": f"too turned (by more than {thresholds.roll:g}°)",
         }
         counted = [f"{labels[rule]}: {getattr(self, rule)}" for rule in RULES if getattr(self, rule)]
-        return [f"[Align filter] {', '.join(counted)}"] if counted else []
+        return [f"[Align filter] Faces left out: {', '.join(counted)}"] if counted else []

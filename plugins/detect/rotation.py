@@ -29,12 +29,14 @@ def parse_angles(text: str | None) -> tuple[int, ...]:
     goes clockwise.
 
     Raises:
-        ConfigError: something other than whole numbers with commas between.
+        ConfigError: something other than whole numbers with commas between, or a whole turn and more.
     """
     try:
         numbers = [int(part) for part in (text or "").split(",") if part.strip()]
     except ValueError:
         raise ConfigError(f"can't turn pictures by {text!r}: give a step like 90 or a list like 45,90") from None
+    if any(abs(number) >= 360 for number in numbers):
+        raise ConfigError(f"can't turn pictures by {text!r}: an angle is below 360, such as 90 or 45,90")
     given = [number for number in numbers if number]
     if len(given) == 1:
         given = list(range(0, 360 if given[0] > 0 else -360, given[0]))

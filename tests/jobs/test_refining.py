@@ -71,7 +71,7 @@ async def test_filters_leave_faces_out_and_say_so(five_faces: Path) -> None:
     kept, told = await faces_of(five_faces, replace(PLAIN, align_filters=True))
     assert (len(kept), told) == (5, [])
     none, told = await faces_of(five_faces, replace(PLAIN, align_filters=True, aligner_min_scale=0.9))
-    assert (len(none), told) == (0, ["[Align filter] Scale (min: 0.9, max: 4): 5"])
+    assert (len(none), told) == (0, ["[Align filter] Faces left out: outside scale 0.9 to 4: 5"])
     _, told = await faces_of(five_faces, replace(PLAIN, min_size=50))
     assert told == ["[Size filter] Too small: 5"]
 

@@ -83,7 +83,7 @@ async def test_every_frame_comes_out_with_the_faces_that_are_left(batch_size: in
         if len(expected):
             assert faces.identities["box"].tolist() == expected.tolist()
     refused = sum(sizes(seq).count(SMALL) for seq in range(60))
-    assert stages[1].summary() == [f"[Align filter] Scale (min: 0.06, max: 4): {refused}"]
+    assert stages[1].summary() == [f"[Align filter] Faces left out: outside scale 0.06 to 4: {refused}"]
     assert stages[2].summary() == []
 
 

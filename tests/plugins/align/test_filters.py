@@ -104,7 +104,10 @@ def test_thresholds_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 def test_counts_read_like_faceswaps() -> None:
     counts = FilterCounts(features=2, scale=1, roll=4)
     lines = counts.lines(Thresholds(roll=30))
-    assert lines == ["[Align filter] Features: 2, Scale (min: 0.03, max: 4): 1, Roll (30): 4"]
+    assert lines == [
+        "[Align filter] Faces left out: mouth above the eyes or brows: 2, outside scale 0.03 to 4: 1, "
+        "too turned (by more than 30°): 4"
+    ]
     assert FilterCounts().lines(Thresholds()) == []
 
 
@@ -149,7 +152,9 @@ def test_refused_faces_leave_the_batch_and_their_frames_stay() -> None:
     assert batch.landmarks is not None
     np.testing.assert_array_equal(batch.landmarks, [good, good])
     assert (aligner.statistics().features, aligner.statistics().scale) == (1, 1)
-    assert aligner.summary() == ["[Align filter] Features: 1, Scale (min: 0.03, max: 4): 1"]
+    assert aligner.summary() == [
+        "[Align filter] Faces left out: mouth above the eyes or brows: 1, outside scale 0.03 to 4: 1"
+    ]
     assert isinstance(aligner, Summarised)
 
 

@@ -89,6 +89,12 @@ def test_other_angles_are_refused(text: str) -> None:
         parse_angles(text)
 
 
+@pytest.mark.parametrize("text", ["360", "400", "45,-720"])
+def test_a_whole_turn_and_more_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="an angle is below 360"):
+        parse_angles(text)
+
+
 def test_boxes_and_points_are_in_the_turned_frames_own_pixels() -> None:
     (found,) = detect(RotatingDetector(Scripted(), QUARTERS, sure=0.9), photo(quarters=1))
     # A quarter counter-clockwise of a 100-pixel-wide picture: (x, y) → (y, 100 − x).
