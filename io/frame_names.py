@@ -32,6 +32,9 @@ class FrameNames(Protocol):
     def stem(self, index: int, name: str | None) -> str:
         """What the names of its face pictures begin with: ``<stem>_<face index>.png``."""
 
+    def frame_of(self, stem: str) -> tuple[str, int, str | None] | None:
+        """The frame that has this stem: its key, its place and its picture's file name; None where there's none."""
+
 
 class VideoNames:
     """``<stem>_<n>``, n counting from 1 with six digits or more, and a suffix in the alignments (spec §12.4)."""
@@ -48,6 +51,12 @@ class VideoNames:
     def stem(self, index: int, name: str | None) -> str:
         return f"{self._stem}_{index + 1:06d}"
 
+    def frame_of(self, stem: str) -> tuple[str, int, str | None] | None:
+        prefix, _, number = stem.rpartition("_")
+        if prefix != self._stem or not re.fullmatch(r"[0-9]{6,12}", number) or int(number) == 0:
+            return None
+        return stem + self._suffix, int(number) - 1, None
+
 
 class PictureNames:
     """Pictures are called by their own file names. Two that differ by their suffix alone get different stems.
@@ -63,6 +72,7 @@ class PictureNames:
         self._stems = {
             name: stems.stem(Frame("", 0, index, 0.0, 0.0, _NO_PIXELS, name)) for index, name in enumerate(names)
         }
+        self._frames = {stem: (name, index, name) for index, (name, stem) in enumerate(self._stems.items())}
 
     def key(self, index: int, name: str | None) -> str:
         assert name is not None, "a picture has a file name"
@@ -71,6 +81,9 @@ class PictureNames:
     def stem(self, index: int, name: str | None) -> str:
         assert name is not None, "a picture has a file name"
         return self._stems[name]
+
+    def frame_of(self, stem: str) -> tuple[str, int, str | None] | None:
+        return self._frames.get(stem)
 
 
 def video_names(keys: Iterable[str], stems: Sequence[str], suffix: str) -> VideoNames:

@@ -43,6 +43,8 @@ class RecordStatistics:
         pictures: face pictures written.
         lost: frames that couldn't be written, where that doesn't end the recording.
         small: faces in the alignments without a picture, being smaller than asked for.
+        former: pictures that a former run has left and that were moved aside.
+        rolled: faces that lie on their side or upside down, by their landmarks.
     """
 
     frames: int = 0
@@ -53,6 +55,8 @@ class RecordStatistics:
     pictures: int = 0
     lost: int = 0
     small: int = 0
+    former: int = 0
+    rolled: int = 0
 
     def add(self, faces: int) -> None:
         self.frames += 1
@@ -142,6 +146,11 @@ class Recorder:
         """
         return iter(()) if self._alignments is None else self._alignments.recovered_frames()
 
+    @property
+    def untouched(self) -> Collection[str]:
+        """Files that were in the folder of pictures before, and aren't of frames written since."""
+        return () if self._pictures is None else self._pictures.untouched
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             for sink in (self._alignments, self._pictures, self._frames):
@@ -170,6 +179,7 @@ class Recorder:
         if self._alignments is not None and self._known is None and not usable.all():
             faces.keep(usable)
             usable = np.ones(len(faces), np.bool_)
+        self.statistics.rolled += rolled_faces(faces)
         known = None if self._known is None else self._known.get(name)
         records = await self._bridge.cpu(_records, faces, usable, known)
         pending = _Pending(name, faces, records, await self._save(faces, stem, name, usable, records))
@@ -196,7 +206,9 @@ class Recorder:
         large = large_faces(faces, self._least_edge)
         self.statistics.small += len(faces) - len(large)
         chosen = [index for index in large if usable[index]]
-        return await self._pictures.save(faces, stem, name, at=chosen, records=records)
+        saved = await self._pictures.save(faces, stem, name, at=chosen, records=records)
+        self.statistics.former = self._pictures.former
+        return saved
 
     async def _commit_all(self, frames: Receiver[_Pending]) -> None:
         async for frame in frames:
@@ -243,6 +255,14 @@ def usable_faces(faces: Faces) -> Bools:
     if faces.aligned is None:
         faces.aligned = align(faces.landmarks)
     return np.asarray(finite & solved(faces.aligned))
+
+
+def rolled_faces(faces: Faces) -> int:
+    """How many faces are turned by more than 45° in the picture's plane."""
+    if faces.aligned is None:
+        return 0
+    matrices = faces.aligned.matrices  # frame → upright
+    return int((matrices[:, 0, 0] < np.abs(matrices[:, 1, 0])).sum())
 
 
 def large_faces(faces: Faces, least_edge: float) -> list[int]:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 import aiofiles.os
 import cv2
@@ -29,6 +29,7 @@ from facestream.io.face_folder import face_file, is_of, parse_face_file, refusal
 from facestream.io.face_record import FaceAlignment, thumbnail
 from facestream.io.faces import FrameStems, face_header, with_header, write_atomically
 from facestream.io.origin import Origins, with_origin
+from facestream.io.png import encode_png
 from facestream.stream.device import Bridge
 from facestream.stream.types import Aligned, Faces, Floats, Frame, FrameFaces, Image
 
@@ -311,6 +312,7 @@ class FaceSaver(_PictureSink):
         self._debug = debug
         self._thumbs = thumbs
         self._video = video
+        self._untouched: set[str] = set()
         self._most_present = 0  # faces of one frame among the pictures that are there already
         self._size = size
         self._centering = centering
@@ -320,6 +322,7 @@ class FaceSaver(_PictureSink):
     async def __aenter__(self) -> Self:
         await super().__aenter__()
         self._most_present = 1 + max(map(_index_of, self._present), default=-1)
+        self._untouched = set(self._present)
         return self
 
     def _stem_of(self, name: str) -> str:
@@ -372,7 +375,13 @@ class FaceSaver(_PictureSink):
         if self._keep:
             return {}
         names = {index: face_file(stem, index) for index in range(self._most_present)}
+        self._untouched.difference_update(names.values())
         return {index: name for index, name in names.items() if name in self._present}
+
+    @property
+    def untouched(self) -> Collection[str]:
+        """Files that were in the folder before and aren't of a frame that was saved since."""
+        return self._untouched
 
     async def _foreign(self, present: Mapping[int, str], chosen: Collection[int], frame: str) -> list[str]:
         """Those that aren't of the frame.
@@ -397,7 +406,7 @@ class FaceSaver(_PictureSink):
         origin = self._origins.of(source_filename or self._frame_name(faces, stem))
         if aligned is None:
             image = self._crop(faces, _loose_matrix(faces, index, self._size))
-            return Encoded(with_origin(_encoded(".png", image), origin))
+            return Encoded(with_origin(encode_png(image), origin))
         matrix = crop_matrices(aligned, self._size, self._centering)[0]
         suffix = self._suffixes.get(faces.frame.source, ".png")
         header = face_header(
@@ -413,7 +422,7 @@ class FaceSaver(_PictureSink):
         thumb = thumbnail(image) if self._thumbs else None
         if self._debug:
             image = draw_face(image, faces, index, centering=self._centering)
-        return Encoded(with_origin(with_header(_encoded(".png", image), header), origin), thumb)
+        return Encoded(with_origin(with_header(encode_png(image), header), origin), thumb)
 
     def _crop(self, faces: FrameFaces, matrix: Floats) -> Image:
         return crop(faces.frame.image, matrix, self._size, self._resampling)
@@ -479,7 +488,7 @@ class FrameSaver(_PictureSink):
     ) -> None:
         super().__init__(folder, bridge, max_in_flight=max_in_flight, keep=keep, losses=losses)
         self._suffix = f".{format}"
-        self._options = [cv2.IMWRITE_JPEG_QUALITY, quality] if format == "jpg" else []
+        self._quality = quality
 
     async def write(self, faces: FrameFaces) -> None:
         """Take one result. Waits when pictures pile up; cancelling while it waits loses this frame."""
@@ -491,11 +500,11 @@ class FrameSaver(_PictureSink):
         return await self._writer.submit(name, self._encode, frame.image)
 
     def _encode(self, image: Image) -> Encoded:
-        return Encoded(_encoded(self._suffix, image, self._options))
+        return Encoded(encode_png(image) if self._suffix == ".png" else _jpeg(image, self._quality))
 
 
-def _encoded(suffix: str, image: Image, options: list[Any] | None = None) -> bytes:
-    done, content = cv2.imencode(suffix, image, options or [])
+def _jpeg(image: Image, quality: int) -> bytes:
+    done, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise ValueError(f"OpenCV can't encode {image.shape} as {suffix}")
+        raise ValueError(f"OpenCV can't encode {image.shape} as a JPEG")
     return content.tobytes()

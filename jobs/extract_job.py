@@ -152,8 +152,8 @@ class ExtractJob:
         recorded, and the same job can go on later.
 
         Raises:
-            OutputError, AlignmentsError: something can't be written, a journal is another job's, or pictures of something
-            else are in the way.
+            OutputError, AlignmentsError: something can't be written, a journal is another job's, or pictures of
+                something else are in the way.
         """
         for item in self._plan.inputs:
             await self._bridge.cpu(check_journal, self._plan, item, self._detector)

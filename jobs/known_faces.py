@@ -53,6 +53,13 @@ class KnownFaces:
             return cls(None, alignments.frames)
         return cls({name: _boxes_only(faces_of(entry.faces)) for name, entry in alignments.frames.items()})
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Frame → how many faces the file has of it."""
+        if self._boxes is not None:
+            return {name: len(faces) for name, faces in self._boxes.items()}
+        return {name: len(entry.faces) for name, entry in (self.entries or {}).items()}
+
     def of(self, frame: Frame, name: str) -> FrameFaces:
         """The frame with its faces, as they go into the models.
 
