@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -141,7 +141,27 @@ class _Faces:
     boxes: Floats
 
 
-class FakeAligner(_FakeModel):
+class _FakeFaceModel(_FakeModel):
+    """What the fakes that look at faces share: they look at nothing but the boxes."""
+
+    usual_name: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        batch_size: int = 16,
+        delay: float = 0.0,
+        fits: int | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        super().__init__(name or self.usual_name, batch_size=batch_size, delay=delay, fits=fits, error=error)
+
+    def pre_process(self, batch: ExtractBatch) -> _Faces:
+        return _Faces(batch.boxes)
+
+
+class FakeAligner(_FakeFaceModel):
     """An aligner that puts the same face into every box, all with one confidence.
 
     The landmarks are ``in_boxes(FACE_68, boxes)``.
@@ -152,21 +172,20 @@ class FakeAligner(_FakeModel):
     The other arguments are the base class's.
     """
 
+    usual_name = "fake-aligner"
+
     def __init__(
         self,
         *,
         score: float = 0.9,
-        name: str = "fake-aligner",
+        name: str | None = None,
         batch_size: int = 16,
         delay: float = 0.0,
         fits: int | None = None,
         error: Exception | None = None,
     ) -> None:
-        super().__init__(name, batch_size=batch_size, delay=delay, fits=fits, error=error)
+        super().__init__(name=name, batch_size=batch_size, delay=delay, fits=fits, error=error)
         self._score = score
-
-    def pre_process(self, batch: ExtractBatch) -> _Faces:
-        return _Faces(batch.boxes)
 
     def infer(self, feed: _Faces) -> Floats:
         self._run(len(feed.boxes))
@@ -177,25 +196,13 @@ class FakeAligner(_FakeModel):
         batch.landmark_scores = np.full(len(raw), self._score, np.float32)
 
 
-class FakeMasker(_FakeModel):
+class FakeMasker(_FakeFaceModel):
     """A masker that gives each face one value: the whole pixel of its box's left edge, modulo 256.
 
     The arguments are the base class's.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str = "fake-masker",
-        batch_size: int = 16,
-        delay: float = 0.0,
-        fits: int | None = None,
-        error: Exception | None = None,
-    ) -> None:
-        super().__init__(name, batch_size=batch_size, delay=delay, fits=fits, error=error)
-
-    def pre_process(self, batch: ExtractBatch) -> _Faces:
-        return _Faces(batch.boxes)
+    usual_name = "fake-masker"
 
     def infer(self, feed: _Faces) -> Floats:
         self._run(len(feed.boxes))
@@ -207,25 +214,13 @@ class FakeMasker(_FakeModel):
         batch.masks[self.name] = Masks("face", matrices, masks)
 
 
-class FakeIdentity(_FakeModel):
+class FakeIdentity(_FakeFaceModel):
     """An identity model whose embedding of a face is its box.
 
     The arguments are the base class's.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str = "fake-identity",
-        batch_size: int = 16,
-        delay: float = 0.0,
-        fits: int | None = None,
-        error: Exception | None = None,
-    ) -> None:
-        super().__init__(name, batch_size=batch_size, delay=delay, fits=fits, error=error)
-
-    def pre_process(self, batch: ExtractBatch) -> _Faces:
-        return _Faces(batch.boxes)
+    usual_name = "fake-identity"
 
     def infer(self, feed: _Faces) -> Floats:
         self._run(len(feed.boxes))
