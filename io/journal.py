@@ -37,6 +37,7 @@ SUFFIX: Final = ".journal"
 
 _HEAD: Final = struct.Struct("<II")
 _LARGEST: Final = 256 << 20  # bytes of one record
+_SMALL: Final = 1 << 16
 
 
 def journal_path(alignments: Path) -> Path:
@@ -131,7 +132,7 @@ def read_record(file: BinaryIO) -> bytes | None:
     if len(head) < _HEAD.size:
         return None
     length, checksum = _HEAD.unpack(head)
-    if length > _LARGEST or length > _left(file):  # before anything of that size is read
+    if length > _LARGEST or (length > _SMALL and length > _left(file)):  # before anything of that size is read
         return None
     payload = file.read(length)
     return payload if zlib.crc32(payload, zlib.crc32(head[:4])) == checksum else None
@@ -336,6 +337,13 @@ class JournalFile:
 
     def sync(self) -> None:
         os.fsync(self._file.fileno())
+
+    def remove(self) -> None:
+        """Remove the journal, whose frames are in the alignments file, and close it."""
+        if os.name == "nt":
+            self.close()  # Windows removes no file that is open; elsewhere it is ours until it is gone
+        self.path.unlink()
+        self.close()
 
     def close(self) -> None:
         """Safe to call twice."""

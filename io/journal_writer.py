@@ -94,11 +94,13 @@ class AlignmentsWriter:
 
     async def __aenter__(self) -> Self:
         try:
-            self._journal = await self._lane.run(open_journal, self.path, self._header, self._resume)
+            await self._lane.run(self._open)
         except BaseException:
             await self._lane.aclose()
+            if self._journal is not None:  # cancelled meanwhile
+                self._journal.close()
             raise
-        self.recovered = frozenset(self._journal.index.offsets)
+        self.recovered = frozenset(self._opened().index.offsets)
         if self.recovered:
             _log.info(
                 "%s: going on after the %d frames of a job that didn't end (--no-resume starts anew)",
@@ -107,6 +109,9 @@ class AlignmentsWriter:
             )
         self._syncing = asyncio.create_task(self._sync_in_time(), name=f"sync {self.path.name}")
         return self
+
+    def _open(self) -> None:
+        self._journal = open_journal(self.path, self._header, self._resume)
 
     def recovered_frames(self) -> Iterator[tuple[str, FrameEntry]]:
         """The frames of :attr:`recovered` themselves, one at a time. Blocks; before anything is written only.
@@ -270,12 +275,12 @@ def finish(journal: JournalFile, path: Path, keep: bool, at: datetime, done: boo
     """
     try:
         if not done and not journal.index.offsets:
-            journal.path.unlink()
+            journal.remove()
             return
         journal.sync()
         write_fsa(path, _merged(journal, path, keep), backup_at=None if journal.index.saved else at)
         if done:
-            journal.path.unlink()
+            journal.remove()
             sync_folder(path.parent)
         else:
             journal.mark_saved()

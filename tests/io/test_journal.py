@@ -230,6 +230,21 @@ async def test_an_interrupted_job_leaves_its_alignments_and_its_journal(tmp_path
     assert names_in(tmp_path) == ["a.fsa"]  # no backup of the job's own
 
 
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_job_that_is_cancelled_while_it_opens_its_journal_lets_go_of_it(
+    tmp_path: Path, bridge: Bridge, turns: int
+) -> None:
+    entering = asyncio.ensure_future(writer(tmp_path / "a.fsa", bridge).__aenter__())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    entering.cancel()
+    await asyncio.wait([entering])
+    if not entering.cancelled():
+        await entering.result().__aexit__(None, None, None)
+    await record(tmp_path / "a.fsa", bridge, {"a.png": files.entry(1)})
+    assert names_in(tmp_path) == ["a.fsa"]
+
+
 async def test_a_cancelled_job_leaves_its_alignments_and_its_journal(tmp_path: Path, bridge: Bridge) -> None:
     written = asyncio.Event()
 

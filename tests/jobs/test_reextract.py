@@ -335,7 +335,7 @@ async def test_missing_files_are_named(options: ReextractOptions, tmp_path: Path
 async def test_the_first_picture_that_cannot_be_written_ends_the_job(
     options: ReextractOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> None:
+    def full(path: Path, content: bytes, **how: bool) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(job, "write_atomically", full)
