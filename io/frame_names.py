@@ -32,6 +32,9 @@ class FrameNames(Protocol):
     def stem(self, index: int, name: str | None) -> str:
         """What the names of its face pictures begin with: ``<stem>_<face index>.png``."""
 
+    def keys(self, count: int) -> Iterable[str]:
+        """What the alignments file calls the input's ``count`` frames, in their order."""
+
     def frame_of(self, stem: str) -> tuple[str, int, str | None] | None:
         """The frame that has this stem: its key, its place and its picture's file name; None where there's none."""
 
@@ -50,6 +53,9 @@ class VideoNames:
 
     def stem(self, index: int, name: str | None) -> str:
         return f"{self._stem}_{index + 1:06d}"
+
+    def keys(self, count: int) -> Iterable[str]:
+        return (self.key(index, None) for index in range(count))
 
     def frame_of(self, stem: str) -> tuple[str, int, str | None] | None:
         prefix, _, number = stem.rpartition("_")
@@ -81,6 +87,9 @@ class PictureNames:
     def stem(self, index: int, name: str | None) -> str:
         assert name is not None, "a picture has a file name"
         return self._stems[name]
+
+    def keys(self, count: int) -> Iterable[str]:
+        return self._stems
 
     def frame_of(self, stem: str) -> tuple[str, int, str | None] | None:
         return self._frames.get(stem)

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,14 +91,23 @@ def _read_file(path: str | Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise SourceUnavailable(f"can't read {path}: {error.strerror}") from error
+        raise SourceUnavailable(f"can't read {path}: {error.strerror}; check the path and its rights") from error
 
 
 def _decode_file(path: str | Path, data: bytes, max_pixels: int) -> Image:
     try:
+        if image_size(data) is None:
+            raise SourceFormatError(_not_a_picture(path))
         return decode_image(data, max_pixels=max_pixels)
     except SourceFormatError as error:
         raise SourceFormatError(f"can't use {path}: {error}") from error
+
+
+def _not_a_picture(path: str | Path) -> str:
+    suffix = Path(path).suffix.lower()
+    if suffix in UNREAD_SUFFIXES:
+        return f"{suffix} pictures aren't read; convert it to JPEG or PNG"
+    return "it isn't a picture, whatever its name says, or is damaged; save it again as JPEG or PNG"
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -112,7 +121,9 @@ def list_images(folder: str | Path) -> list[Path]:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.is_file()]
     except OSError as error:
-        raise SourceUnavailable(f"can't read the folder {folder}: {error.strerror}") from error
+        raise SourceUnavailable(
+            f"can't read the folder {folder}: {error.strerror}; check the path and its rights"
+        ) from error
     pictures = [Path(folder, name) for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
     if not pictures:
         kinds = " ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
@@ -120,11 +131,29 @@ def list_images(folder: str | Path) -> list[Path]:
     return sorted(pictures, key=lambda path: natural_key(path.name))
 
 
+def holds(folder: str | Path, suffixes: Collection[str]) -> bool:
+    """Whether there's a file of one of these suffixes, in small letters, directly in ``folder``.
+
+    A folder that can't be read (``lost+found``, say) holds none, which is said.
+    """
+    try:
+        return any(Path(name).suffix.lower() in suffixes for name in os.listdir(folder))
+    except OSError as error:
+        _log.warning("skipped: can't read the folder %s: %s", folder, error.strerror)
+        return False
+
+
+def count_unread(folder: str | Path) -> int:
+    """How many pictures in a folder are of kinds that this OpenCV can't decode."""
+    return sum(Path(name).suffix.lower() in UNREAD_SUFFIXES for name in os.listdir(folder))
+
+
 def _tell_unreadable(folder: str | Path, names: Sequence[str]) -> None:
     """Pictures of kinds that this OpenCV can't decode are passed over, but not silently."""
     others = Counter(suffix for name in names if (suffix := Path(name).suffix.lower()) in UNREAD_SUFFIXES)
     for suffix, count in others.items():
-        _log.warning("skipped: %d %s pictures in %s; convert them to PNG or TIFF", count, suffix, folder)
+        what, them = ("picture", "it") if count == 1 else ("pictures", "them")
+        _log.warning("skipped: %d %s %s in %s; convert %s to JPEG or PNG", count, suffix, what, folder, them)
 
 
 def _part(load: Callable[[], Image], region: Region | None = None) -> Image:

@@ -32,6 +32,8 @@ _NETWORK_PROTOCOLS = "http,https,tcp,tls,udp,rtp,srtp,crypto,data"
 # it's disturbed meanwhile.
 _HLS_PATIENCE = 15.0
 
+_HEIF = {".heic", ".heif"}  # no videos for sure
+
 _CAMERA_HINT = "check that it is on, and its address, port and path"
 _WEB_HINT = "check its address, and that it sends MJPEG, HLS or a video file"
 _FILE_HINT = "check the path, and that it is a video"
@@ -146,7 +148,7 @@ def is_pictures(url: Location) -> bool:
 def _pictures(url: Location, kind: SourceKind, wanted: Wanted, hashes: bool) -> ImageReader | None:
     if not isinstance(url, str | Path) or kind is SourceKind.FOLDER:
         return ImageReader(url, wanted=wanted, hashes=hashes)
-    if kind is SourceKind.FILE and Path(url).suffix.lower() in IMAGE_SUFFIXES:
+    if kind is SourceKind.FILE and Path(url).suffix.lower() in IMAGE_SUFFIXES | _HEIF:  # the reader says what to do
         return ImageReader([url], wanted=wanted, hashes=hashes)
     return None
 

@@ -13,7 +13,7 @@ from facestream.io.face_folder import face_file
 from facestream.io.face_record import FrameEntry, faces_of
 from facestream.io.frame_names import FrameNames, PictureNames, VideoNames
 from facestream.io.fsa import read_fsa
-from facestream.io.images import list_images, natural_key
+from facestream.io.images import count_unread, list_images, natural_key
 from facestream.io.journal import journal_path, read_frames, read_index
 from facestream.io.recorder import large_faces, usable_faces
 from facestream.io.sources import is_pictures
@@ -75,21 +75,31 @@ class Selection:
 
     def wanted(self, index: int, name: str | None) -> bool:
         """See :data:`facestream.io.reading.Wanted`."""
-        place = index if self._places is None else self._places.get(name or "")
-        if place is None:
-            self._skipped.others += 1
-            return False
-        if place % self._every_n:
-            self._skipped.passed_over += 1
-            return False
         key = "" if self._names is None else self._names.key(index, name)
+        reason = self._reason(index, key)
+        if reason is not None:
+            setattr(self._skipped, reason, getattr(self._skipped, reason) + 1)
+        return reason is None
+
+    def expected(self, count: int | None) -> int | None:
+        """How many of an input's ``count`` frames are wanted; counts nothing as skipped."""
+        if count is None:
+            return None
+        if not (self._places or self._recovered or self._existing) or self._names is None:
+            return -(-count // self._every_n)
+        keys = self._names.keys(count)
+        return sum(self._reason(index, key) is None for index, key in enumerate(keys))
+
+    def _reason(self, index: int, key: str) -> str | None:
+        """The field of :class:`Skipped` in which the frame counts; None for one to look at."""
+        place = index if self._places is None else self._places.get(key)
+        if place is None:
+            return "others"
+        if place % self._every_n:
+            return "passed_over"
         if key in self._recovered:
-            self._skipped.resumed += 1
-            return False
-        if key in self._existing:
-            self._skipped.existing += 1
-            return False
-        return True
+            return "resumed"
+        return "existing" if key in self._existing else None
 
 
 def frame_names(item: InputPlan) -> FrameNames | None:
@@ -106,6 +116,11 @@ def frame_names(item: InputPlan) -> FrameNames | None:
     if item.spec.kind is SourceKind.FOLDER:
         return PictureNames([picture.name for picture in _listed(path)])
     return PictureNames([path.name]) if is_pictures(path) else VideoNames(path.stem, path.suffix or ".png")
+
+
+def unread_pictures(item: InputPlan) -> int:
+    """How many pictures a folder holds that are of kinds that aren't read."""
+    return count_unread(item.spec.url) if item.spec.kind is SourceKind.FOLDER and item.only is None else 0
 
 
 def _listed(folder: Path) -> list[Path]:

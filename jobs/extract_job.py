@@ -33,6 +33,7 @@ from facestream.jobs.extract_frames import (
     existing_frames,
     frame_names,
     recorded_frames,
+    unread_pictures,
 )
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
 from facestream.jobs.known_faces import KnownFaces, known_faces
@@ -65,6 +66,8 @@ class InputRun:
 
     Attributes:
         source: None until it is opened.
+        expected: frames that there are to look at; None while unknown.
+        unread: pictures in its folder of kinds that aren't read.
         known: its faces, where they come from a file.
         published: frames that came out of the models, or gave way to newer ones of a camera.
     """
@@ -73,6 +76,8 @@ class InputRun:
     outcome: Outcome = Outcome.WAITING
     error: SourceError | None = None
     source: BaseSource | None = None
+    expected: int | None = None
+    unread: int = 0
     statistics: RecordStatistics = field(default_factory=RecordStatistics)
     known: KnownFaces | None = None
     skipped: Skipped = field(default_factory=Skipped)
@@ -199,7 +204,8 @@ class ExtractJob:
         source = open_source(run.plan.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
         source.quiet = run.plan.spec.kind.finite
         async with source:  # before anything is made for it on the disk
-            run.source = source
+            run.source, run.expected = source, await self._bridge.cpu(selection.expected, source.count)
+            run.unread = await self._bridge.cpu(unread_pictures, run.plan)
             await self._start_recorder(run, name, recovered, tasks)
             self._progress(run)
             self._pipeline.gate.add(run.name, live=source.live)

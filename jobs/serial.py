@@ -254,7 +254,7 @@ class EarlierPass:
         source = open_source(item.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
         source.quiet = True
         async with source:
-            run.source = source
+            run.source, run.expected = source, await self._bridge.cpu(selection.expected, source.count)
             self._progress(run)
             async for frame in source:
                 if self._before is not None:
