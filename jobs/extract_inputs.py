@@ -7,18 +7,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from facestream.errors import ConfigError, SourceFormatError, SourceUnavailable
-from facestream.io.images import natural_key
-from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, SourceSpec, parse_source, redact_url
-from facestream.jobs.extract import unique_name
-from facestream.jobs.wording import counted
-
-VIDEO_SUFFIXES: Final = frozenset(
-    {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".vob", ".webm", ".wmv"}
+from facestream.io.images import holds, natural_key
+from facestream.io.urls import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    SourceKind,
+    SourceSpec,
+    parse_source,
+    redact_url,
 )
-"""What batch mode takes for a video; elsewhere only opening a file tells."""
+from facestream.jobs.extract import unique_name
+from facestream.jobs.result_folders import holds_extracted_faces, is_result
+from facestream.jobs.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +50,31 @@ def chosen_inputs(texts: Sequence[str], *, batch: bool) -> Inputs:
     notes = []
     if batch:
         notes = [note for text in texts if (note := _loose_pictures(text))]
-        texts = [text for parent in texts for text in _batch(parent)]
+        found = [text for parent in texts for text in _batch(parent)]
+        texts = [text for text in found if text in texts or not is_result(text)]
+        if results := [os.path.basename(text) for text in found if text not in texts]:
+            notes.append(f"not looked at, as extracted or drawn faces: {', '.join(results)}")
+        if not texts:
+            raise SourceFormatError(f"{found[0]} holds what was extracted or drawn; choose the folder of the originals")
     texts, only = _together(texts)
     specs: list[SourceSpec] = []
     taken: set[str] = set()
+    places: set[str] = set()
     for text in texts:
         spec = parse_source(text)
-        if any(location(spec) == location(other) for other in specs):
+        if (place := location(spec)) in places:
             raise ConfigError(f"{redact_url(spec.url)} is given twice; leave one out")
+        places.add(place)
         name = unique_name(spec.name, taken)
         taken.add(name)
         specs.append(replace(spec, name=name))
         if not batch and spec.kind is SourceKind.FOLDER and spec.url not in only and (note := _videos_beside(spec.url)):
             notes.append(note)
+        if not batch and spec.kind is SourceKind.FOLDER and holds_extracted_faces(spec.url):
+            notes.append(
+                f"{spec.url} holds faces that were extracted already, not photos: to crop them anew give the original "
+                "to `facestream reextract`; `facestream alignments from-faces` makes alignments of them"
+            )
     return Inputs(tuple(specs), only, tuple(notes))
 
 
@@ -98,7 +112,9 @@ def _batch(parent: str) -> list[str]:
         with os.scandir(parent) as entries:
             names = [entry.name for entry in entries if _is_input(entry)]
     except OSError as error:
-        raise SourceUnavailable(f"can't read the folder {parent}: {error.strerror}") from error
+        raise SourceUnavailable(
+            f"can't read the folder {parent}: {error.strerror}; check the path and its rights"
+        ) from error
     if not names:
         raise SourceFormatError(f"{parent} holds no videos and no folders with pictures; choose their parent folder")
     return [os.path.join(parent, name) for name in sorted(names, key=natural_key)]
@@ -106,7 +122,7 @@ def _batch(parent: str) -> list[str]:
 
 def _is_input(entry: os.DirEntry[str]) -> bool:
     if entry.is_dir():
-        return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in os.listdir(entry.path))
+        return holds(entry.path, IMAGE_SUFFIXES)
     return Path(entry.name).suffix.lower() in VIDEO_SUFFIXES
 
 
