@@ -132,7 +132,7 @@ def write_json(path: str | os.PathLike[str], frames: Mapping[str, FrameEntry]) -
     except UnicodeEncodeError:
         raise AlignmentsError(f"{os.fspath(path)} can't be written: a frame's name isn't Unicode; rename it") from None
     except OSError as error:
-        raise AlignmentsError(f"{os.fspath(path)} can't be written: {error.strerror}") from error
+        raise AlignmentsError(f"{os.fspath(path)} can't be written: {error.strerror}; choose another place") from error
 
 
 def _exported(face: FaceAlignment) -> dict[str, Any]:

@@ -12,6 +12,10 @@ from urllib.parse import urlsplit
 from facestream.errors import ConfigError
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+VIDEO_SUFFIXES = frozenset(
+    {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".vob", ".webm", ".wmv"}
+)
+"""What batch modes take for a video; elsewhere only opening a file tells."""
 NAME_LIMIT = 64
 HIDDEN = "***"
 

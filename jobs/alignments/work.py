@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,13 +10,9 @@ from typing import Final
 from facestream.errors import ConfigError
 from facestream.io.alignments import alignments_path, alignments_paths
 from facestream.io.fsa import SUFFIX
-from facestream.io.images import natural_key
+from facestream.io.images import holds, natural_key
 from facestream.io.journal import journal_path
-from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, default_name
-
-VIDEO_SUFFIXES: Final = frozenset(
-    {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".vob", ".webm", ".wmv"}
-)
+from facestream.io.urls import IMAGE_SUFFIXES, VIDEO_SUFFIXES, SourceKind, default_name
 
 _DRAWN: Final = re.compile(r"drawn_landmarks_\d{4}-.*")  # what the draw job makes
 _BACKUP: Final = re.compile(r".*_bk_\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d(\(\d+\))?")
@@ -113,11 +108,11 @@ def batch_of_works(alignments: Path | None, faces: Path | None, frames: Path | N
     elif alignments is not None:
         works = [
             Work(file, _folder_of(file.stem.removesuffix("_alignments"), faces))
-            for file in _sorted(alignments.glob(f"*{SUFFIX}"))
-            if not _BACKUP.fullmatch(file.stem)
+            for file in _entries(alignments)
+            if file.suffix == SUFFIX and not _BACKUP.fullmatch(file.stem)
         ]
     elif faces is not None:
-        works = [Work(None, folder) for folder in _sorted(faces.iterdir()) if folder.is_dir() and _faces_in(folder)]
+        works = [Work(None, folder) for folder in _entries(faces) if folder.is_dir() and _faces_in(folder)]
     else:
         raise ConfigError("--batch-mode needs the folder that holds the inputs: give -a, -c or -r")
     if not works:
@@ -150,19 +145,18 @@ def inputs_in(folder: Path) -> list[Path]:
     """The videos in a folder and the folders in it that hold a picture, by name."""
     return [
         path
-        for path in _sorted(folder.iterdir())
+        for path in _entries(folder)
         if not _DRAWN.fullmatch(path.name)
-        and (path.suffix.lower() in VIDEO_SUFFIXES or (path.is_dir() and _holds(path, IMAGE_SUFFIXES)))
+        and (path.suffix.lower() in VIDEO_SUFFIXES or (path.is_dir() and holds(path, IMAGE_SUFFIXES)))
     ]
 
 
-def _sorted(paths: Iterable[Path]) -> list[Path]:
-    return sorted(paths, key=lambda path: natural_key(path.name))
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir(), key=lambda path: natural_key(path.name))
+    except OSError as error:
+        raise ConfigError(f"can't read the folder {folder}: {error.strerror}; check its rights") from error
 
 
 def _faces_in(folder: Path) -> bool:
-    return _holds(folder, frozenset({".png"}))
-
-
-def _holds(folder: Path, suffixes: frozenset[str]) -> bool:
-    return any(path.suffix.lower() in suffixes for path in folder.iterdir())
+    return holds(folder, {".png"})

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facestream.errors import SourceFormatError, SourceUnavailable
-from facestream.io.images import ImageReader, decode_image, list_images, natural_key, read_image
+from facestream.io.images import ImageReader, decode_image, holds, list_images, natural_key, read_image
 from facestream.testing.sources import make_picture
 
 
@@ -187,7 +187,7 @@ def test_pictures_that_opencv_cannot_read_are_told_once_a_kind(
     for name in ("2.exr", "3.EXR", "4.heic", "notes.txt"):
         (tmp_path / name).touch()
     assert read_all(ImageReader(tmp_path)) == ["1.png"]
-    told = sorted(record.getMessage().partition(" pictures")[0] for record in caplog.records)
+    told = sorted(record.getMessage().partition(" picture")[0] for record in caplog.records)
     assert told == ["skipped: 1 .heic", "skipped: 2 .exr"]
 
 
@@ -211,3 +211,14 @@ def test_a_missing_folder_and_an_empty_list_are_errors(tmp_path: Path) -> None:
         ImageReader(tmp_path / "gone").open()
     with pytest.raises(SourceFormatError, match="list of pictures is empty"):
         ImageReader([]).open()
+
+
+def test_a_folder_that_cant_be_read_holds_nothing_and_it_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "A.JPG").touch()
+    assert holds(tmp_path, {".jpg"})
+    assert not holds(tmp_path, {".png"})
+    assert caplog.messages == []
+    assert not holds(tmp_path / "gone", {".jpg"})
+    assert caplog.messages == [f"skipped: can't read the folder {tmp_path / 'gone'}: No such file or directory"]
