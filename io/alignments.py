@@ -43,6 +43,53 @@ def alignments_path(source: Path, given: Path | None = None, *, folder: bool) ->
     return source.with_name(f"{source.stem}_alignments{SUFFIX}")
 
 
+def alignments_beside(frames: Path) -> Path:
+    """Where the file of a video or a folder of pictures is, or belongs: the usual place, unless another's is there.
+
+    ``clip.mp4`` and ``clip.mov`` in one folder have one usual place. The second has its suffix in the file's name then,
+    ``clip.mov_alignments.fsa``, as both have after a job that was given both. Reads a file that is there.
+    """
+    return _own_path(frames, folder=frames.is_dir())
+
+
+def _own_path(source: Path, *, folder: bool) -> Path:
+    usual = alignments_path(source, folder=folder)
+    if folder:
+        return usual
+    distinct = _distinct_path(source)
+    if not has_alignments(usual):
+        return distinct if has_alignments(distinct) else usual
+    return distinct if _is_of_another(usual, source) else usual
+
+
+def _distinct_path(source: Path) -> Path:
+    return source.with_name(f"{source.name}_alignments{SUFFIX}")
+
+
+def _is_of_another(path: Path, source: Path) -> bool:
+    """All that the file and its journal know are frames of a namesake of ``source`` with another suffix."""
+    try:
+        index = read_index(journal_path(path))
+        names = [*(read_fsa(path)[1] if path.exists() else ()), *(() if index is None else index.offsets)]
+    except AlignmentsError:
+        return False  # whoever needs it says what is wrong with it
+    return bool(names) and all(_is_namesakes(name, source) for name in names)
+
+
+def _is_namesakes(frame: str, source: Path) -> bool:
+    suffix = Path(frame).suffix.lower()
+    if suffix == source.suffix.lower():
+        return False
+    if _stem(frame) == source.stem:
+        return suffix != ".png"  # which a video's frames had before version 2.4
+    return Path(frame).stem == source.stem
+
+
+def has_alignments(path: Path) -> bool:
+    """Whether there's an alignments file, or the journal of one that is being made."""
+    return path.exists() or journal_path(path).exists()
+
+
 def check_names_a_file(given: Path | None) -> None:
     """
     Raises:
@@ -55,14 +102,15 @@ def check_names_a_file(given: Path | None) -> None:
 def alignments_paths(sources: Sequence[tuple[Path, bool]]) -> list[Path]:
     """A path for each input of one job, all different; ``(path, is a folder)`` each.
 
-    Videos whose paths would be the same keep their suffix in the name: ``clip.mp4_alignments.fsa``. The same
-    inputs get the same paths, whatever their order. An input that comes twice has one path twice.
+    Videos whose paths would be the same keep their suffix in the name: ``clip.mp4_alignments.fsa``; for one alone see
+    :func:`alignments_beside`. The same inputs get the same paths, whatever their order. An input that comes twice has
+    one path twice.
     """
     wanted = [alignments_path(source, folder=folder) for source, folder in sources]
     takers = Counter(path for path, _ in {(path, source[0]) for path, source in zip(wanted, sources)})
     return [
-        path if takers[path] == 1 else source.with_name(f"{source.name}_alignments{SUFFIX}")
-        for path, (source, _) in zip(wanted, sources)
+        _own_path(source, folder=folder) if takers[path] == 1 else _distinct_path(source)
+        for path, (source, folder) in zip(wanted, sources)
     ]
 
 

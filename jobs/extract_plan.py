@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from facestream.errors import AlignmentsError, ConfigError
-from facestream.io.alignments import alignments_path, alignments_paths, check_names_a_file
+from facestream.io.alignments import alignments_beside, alignments_path, alignments_paths, check_names_a_file
 from facestream.io.journal import JournalHeader
 from facestream.io.urls import SourceKind, SourceSpec, redact_url
 from facestream.jobs.extract_inputs import chosen_inputs, location
@@ -113,6 +114,7 @@ def plan(options: ExtractOptions) -> ExtractPlan:
     read = chosen_inputs(options.inputs, batch=options.batch_mode)
     specs = read.specs
     notes += read.notes
+    _check_places(options, specs)
     if options.serial:
         _check_readable_again(specs)
     inputs = [
@@ -125,6 +127,25 @@ def plan(options: ExtractOptions) -> ExtractPlan:
             notes.append("the alignments stay as they are: nothing in them is computed anew")
         _check_target(options, inputs)
     return ExtractPlan(options, tuple(inputs), tuple(notes))
+
+
+def _check_places(options: ExtractOptions, specs: Sequence[SourceSpec]) -> None:
+    """
+    Raises:
+        ConfigError: pictures are to go into a folder that is read, where they would be frames the next time.
+    """
+    read = [spec.url for spec in specs if spec.kind is SourceKind.FOLDER]
+    parents = [text for text in options.inputs if options.batch_mode and os.path.isdir(text)]
+    written = [("-o", folder) for folder in (options.output, *_folders(options, specs)) if folder is not None]
+    if options.frames is not None:
+        written.append(("--frames", options.frames))
+    taken = {os.path.realpath(folder) for folder in (*read, *parents)}
+    for option, folder in written:
+        if os.path.realpath(folder) in taken:
+            raise ConfigError(
+                f"{folder} is read, so {option} can't write to it: the next run would take the pictures for new ones; "
+                "choose another folder"
+            )
 
 
 def _check_readable_again(specs: Sequence[SourceSpec]) -> None:
@@ -147,7 +168,11 @@ def _with_known_faces(options: ExtractOptions, item: InputPlan) -> InputPlan:
     """
     if item.camera:
         raise ConfigError(f"{redact_url(item.spec.url)} is a camera: no file knows its faces; choose a --detector")
-    path = alignments_path(Path(item.spec.url), options.alignments, folder=item.spec.kind is SourceKind.FOLDER)
+    source = Path(item.spec.url)
+    if options.alignments is None:
+        path = item.alignments or alignments_beside(source)
+    else:
+        path = alignments_path(source, options.alignments, folder=False)
     known = next((file for file in (path.with_suffix(".json"), item.alignments or path) if file.is_file()), None)
     if options.alignments is not None and options.alignments.suffix.lower() != ".json":
         known = path if path.is_file() else None

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from facestream.errors import ConfigError
-from facestream.io.alignments import alignments_path, alignments_paths
+from facestream.io.alignments import alignments_beside, alignments_path, alignments_paths, has_alignments
 from facestream.io.fsa import SUFFIX
 from facestream.io.images import holds, natural_key
-from facestream.io.journal import journal_path
 from facestream.io.urls import IMAGE_SUFFIXES, VIDEO_SUFFIXES, SourceKind, default_name
+from facestream.jobs.result_folders import is_result
 
-_DRAWN: Final = re.compile(r"drawn_landmarks_\d{4}-.*")  # what the draw job makes
 _BACKUP: Final = re.compile(r".*_bk_\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d(\(\d+\))?")
 
 
@@ -72,20 +71,10 @@ class Work:
 def one_work(alignments: Path | None, faces: Path | None, frames: Path | None) -> Work:
     """The work that the options name; a file that isn't named lies beside the frames, as faceswap has it."""
     if alignments is None and frames is not None:
-        alignments = _beside(frames)
+        alignments = alignments_beside(frames)
     elif alignments is not None and not alignments.is_dir():  # from-faces takes a folder
         alignments = alignments_path(alignments, alignments, folder=False)
     return Work(alignments, faces, frames)
-
-
-def _beside(frames: Path) -> Path:
-    usual = alignments_path(frames, folder=frames.is_dir())
-    distinct = frames.with_name(f"{frames.name}_alignments{SUFFIX}")  # where two videos share a stem
-    return distinct if _is_there(distinct) and not _is_there(usual) else usual
-
-
-def _is_there(alignments: Path) -> bool:
-    return alignments.exists() or journal_path(alignments).exists()
 
 
 def batch_of_works(alignments: Path | None, faces: Path | None, frames: Path | None) -> list[Work]:
@@ -128,7 +117,7 @@ def _works_of_frames(frames: Path, alignments: Path | None, faces: Path | None) 
         name = path.name if path.is_dir() else path.stem
         if alignments is not None:
             here = [alignments / f"{stem}{SUFFIX}" for stem in (f"{name}_alignments", f"{path.name}_alignments", name)]
-            file = next(filter(_is_there, here), here[0])
+            file = next(filter(has_alignments, here), here[0])
         works.append(Work(file, _folder_of(name, faces), path))
     return works
 
@@ -146,7 +135,7 @@ def inputs_in(folder: Path) -> list[Path]:
     return [
         path
         for path in _entries(folder)
-        if not _DRAWN.fullmatch(path.name)
+        if not is_result(path)
         and (path.suffix.lower() in VIDEO_SUFFIXES or (path.is_dir() and holds(path, IMAGE_SUFFIXES)))
     ]
 
