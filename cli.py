@@ -244,6 +244,12 @@ def serve(config: Path | None, **options: Any) -> None:
     run_async(serve(ServeOptions(models=chosen_models(options), **options), say=click.echo))
 
 
+def _keep_quiet(quiet: bool) -> None:
+    """Of log messages only warnings and errors, unless everything was asked for."""
+    if quiet and logging.getLogger().level > logging.DEBUG:
+        logging.getLogger().setLevel(logging.WARNING)
+
+
 @cli.command()
 @click.argument("inputs", nargs=-1, required=True)
 @click.option(
@@ -298,22 +304,30 @@ def serve(config: Path | None, **options: Any) -> None:
 @click.option("--serial", is_flag=True, help="One model in memory at a time: slower, as INPUTS are read once for each.")
 @click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
 @click.option("--frames", type=click.Path(path_type=Path), help="Folder for every frame that is looked at.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
+@click.option("--quiet", "-q", is_flag=True, help="Warnings and errors only: no progress bar, no summary.")
 @model_options
 def extract(**options: Any) -> int:
     """Find the faces in INPUTS: videos, pictures, folders or cameras. Nothing is dropped of a file or folder.
+
+    Several pictures of one folder, as photos/*.jpg, are one input: the folder with these pictures alone.
 
     An alignments file is written for each input, where faceswap looks for it. A job that is interrupted goes on when
     the same command runs again.
     """
     from facestream.jobs.extract_command import ExtractOptions, extract_command
 
+    _keep_quiet(options["quiet"])
     return int(run_async(extract_command(ExtractOptions(models=chosen_models(options), **options))))
 
 
 @cli.command()
 @click.argument("input")
-@click.option("--alignments", "-p", type=click.Path(path_type=Path), required=True, help="Its alignments file (.fsa).")
+@click.option(
+    "--alignments",
+    "-p",
+    type=click.Path(path_type=Path),
+    help="Its alignments file (.fsa); by default where extract writes it, beside a video, in a folder.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Empty folder for the faces.")
 @click.option(
     "--size",
@@ -341,7 +355,7 @@ def extract(**options: Any) -> int:
     "--extract-every-n", "-N", type=click.IntRange(1), default=1, show_default=True, help="Only every n-th frame."
 )
 @click.option("--align-eyes", is_flag=True, help="Turn each face so that its eyes lie level.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
+@click.option("--quiet", "-q", is_flag=True, help="Warnings and errors only: no progress bar, no summary.")
 def reextract(**options: Any) -> None:
     """Crop the faces of INPUT again, a video or a folder of pictures, as its alignments file says.
 
@@ -349,6 +363,7 @@ def reextract(**options: Any) -> None:
     """
     from facestream.jobs.reextract import ReextractOptions, reextract_command
 
+    _keep_quiet(options["quiet"])
     run_async(reextract_command(ReextractOptions(**options)))
 
 

@@ -50,6 +50,11 @@ _OPTIONS = {
         help="The options name folders that hold many inputs; one that fails doesn't stop the others.",
     ),
     "dry_run": click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
+    "unfinished": click.option(
+        "--ignore-unfinished",
+        is_flag=True,
+        help="Also where extract was interrupted and could go on; it starts anew then.",
+    ),
 }
 
 
@@ -72,6 +77,7 @@ def each(
     frames: Path | None = None,
     batch: bool = False,
     dry_run: bool = False,
+    ignore_unfinished: bool = False,
     **options: Any,
 ) -> None:
     """Run a job on the input that the options name, or in batch mode on each of them."""
@@ -83,16 +89,18 @@ def each(
     def run(work: Work, session: Session) -> None:
         job(work, session, **options)
 
-    run_each(find(alignments, faces, frames), run, new_session(dry_run))
+    run_each(find(alignments, faces, frames), run, new_session(dry_run, ignore_unfinished))
 
 
-def new_session(dry_run: bool) -> Session:
+def new_session(dry_run: bool, ignore_unfinished: bool = False) -> Session:
     """Results go to standard output, words about the work to standard error."""
     from datetime import datetime
 
     from facestream.jobs.alignments.session import Session
 
-    return Session(click.echo, lambda line: click.echo(line, err=True), datetime.now(), dry_run, watched)
+    return Session(
+        click.echo, lambda line: click.echo(line, err=True), datetime.now(), dry_run, watched, ignore_unfinished
+    )
 
 
 def watched(items: Iterable[Any]) -> Iterable[Any]:
@@ -210,7 +218,7 @@ def no_faces(**options: Any) -> None:
 @alignments.command()
 @takes("alignments", "frames", "faces", "batch")
 @click.option("--skip-unreadable", is_flag=True, help="Go on where a picture's header can't be read.")
-@takes("dry_run")
+@takes("unfinished", "dry_run")
 def remove_faces(**options: Any) -> None:
     """Remove from the file the faces whose picture isn't in the folder."""
     from facestream.jobs.alignments import remove_faces
@@ -219,7 +227,7 @@ def remove_faces(**options: Any) -> None:
 
 
 @alignments.command()
-@takes("alignments", "frames", "faces", "batch", "dry_run")
+@takes("alignments", "frames", "faces", "batch", "unfinished", "dry_run")
 def rename(**options: Any) -> None:
     """Give face pictures their own names back; masks and identities that only they have go into the file."""
     from facestream.jobs.alignments import rename
@@ -228,7 +236,7 @@ def rename(**options: Any) -> None:
 
 
 @alignments.command()
-@takes("alignments", "frames", "faces", "batch", "dry_run")
+@takes("alignments", "frames", "faces", "batch", "unfinished", "dry_run")
 def sort(**options: Any) -> None:
     """Number each frame's faces from left to right; with -c their pictures, too."""
     from facestream.jobs.alignments import sort
@@ -237,7 +245,7 @@ def sort(**options: Any) -> None:
 
 
 @alignments.command()
-@takes("alignments", "frames", "batch", "dry_run")
+@takes("alignments", "frames", "batch", "unfinished", "dry_run")
 def spatial(**options: Any) -> None:
     """Smooth the landmarks of each frame's first face over time."""
     from facestream.jobs.alignments import spatial

@@ -16,6 +16,7 @@ Everything here is synchronous and knows no clock: see :mod:`facestream.io.journ
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zlib
@@ -209,7 +210,8 @@ def read_index(path: str | os.PathLike[str]) -> JournalIndex | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise AlignmentsError(f"{os.fspath(path)} can't be read: {error.strerror}; check its permissions") from error
+        advice = "give a shorter one with -p" if error.errno == errno.ENAMETOOLONG else "check its permissions"
+        raise AlignmentsError(f"{os.fspath(path)} can't be read: {error.strerror}; {advice}") from error
     except (AlignmentsError, ValueError) as error:
         advice = "move it away to start anew"
         raise AlignmentsError(f"{os.fspath(path)} isn't a journal of facestream: {error}; {advice}") from error

@@ -45,9 +45,8 @@ class JournalLock:
             try:
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
             except OSError as error:
-                raise AlignmentsError(
-                    f"{self._path} can't be written: {error.strerror}; choose another folder"
-                ) from error
+                advice = "give a shorter one with -p" if error.errno == errno.ENAMETOOLONG else "choose another folder"
+                raise AlignmentsError(f"{self._path} can't be written: {error.strerror}; {advice}") from error
             try:
                 self._lock(descriptor)
                 if self._is_ours(descriptor):

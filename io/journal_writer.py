@@ -223,6 +223,7 @@ def open_journal(path: Path, header: JournalHeader, resume: bool) -> JournalFile
         AlignmentsError: it is another job's, another process is writing it, it isn't a journal, or can't be written.
     """
     journal = journal_path(path)
+    _make_folder(journal)
     lock = JournalLock(journal)
     try:
         index = (read_index(journal) if resume else None) or JournalIndex()
@@ -239,6 +240,13 @@ def open_journal(path: Path, header: JournalHeader, resume: bool) -> JournalFile
         lock.release()
         raise
     return opened
+
+
+def _make_folder(journal: Path) -> None:
+    try:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AlignmentsError(f"{journal} can't be written: {error.strerror}; choose another folder") from error
 
 
 def check_header(journal: Path, index: JournalIndex | None, header: JournalHeader) -> None:

@@ -170,7 +170,8 @@ class PictureWriter:
             self.health.failed(error)
             return
         reason = error.strerror or str(error)
-        raise OutputError(f"can't write {self.folder / name}: {reason}; make room, then run the job again") from error
+        advice = "rename the input" if error.errno == errno.ENAMETOOLONG else "make room, then run the job again"
+        raise OutputError(f"can't write {self.folder / name}: {reason}; {advice}") from error
 
     async def set_aside(self, names: Sequence[str]) -> int:
         """Move files of the folder into its sub-folder for former ones; those that aren't there needn't be.

@@ -79,7 +79,7 @@ async def extract_command(options: ExtractOptions) -> int:
             progress.close()
             if not options.quiet:
                 seconds = time.monotonic() - started
-                for line in summary(job.runs, [*earlier.stages, *stages], sinks, seconds):
+                for line in summary(job.runs, [*earlier.stages, *stages], sinks, seconds, rotating=rotating):
                     print(line, file=sys.stderr)
     if (error := failure(job.runs)) is not None:
         raise error

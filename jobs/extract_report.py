@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from facestream.errors import SourceError
+from facestream.io.face_folder import FORMER
 from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.jobs.extract_job import InputRun, Outcome
 from facestream.jobs.wording import counted
@@ -71,10 +72,24 @@ def total(runs: Sequence[InputRun]) -> int | None:
     return sum(counts)
 
 
-def summary(runs: Sequence[InputRun], stages: Sequence[Reporting], sinks: Sequence[Sink], seconds: float) -> list[str]:
+_TURNED: Final = 0.9  # of an input's faces lie on their side: so does the input
+_ENOUGH: Final = 5  # faces to tell by
+
+
+def summary(
+    runs: Sequence[InputRun],
+    stages: Sequence[Reporting],
+    sinks: Sequence[Sink],
+    seconds: float,
+    *,
+    rotating: bool = False,
+) -> list[str]:
     """The lines at the end: what was done, what was left out and why, where it is, and what took how long.
 
     None where nothing was done: the error that follows says why.
+
+    Args:
+        rotating: turned faces are what was looked for.
     """
     started = [run for run in runs if run.outcome is not Outcome.WAITING]
     if not any(run.outcome is Outcome.DONE or run.published for run in started):
@@ -85,11 +100,21 @@ def summary(runs: Sequence[InputRun], stages: Sequence[Reporting], sinks: Sequen
     if crowded := sum(run.statistics.crowded for run in started):
         lines.append(counted(crowded, "frame has more than one face", "frames have more than one face"))
     lines += [line for stage in stages for line in stage.summary()]
+    lines += [] if rotating else _turned(started)
     lines += _written(started, sinks)
     spent = [stage.statistics() for stage in stages]
     if any(each.batches for each in spent):
         lines.append("computing: " + ", ".join(f"{each.name} {_seconds(each):.1f} s" for each in spent))
     return lines
+
+
+def _turned(runs: Sequence[InputRun]) -> list[str]:
+    return [
+        f"{run.name}: nearly all faces lie on their side or upside down; if the input does, run it again with "
+        "--rotate-images 90"
+        for run in runs
+        if run.statistics.faces >= _ENOUGH and run.statistics.rolled >= _TURNED * run.statistics.faces
+    ]
 
 
 def _line(run: InputRun) -> str:
@@ -173,6 +198,12 @@ def _written(runs: Sequence[InputRun], sinks: Sequence[Sink]) -> list[str]:
         f"{counted(run.statistics.pictures, 'picture')} written to {run.plan.pictures}"
         for run in runs
         if run.plan.pictures is not None and (run.outcome is Outcome.DONE or run.published)
+    ]
+    lines += [
+        f"{counted(run.statistics.former, 'picture')} of a former run that the alignments don't have any more moved to "
+        f"{run.plan.pictures / FORMER}"
+        for run in runs
+        if run.plan.pictures is not None and run.statistics.former
     ]
     lines += [f"alignments written to {run.plan.alignments}" for run in runs if run.recorded]
     for sink in sinks:

@@ -12,15 +12,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from facestream.errors import AlignmentsError, ConfigError, OutputError, SourceError
-from facestream.io.alignments import Alignments
+from facestream.errors import AlignmentsError, ConfigError, OutputError, SourceError, SourceUnavailable
+from facestream.io.alignments import Alignments, alignments_beside, check_names_a_file, has_alignments
 from facestream.io.face_record import FaceAlignment
 from facestream.io.faces import write_atomically
 from facestream.io.frame_names import FrameNames, PictureNames, video_names
@@ -38,6 +39,7 @@ from facestream.jobs.recrop import (
     needed_region,
     shifted,
 )
+from facestream.jobs.wording import counted
 from facestream.stream.device import Bridge, Lane
 from facestream.stream.tasks import task_group
 
@@ -55,7 +57,7 @@ class ReextractOptions:
     """What the command line's ``reextract`` takes; the option's help says what each is."""
 
     input: str
-    alignments: Path
+    alignments: Path | None = None
     output: Path
     size: int = 512
     centering: str = "head"
@@ -93,19 +95,23 @@ class Summary:
     def lines(self) -> list[str]:
         """For people: what was done, and what was left out and why."""
         rate = self.frames / max(self.seconds, 1e-6)
-        lines = [f"{self.written} faces out of {self.frames} frames, {self.seconds:.1f} s ({rate:.1f} frames/s)"]
+        done = f"{counted(self.written, 'face')} out of {counted(self.frames, 'frame')}"
+        lines = [f"{done}, {self.seconds:.1f} s ({rate:.1f} frames/s)"]
         for number, what in (
-            (self.passed_over, "frames passed over by --extract-every-n"),
-            (self.unknown, "frames skipped: they aren't in the alignments"),
-            (self.too_small, "faces skipped: smaller than --min-size"),
-            (self.unusable, "faces skipped: their landmarks determine no crop"),
-            (self.damaged, "damaged packets or pictures skipped"),
+            (self.passed_over, "frame passed over by --extract-every-n"),
+            (self.unknown, "frame skipped: not in the alignments"),
+            (self.too_small, "face skipped: smaller than --min-size"),
+            (self.unusable, "face skipped: the landmarks determine no crop"),
         ):
             if number:
-                lines.append(f"{number} {what}")
+                lines.append(counted(number, what))
+        if self.damaged:
+            one, several = "damaged packet or picture skipped", "damaged packets or pictures skipped"
+            lines.append(counted(self.damaged, one, several))
         if self.missing:
             names = ", ".join(self.missing[:_NAMED]) + (", …" if len(self.missing) > _NAMED else "")
-            lines.append(f"{len(self.missing)} frames of the alignments aren't in the input: {names}")
+            one, several = "frame of the alignments isn't in the input", "frames of the alignments aren't in the input"
+            lines.append(f"{counted(len(self.missing), one, several)}: {names}")
         return lines
 
 
@@ -263,8 +269,8 @@ async def reextract(
         bridge = await stack.enter_async_context(Bridge("cpu"))
         folder = FaceFolder(options.output, bridge, summary)
         stack.push_async_callback(folder.aclose)
+        alignments = await bridge.cpu(_alignments_of, spec, options.alignments)
         await folder.prepare()
-        alignments = await bridge.cpu(Alignments.load, options.alignments)
         names = await bridge.cpu(_names_of, spec, alignments)
         least = least_edge(options.size, options.min_size)
         plan = CropPlan(
@@ -280,6 +286,25 @@ def _checked_input(options: ReextractOptions) -> SourceSpec:
     if spec.kind not in (SourceKind.FILE, SourceKind.FOLDER):
         raise ConfigError(f"{spec.name} has no frames to go back to; give a video, a picture or a folder of pictures")
     return spec
+
+
+def _alignments_of(spec: SourceSpec, given: Path | None) -> Alignments:
+    """The file that was given, or the one beside the input.
+
+    Raises:
+        ConfigError: it's a folder.
+        SourceUnavailable: the input isn't there.
+        AlignmentsError: the file isn't there, or can't be read.
+    """
+    check_names_a_file(given)
+    if given is None and not Path(spec.url).exists():
+        raise SourceUnavailable(f"{spec.url} isn't there; check the path")
+    path = given or alignments_beside(Path(spec.url))
+    if not has_alignments(path):
+        raise AlignmentsError(
+            f"there's no alignments file {path}; run `facestream extract` on {spec.url} first, or give the file with -p"
+        )
+    return Alignments.load(path)
 
 
 def _names_of(spec: SourceSpec, alignments: Alignments) -> FrameNames:
@@ -369,7 +394,8 @@ async def _crop_all(job: _Job, bridge: Bridge, advanced: Callable[[int | None, i
 async def reextract_command(options: ReextractOptions) -> None:
     """:func:`reextract` with a progress bar and a summary; raises what it raises."""
     summary = Summary()
-    bar: tqdm[NoReturn] = tqdm(unit="frame", disable=options.quiet or not sys.stderr.isatty(), dynamic_ncols=True)
+    hidden = options.quiet or not sys.stderr.isatty()
+    bar: tqdm[NoReturn] = tqdm(unit="frame", disable=hidden, dynamic_ncols=True)
 
     def advanced(total: int | None, frames: int) -> None:
         bar.total = None if total is None else max(total, frames)  # headers lie
@@ -377,7 +403,8 @@ async def reextract_command(options: ReextractOptions) -> None:
 
     ending = "stopped early: "
     try:
-        await reextract(options, summary=summary, advanced=advanced)
+        with nullcontext() if hidden else logging_redirect_tqdm():  # lines above the bar, not on it
+            await reextract(options, summary=summary, advanced=advanced)
         ending = ""
     except asyncio.CancelledError:
         ending = f"interrupted; to start again, clear {options.output}: "

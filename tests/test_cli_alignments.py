@@ -124,7 +124,12 @@ def test_check_tells_each_disagreement(clip: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["sort"], 2, "give it with -a"),
-        (["sort", "-a", "/no/such.fsa"], 1, "/no/such.fsa can't be read: No such file or directory; check the path"),
+        (
+            ["sort", "-a", "/no/such.fsa"],
+            1,
+            "there's no alignments file /no/such.fsa; run `facestream extract` on the frames first",
+        ),
+        (["sort", "-a", "/"], 2, "/ is a folder; name the alignments file"),
         (["remove-faces", "-a", "x.fsa"], 2, "give the folder of face pictures with -c"),
         (["remove-faces", "-a", "x.fsa", "-c", "/no/such"], 2, "'/no/such' does not exist"),
         (["missing-frames", "-a", "x.fsa", "-o", "move"], 2, "'move' is not one of 'console', 'file'"),

@@ -22,6 +22,7 @@ from facestream.io.faces import read_header, update_header
 from facestream.io.fsa import backup_path
 from facestream.jobs.alignments.matching import Matching
 from facestream.jobs.alignments.pictures import FacePicture
+from facestream.jobs.wording import counted
 
 DUPLICATES: Final = "_duplicates"
 
@@ -51,6 +52,7 @@ class Plan:
     Attributes:
         alignments: to be saved, as it is in memory; None where the file stays as it is.
         file_changes: a line for each change in the file.
+        unit: what one of them is.
         headers: pictures' headers to change, before any of them moves.
         moves: files to rename or move, all at once: two may swap their names.
         notes: what is left alone, and why.
@@ -61,6 +63,7 @@ class Plan:
     headers: Sequence[SetHeader] = ()
     moves: Sequence[Move] = ()
     notes: Sequence[str] = ()
+    unit: str = "change"
 
     @property
     def empty(self) -> bool:
@@ -169,14 +172,14 @@ def carry_out(plan: Plan, now: datetime) -> list[str]:
     lines = []
     if plan.alignments is not None:
         plan.alignments.save(backup_at=now)
-        lines.append(f"{len(plan.file_changes)} changes saved in {plan.alignments.path}")
+        lines.append(f"{counted(len(plan.file_changes), plan.unit)} saved in {plan.alignments.path}")
     for change in plan.headers:
         _set_header(change)
     if plan.headers:
-        lines.append(f"{len(plan.headers)} headers brought up to date")
+        lines.append(f"{counted(len(plan.headers), 'header')} brought up to date")
     move_all(plan.moves)
     if plan.moves:
-        lines.append(f"{len(plan.moves)} files renamed or moved")
+        lines.append(f"{counted(len(plan.moves), 'file')} renamed or moved")
     return lines
 
 

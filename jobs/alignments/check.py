@@ -11,6 +11,7 @@ from facestream.jobs.alignments.matching import match
 from facestream.jobs.alignments.pictures import FacePicture, list_pictures, read_pictures
 from facestream.jobs.alignments.session import Session
 from facestream.jobs.alignments.work import Work
+from facestream.jobs.wording import counted
 
 
 def run(work: Work, session: Session) -> None:
@@ -22,15 +23,18 @@ def run(work: Work, session: Session) -> None:
     folder = work.needed_faces
     alignments = session.load(work.alignments)
     pictures, unreadable = read_pictures(session.watched(list_pictures(folder)))
+    faces = counted(alignments.faces_count, "face")
+    if not pictures and not unreadable and alignments.faces_count:
+        raise AlignmentsError(f"{folder} has no picture of any of the {faces} in {alignments.path}; check -c")
     found = [*unreadable, *disagreements(alignments, pictures)]
     for line in found:
         session.say(line)
     if found:
-        raise AlignmentsError(f"{folder} and {alignments.path} disagree in {len(found)} places")
+        raise AlignmentsError(f"{folder} and {alignments.path} disagree in {counted(len(found), 'place')}")
     bare = alignments.faces_count - len(pictures)
     session.tell(
-        f"{folder} and {alignments.path} agree: {len(pictures)} pictures of {alignments.faces_count} faces"
-        + (f"; {bare} faces have no picture" if bare else "")
+        f"{folder} and {alignments.path} agree: {counted(len(pictures), 'picture')} of {faces}"
+        + ("; " + counted(bare, "face has no picture", "faces have no picture") if bare else "")
     )
 
 

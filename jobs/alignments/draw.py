@@ -16,6 +16,7 @@ from facestream.jobs.alignments.drawn import Drawn, DrawnPictures, drawn_video
 from facestream.jobs.alignments.frames import is_video, pictures_of, rate_of, read_frames
 from facestream.jobs.alignments.session import Session
 from facestream.jobs.alignments.work import Work
+from facestream.jobs.wording import counted
 from facestream.stream.types import Image
 
 JOB: Final = "drawn_landmarks"
@@ -40,7 +41,7 @@ def run(work: Work, session: Session, *, video: bool = False) -> None:
         for name, image in session.watched(_drawn(frames, alignments, session)):
             sink.write(stem_of(name), image)
             count += 1
-    session.tell(f"{count} frames drawn to {target}")
+    session.tell(f"{counted(count, 'frame')} drawn to {target}")
 
 
 def _target(frames: Path, session: Session, video: bool) -> tuple[Path, AbstractContextManager[Drawn]]:

@@ -10,6 +10,7 @@ from facestream.io.alignments_json import entries_of, read_json, write_json
 from facestream.jobs.alignments.changes import Plan
 from facestream.jobs.alignments.session import Session
 from facestream.jobs.alignments.work import Work
+from facestream.jobs.wording import counted
 
 
 def run_export(work: Work, session: Session, *, json: Path | None = None, overwrite: bool = False) -> None:
@@ -22,7 +23,7 @@ def run_export(work: Work, session: Session, *, json: Path | None = None, overwr
     target = json or alignments.path.with_suffix(".json")
     if target.exists() and not overwrite:
         raise AlignmentsError(f"{target} is there already; give --overwrite, or another name with --json")
-    what = f"{alignments.faces_count} faces of {len(alignments)} frames to {target}"
+    what = f"{counted(alignments.faces_count, 'face')} of {counted(len(alignments), 'frame')} to {target}"
     if session.dry_run:
         session.say(f"would export {what}")
         return
@@ -40,5 +41,5 @@ def run_import(json: Path, work: Work, session: Session) -> None:
     """
     target = work.given or json.with_suffix(".fsa")
     frames = entries_of(json, read_json(json))
-    lines = [f"write {len(entry.faces)} faces of {name}" for name, entry in frames.items()]
-    session.carry_out(Plan(Alignments(target, frames), lines))
+    lines = [f"write {counted(len(entry.faces), 'face')} of {name}" for name, entry in frames.items()]
+    session.carry_out(Plan(Alignments(target, frames), lines, unit="frame"))

@@ -19,6 +19,7 @@ from facestream.jobs.alignments.matching import Matching, Place, box_of, same_la
 from facestream.jobs.alignments.pictures import FacePicture, list_pictures, read_pictures
 from facestream.jobs.alignments.session import Session
 from facestream.jobs.alignments.work import Work
+from facestream.jobs.wording import counted
 
 _NUMBERED: Final = re.compile(r"(?s)(.+)_\d+")
 _OF_CAMERA: Final = re.compile(r"(?s)(.+?)(?:-e\d+)?_\d+")  # -e: reconnected since
@@ -71,8 +72,8 @@ def run(work: Work, session: Session) -> None:
         session.tell(note)
     for one, target in zip(rebuilt, targets):
         session.tell(
-            f"{target}: {len(one.frames)} frames, {len(one.matching.places)} faces, of version {one.version:g}; "
-            "frames without a face aren't known"
+            f"{target}: {counted(len(one.frames), 'frame')}, {counted(len(one.matching.places), 'face')}, "
+            f"of version {one.version:g}; frames without a face aren't known"
         )
         if one.video is not None and one.video.suffix == _OLD_SUFFIX and one.version < VERSION:  # not a camera
             session.tell(
@@ -178,9 +179,10 @@ def plan(rebuilt: Rebuilt, target: Path, present: Mapping[str, FrameEntry] | Non
         return Plan(headers=folder.headers, moves=folder.moves)
     return Plan(
         Alignments(target, rebuilt.frames),
-        [f"write {len(entry.faces)} faces of {name}" for name, entry in rebuilt.frames.items()],
+        [f"write {counted(len(entry.faces), 'face')} of {name}" for name, entry in rebuilt.frames.items()],
         folder.headers,
         folder.moves,
+        unit="frame",
     )
 
 

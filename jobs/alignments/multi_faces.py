@@ -28,6 +28,8 @@ def run(work: Work, session: Session, *, output: Output) -> None:
     names = with_several(alignments)
     if output is not Output.MOVE:
         report(JOB, [f"{name}\t{count}" for name, count in names.items()], output, alignments.path, session)
+    elif not names:
+        session.tell("no frame has more than one face")
     elif work.faces is None:
         move_files(JOB, [path for path in pictures_of(work.needed_frames) if path.name in names], session)
     else:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from facestream.errors import AlignmentsError, ConfigError, FacestreamError
-from facestream.io.alignments import Alignments
-from facestream.io.journal import journal_path
+from facestream.io.alignments import Alignments, check_names_a_file, has_alignments
+from facestream.io.journal import journal_path, read_index
 from facestream.io.journal_lock import is_locked
 from facestream.jobs.alignments.changes import Plan, carry_out, check_moves
 from facestream.jobs.alignments.frames import check_known, frame_names
 from facestream.jobs.alignments.work import Work
+from facestream.jobs.wording import counted
 
 Say: TypeAlias = Callable[[str], None]
 Watch: TypeAlias = Callable[[Iterable[Any]], Iterable[Any]]
@@ -34,6 +35,7 @@ class Session:
         now: names backups, lists and folders.
         dry_run: say what would be done, and do nothing.
         watched: what is to be gone through, perhaps with a progress bar.
+        ignore_unfinished: change files whose extract job could go on.
     """
 
     say: Say
@@ -41,6 +43,7 @@ class Session:
     now: datetime
     dry_run: bool = False
     watched: Watch = _unwatched
+    ignore_unfinished: bool = False
 
     @property
     def stamp(self) -> str:
@@ -70,14 +73,26 @@ class Session:
         """Read an alignments file.
 
         Raises:
-            AlignmentsError: as :meth:`facestream.io.alignments.Alignments.load`; or it is to change, and some job is
-                writing it.
+            ConfigError: it's a folder.
+            AlignmentsError: it isn't there; as :meth:`facestream.io.alignments.Alignments.load`; or it is to change,
+                and some job is writing it, or could go on and would begin anew then.
         """
+        check_names_a_file(path)
         if to_change and is_locked(journal_path(path)):
             raise AlignmentsError(f"{path} is being written by a job; wait until that has ended")
+        if not has_alignments(path):
+            raise AlignmentsError(
+                f"there's no alignments file {path}; run `facestream extract` on the frames first, or give the file "
+                "with -a"
+            )
+        if to_change and not self.ignore_unfinished and (source := _unfinished(path)) is not None:
+            raise AlignmentsError(
+                f"{path}: extract hasn't finished {source}: run its command once more to go on, or change what there is "
+                "with --ignore-unfinished, and it will start anew"
+            )
         alignments = Alignments.load(path)
         if alignments.recovered:
-            self.tell(f"{path}: {alignments.recovered} frames come from the journal of a job that didn't end")
+            self.tell(f"{path}: {counted(alignments.recovered, 'frame')} from the journal of a job that didn't end")
         return alignments
 
     def frame_names(self, frames: Path, alignments: Alignments) -> list[str]:
@@ -102,6 +117,19 @@ class Session:
             check_known(frames, alignments.frames)
         except AlignmentsError as error:
             raise AlignmentsError(f"{alignments.path} {error}") from None
+
+
+def _unfinished(path: Path) -> str | None:
+    """What an extract job that was interrupted reads, if it can go on: its file or folder is still there.
+
+    Raises:
+        AlignmentsError: the journal can't be read.
+    """
+    index = read_index(journal_path(path))
+    if index is None or index.header is None or not index.offsets:
+        return None
+    source = Path(index.header.source)
+    return index.header.source if source.is_absolute() and (source.is_file() or source.is_dir()) else None
 
 
 def run_each(works: Sequence[Work], job: Callable[[Work, Session], None], session: Session) -> None:

@@ -301,9 +301,12 @@ async def test_a_job_can_start_anew(tmp_path: Path, bridge: Bridge) -> None:
     assert list(read_fsa(tmp_path / "a.fsa")[1]) == ["b.png"]
 
 
-async def test_a_folder_that_isnt_there_is_named(tmp_path: Path, bridge: Bridge) -> None:
-    with pytest.raises(AlignmentsError, match=r"none/a\.fsa\.journal can't be written: No such file"):
-        await record(tmp_path / "none" / "a.fsa", bridge, {})
+async def test_a_folder_that_isnt_there_is_made_and_one_that_cant_be_is_named(tmp_path: Path, bridge: Bridge) -> None:
+    await record(tmp_path / "none" / "yet" / "a.fsa", bridge, {"a.png": files.entry(1)})
+    assert (tmp_path / "none" / "yet" / "a.fsa").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(AlignmentsError, match=r"file/a\.fsa\.journal can't be written: "):
+        await record(tmp_path / "file" / "a.fsa", bridge, {})
 
 
 async def test_a_frame_that_cant_be_recorded_doesnt_cost_the_others(tmp_path: Path, bridge: Bridge) -> None:

@@ -276,6 +276,18 @@ async def test_of_pictures_that_are_named_only_these_are_looked_at(tmp_path: Pat
 # Trouble
 
 
+async def test_the_folder_of_an_alignments_file_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "x" / "sub" / "my.fsa"
+    await extract(options_for(photos(tmp_path / "photos", 2), alignments=file))
+    assert file.exists()
+
+
+async def test_a_name_that_is_too_long_for_its_alignments_gets_advice(tmp_path: Path) -> None:
+    path = clip(tmp_path / "clip.mp4", 2).rename(tmp_path / f"{'x' * 247}.mp4")
+    with pytest.raises(AlignmentsError, match="too long; give a shorter one with -p"):
+        await extract(options_for(path))
+
+
 @pytest.mark.parametrize("name", ["clip.mp4", "more/p0.png"])
 async def test_a_folder_of_inputs_says_how_to_take_them(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -332,6 +332,25 @@ async def test_missing_files_are_named(options: ReextractOptions, tmp_path: Path
         await reextract(changed(options, input=str(tmp_path / "a clip.mp4")))
 
 
+async def test_the_alignments_lie_beside_the_input_unless_given(options: ReextractOptions, clip: Path) -> None:
+    beside = clip.with_name(f"{clip.stem}_alignments.fsa")
+    with pytest.raises(AlignmentsError, match=f"no alignments file {beside}; run `facestream extract`"):
+        await reextract(changed(options, alignments=None))
+    assert not options.output.exists()
+    assert options.alignments is not None
+    options.alignments.rename(beside)
+    try:
+        summary = await reextract(changed(options, alignments=None))
+    finally:
+        beside.unlink()
+    assert summary.written
+
+
+async def test_a_folder_isnt_taken_for_an_alignments_file(options: ReextractOptions, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder; name the alignments file"):
+        await reextract(changed(options, alignments=tmp_path))
+
+
 async def test_the_first_picture_that_cannot_be_written_ends_the_job(
     options: ReextractOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,7 @@ def test_copies_go_to_a_folder_of_their_own(tmp_path: Path, heard: Heard) -> Non
     picture(faces / "A copy.png", face, "a.jpg", 0, "a_0.png")
     from_faces.run(Work(faces=faces), heard.session())
     assert list(contents(faces / "_duplicates")) == ["A copy-2.png", "A copy.png", "B copy.png"]
-    assert heard.told.count("1 files renamed or moved") == 3
+    assert heard.told.count("1 file renamed or moved") == 3
     assert agree(faces, faces / "alignments.fsa")
 
 
@@ -167,6 +167,6 @@ def test_a_rehearsal_does_nothing(tmp_path: Path, heard: Heard) -> None:
     assert contents(tmp_path) == before
     assert heard.said == [
         "would write 2 faces of clip_000002.mp4",
-        "would write 1 faces of clip_000010.mp4",
+        "would write 1 face of clip_000010.mp4",
         f"would save {tmp_path / 'faces' / 'clip_alignments.fsa'}",
     ]

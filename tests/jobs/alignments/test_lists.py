@@ -90,6 +90,15 @@ def test_a_videos_frames_cant_be_moved(job, clip: Work) -> None:
         job.run(clip, silent(), output=MOVE)
 
 
+def test_where_no_frame_is_crowded_that_is_said(clip: Work, heard: Heard) -> None:
+    alignments = Alignments.load(clip.alignments)
+    alignments.keep_faces({name: {0} for name in alignments.frames})
+    alignments.save(None)
+    work = Work(clip.alignments, clip.alignments.parent / "faces", clip.frames)
+    multi_faces.run(work, heard.session(), output=MOVE)
+    assert heard.told == ["no frame has more than one face"]
+
+
 def test_faces_of_crowded_frames_are_moved_apart_by_their_index(clip: Work, heard: Heard) -> None:
     work = Work(clip.alignments, clip.alignments.parent / "faces", clip.frames)
     multi_faces.run(work, silent(), output=MOVE)
