@@ -202,8 +202,9 @@ class ExtractJob:
         every_n = self._plan.options.extract_every_n
         selection = Selection(every_n, names, existing, recovered, run.skipped, run.plan.only)
         source = open_source(run.plan.spec.url, name=run.name, bridge=self._bridge, wanted=selection.wanted)
-        source.quiet = run.plan.spec.kind.finite
+        source.quiet = True
         async with source:  # before anything is made for it on the disk
+            source.quiet = source.finite  # what becomes of a camera is news
             run.source, run.expected = source, await self._bridge.cpu(selection.expected, source.count)
             run.unread = await self._bridge.cpu(unread_pictures, run.plan)
             await self._start_recorder(run, name, recovered, tasks)
