@@ -343,7 +343,7 @@ async def test_real_models_find_the_very_same_one_at_a_time(tmp_path: Path, face
 
 def test_models_that_cant_be_had_are_told_before_the_first_is_loaded(tmp_path: Path) -> None:
     job = command(photos(tmp_path / "photos"), "--identity", "nobody")
-    assert job.returncode == 1
+    assert job.returncode == 2
     assert job.stderr.splitlines()[-1].startswith("facestream: unknown identity model 'nobody'")
     assert len(job.stderr.splitlines()) == 1
 
