@@ -16,7 +16,7 @@ from facestream.jobs.extract_job import ExtractJob, Outcome, check_journal
 from facestream.jobs.extract_plan import ExtractOptions, ExtractPlan, plan
 from facestream.jobs.extract_report import Progress, failure, summary
 from facestream.jobs.interrupt import INTERRUPTED, stopping
-from facestream.jobs.models import ModelOptions, load_stages, prepare_models
+from facestream.jobs.models import FILE, ModelOptions, load_stages, prepare_models
 from facestream.jobs.passes import passes
 from facestream.jobs.serial import earlier_passes
 from facestream.plugins import registry
@@ -79,6 +79,7 @@ async def extract_command(options: ExtractOptions) -> int:
             progress.close()
             if not options.quiet:
                 seconds = time.monotonic() - started
+                rotating = bool(models.rotate_images) or detector == FILE
                 for line in summary(job.runs, [*earlier.stages, *stages], sinks, seconds, rotating=rotating):
                     print(line, file=sys.stderr)
     if (error := failure(job.runs)) is not None:

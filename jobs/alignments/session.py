@@ -87,8 +87,8 @@ class Session:
             )
         if to_change and not self.ignore_unfinished and (source := _unfinished(path)) is not None:
             raise AlignmentsError(
-                f"{path}: extract hasn't finished {source}: run its command once more to go on, or change what there is "
-                "with --ignore-unfinished, and it will start anew"
+                f"{path}: extract hasn't finished {source}: run its command once more to go on; or change what there "
+                "is with --ignore-unfinished, and it will start anew"
             )
         alignments = Alignments.load(path)
         if alignments.recovered:

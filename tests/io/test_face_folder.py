@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from facestream.errors import OutputError
+from facestream.faces.aligned import align
 from facestream.io.face_folder import FORMER, holds_faces, is_of, set_aside
 from facestream.io.faces import read_header, update_header
 from facestream.io.origin import Origin, Origins, fingerprint, read_origin, with_origin
+from facestream.io.recorder import rolled_faces
 from facestream.io.savers import FaceSaver, Losses
 from facestream.stream.device import Bridge
-from tests.io.test_savers import faces_of
+from facestream.stream.types import Faces
+from tests.io.test_savers import faces_of, landmarks_at
 
 
 @pytest.fixture
@@ -130,3 +133,12 @@ async def test_a_folder_of_faces_is_known_by_its_pictures(tmp_path: Path, bridge
     assert not holds_faces(tmp_path, ["a.png"])
     assert not holds_faces(tmp_path, ["photo.jpg"])
     assert not holds_faces(tmp_path, [])
+
+
+@pytest.mark.parametrize(("quarters", "rolled"), [(0, 0), (1, 1), (2, 1), (3, 1)])
+def test_faces_on_their_side_are_counted(quarters: int, rolled: int) -> None:
+    turned = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]], np.float32), quarters)
+    landmarks = (landmarks_at(0, 0) @ turned + 100).astype(np.float32)[None]
+    boxes = np.array([[40, 40, 160, 160]], np.float32)
+    faces = Faces(boxes=boxes, scores=np.ones(1, np.float32), landmarks=landmarks, aligned=align(landmarks))
+    assert rolled_faces(faces) == rolled
