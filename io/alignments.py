@@ -87,7 +87,7 @@ def _is_namesakes(frame: str, source: Path) -> bool:
 
 def has_alignments(path: Path) -> bool:
     """Whether there's an alignments file, or the journal of one that is being made."""
-    return path.exists() or journal_path(path).exists()
+    return os.path.exists(path) or os.path.exists(journal_path(path))
 
 
 def check_names_a_file(given: Path | None) -> None:
