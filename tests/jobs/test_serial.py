@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -371,18 +374,29 @@ def test_ctrl_c_in_the_first_pass_says_what_to_do(tmp_path: Path, face_clip: Pat
         "-p",
         tmp_path / "a",
     ]
-    with subprocess.Popen([*map(str, arguments)], text=True, stderr=subprocess.PIPE) as job:
-        assert job.stderr is not None
-        while "live" not in job.stderr.readline():
-            pass
+    ours, theirs = pty.openpty()  # a terminal, so that there is a bar to wait for
+    termios.tcsetwinsize(ours, (40, 120))
+    with subprocess.Popen([*map(str, arguments)], stderr=theirs) as job, open(ours, "rb", buffering=0) as terminal:
+        os.close(theirs)
+        told = b""
+        while b"pass 1 of 2" not in told:
+            told += terminal.read(1024)  # ends with an error if the job does
         job.send_signal(signal.SIGINT)
-        _, told = job.communicate(timeout=100)
+        while more := read_or_end(terminal):
+            told += more
     assert job.returncode == 130, told
-    assert told.splitlines()[-1] == (
+    assert told.decode().splitlines()[-1] == (
         "facestream: interrupted in pass 1 of 2 (yunet); nothing new is recorded before the last pass; "
         "run the same command again"
     )
     assert not contents(tmp_path)
+
+
+def read_or_end(terminal: io.FileIO) -> bytes:
+    try:
+        return terminal.read(1024)
+    except OSError:  # how Linux says that nobody has the other side open
+        return b""
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
