@@ -379,7 +379,7 @@ def test_ctrl_c_in_the_first_pass_says_what_to_do(tmp_path: Path, face_clip: Pat
     with subprocess.Popen([*map(str, arguments)], stderr=theirs) as job, open(ours, "rb", buffering=0) as terminal:
         os.close(theirs)
         told = b""
-        while b"pass 1 of 2" not in told:
+        while b"faces=" not in told:
             told += terminal.read(1024)  # ends with an error if the job does
         job.send_signal(signal.SIGINT)
         while more := read_or_end(terminal):
