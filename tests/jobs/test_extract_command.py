@@ -75,3 +75,18 @@ def test_models_can_be_left_out_where_a_file_knows_the_faces(tmp_path: Path, sma
     assert job.returncode == 0, job.stderr
     assert "57 frames aren't in the file with the faces" in job.stderr
     assert len(contents(tmp_path / "faces")) == 3
+
+
+def test_a_quiet_job_says_nothing_at_all(small_clip: Path) -> None:
+    job = subprocess.run(command(small_clip, "-N", "30", "-q"), capture_output=True, text=True, timeout=100)
+    assert (job.returncode, job.stdout, job.stderr) == (0, "", "")
+
+
+def test_a_file_that_is_no_video_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("text")
+    job = subprocess.run(
+        command(tmp_path / "notes.mp4", "-o", tmp_path / "o"), capture_output=True, text=True, timeout=100
+    )
+    assert job.returncode == 1
+    assert job.stderr.count("\n") == 1, job.stderr
+    assert list(contents(tmp_path)) == ["notes.mp4"]
