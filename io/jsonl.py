@@ -16,6 +16,7 @@ from facestream.stream.records import encode, frame_record
 from facestream.stream.types import FrameFaces
 
 _PATIENCE: Final = 1.0  # s, for the last line to be read when the writer closes
+_BLOCK: Final = 1 << 16  # bytes, read at a time to find where the last whole line ends
 
 
 class JsonLinesWriter:
@@ -29,7 +30,7 @@ class JsonLinesWriter:
     Args:
         path: a file, replaced if it is there, or "-" for stdout.
         fields: the face fields to write, of :data:`facestream.stream.records.FACE_FIELDS`; None for all.
-        append: go on behind what the file holds.
+        append: go on behind what the file holds; of a last line that was cut short by a kill nothing stays.
 
     Raises:
         ConfigError: on entering: the file can't be opened.
@@ -59,8 +60,11 @@ class JsonLinesWriter:
         if self.path == "-":
             sys.stdout.flush()
             return Output(os.dup(sys.stdout.fileno()))  # a copy: closing it leaves stdout open
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if self._append else os.O_TRUNC)
-        return Output(os.open(self.path, flags | getattr(os, "O_CLOEXEC", 0), 0o666))
+        flags = os.O_RDWR | os.O_APPEND if self._append else os.O_WRONLY | os.O_TRUNC
+        descriptor = os.open(self.path, flags | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        if self._append and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            _cut_torn_line(descriptor)
+        return Output(descriptor)
 
     async def __aexit__(self, *exc_info: object) -> None:
         output, self._output = self._output, None
@@ -94,6 +98,20 @@ class JsonLinesWriter:
 
     def statistics(self) -> WriteStatistics:
         return self._health.statistics
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    end = position = os.fstat(descriptor).st_size
+    while position:
+        start = max(0, position - _BLOCK)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        newline = os.read(descriptor, position - start).rfind(b"\n")
+        if newline >= 0:
+            position = start + newline + 1
+            break
+        position = start
+    if position < end:
+        os.ftruncate(descriptor, position)
 
 
 class Output:

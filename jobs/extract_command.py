@@ -56,10 +56,10 @@ async def extract_command(options: ExtractOptions) -> int:
         if earlier.stopped is not None:
             print(f"facestream: interrupted in {earlier.stopped}; {AGAIN}", file=sys.stderr)
             return INTERRUPTED
-        for item in chosen.inputs:  # before models are loaded, which takes long
-            await bridge.cpu(check_journal, chosen, item, detector)
+        # Before models are loaded, which takes long.
+        begun = [await bridge.cpu(check_journal, chosen, item, detector) for item in chosen.inputs]
         stages, pipeline = await load_pipeline(chosen, todo[-1].models if todo else models, bridge)
-        sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge)]
+        sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge, go_on=any(begun))]
         progress = Progress(quiet=options.quiet, what=str(todo[-1]) if len(todo) > 1 else "")
         job = ExtractJob(
             chosen,
@@ -115,23 +115,23 @@ async def load_pipeline(chosen: ExtractPlan, models: ModelOptions, bridge: Bridg
     return stages, Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks)
 
 
-def _sinks(chosen: ExtractPlan, bridge: Bridge) -> list[Sink]:
-    """What all inputs share."""
+def _sinks(chosen: ExtractPlan, bridge: Bridge, *, go_on: bool) -> list[Sink]:
+    """What all inputs share. A job that goes on adds to its JSON lines: frames that it does again come twice."""
     options = chosen.options
     sinks: list[Sink] = []
     if options.frames is not None:
         sinks.append(FrameSaver(options.frames, bridge))
     if options.jsonl is not None:
         only = options.no_alignments and options.frames is None and options.output is None
-        sinks.append(_Lines(options.jsonl, only=only))
+        sinks.append(_Lines(options.jsonl, only=only, append=go_on))
     return sinks
 
 
 class _Lines(JsonLinesWriter):
     """JSON lines that end the job, like any filter whose reader has had enough, where they are all it is for."""
 
-    def __init__(self, path: str, *, only: bool) -> None:
-        super().__init__(path)
+    def __init__(self, path: str, *, only: bool, append: bool) -> None:
+        super().__init__(path, append=append)
         self._only = only
 
     async def write(self, faces: FrameFaces) -> None:

@@ -314,16 +314,18 @@ class ExtractJob:
             run.results.close()
 
 
-def check_journal(plan: ExtractPlan, item: InputPlan, detector: str) -> None:
-    """Say at once, not when the input's turn comes, that its journal can't be used.
+def check_journal(plan: ExtractPlan, item: InputPlan, detector: str) -> bool:
+    """Say at once, not when the input's turn comes, that its journal can't be used; whether the input is begun.
 
     Raises:
         AlignmentsError: it is another job's, or a camera's, whose frames never come again.
     """
     if item.alignments is None or not plan.options.resume:
-        return
+        return False
     journal = journal_path(item.alignments)
     index = read_index(journal)
     check_header(journal, index, plan.header(item, detector))
-    if item.camera and index is not None and index.offsets:
+    begun = index is not None and bool(index.offsets)
+    if item.camera and begun:
         raise AlignmentsError(f"{journal} is of a camera, which can't go on; start anew with --no-resume")
+    return begun

@@ -46,6 +46,16 @@ async def test_only_the_fields_asked_for_are_written(tmp_path: Path) -> None:
     assert lines_of(path)[0]["faces"] == [{"track": 7}]
 
 
+@pytest.mark.parametrize("length", [1, 100_000, 200_000])
+async def test_nothing_stays_of_a_last_line_that_was_cut_short(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "a.jsonl"
+    for whole in (b"", b"{}\n{}\n"):
+        path.write_bytes(whole + b"x" * length)
+        async with JsonLinesWriter(path, append=True):
+            pass
+        assert path.read_bytes() == whole
+
+
 @pytest.mark.parametrize(("append", "count"), [(False, 1), (True, 2)])
 async def test_a_second_run_replaces_the_file_or_goes_on(tmp_path: Path, append: bool, count: int) -> None:
     path = tmp_path / "faces.jsonl"

@@ -57,10 +57,15 @@ def test_ctrl_c_saves_says_how_to_go_on_and_the_job_goes_on(tmp_path: Path, smal
     assert 0 < recorded < 60
     assert len(list(faces.iterdir())) == recorded
 
-    again = subprocess.run(going, capture_output=True, text=True, timeout=100)
+    lines = small_clip.with_suffix(".jsonl")
+    lines.write_text("of the run before\ncut sh")
+    again = subprocess.run([*going, "--jsonl", lines], capture_output=True, text=True, timeout=100)
     assert again.returncode == 0, again.stderr
     assert f"going on after the {recorded} frames" in again.stderr
     assert f"{recorded} frames were recorded by the run before" in again.stderr
+    assert lines.read_text().startswith("of the run before\n{")
+    assert lines.read_text().count("\n") == 1 + 60 - recorded
+    lines.unlink()
     assert contents(tmp_path) == undisturbed
 
 
