@@ -72,7 +72,7 @@ def total(runs: Sequence[InputRun]) -> int | None:
     return sum(counts)
 
 
-_TURNED: Final = 0.9  # of an input's faces lie on their side: so does the input
+_TURNED: Final = 0.75  # of an input's faces lie on their side: so does the input
 _ENOUGH: Final = 5  # faces to tell by
 
 
@@ -110,7 +110,7 @@ def summary(
 
 def _turned(runs: Sequence[InputRun]) -> list[str]:
     return [
-        f"{run.name}: nearly all faces lie on their side or upside down; if the input does, run it again with "
+        f"{run.name}: most faces seem to lie on their side or upside down; if the input does, run it again with "
         "--rotate-images 90"
         for run in runs
         if run.statistics.faces >= _ENOUGH and run.statistics.rolled >= _TURNED * run.statistics.faces

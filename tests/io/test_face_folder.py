@@ -139,6 +139,8 @@ async def test_a_folder_of_faces_is_known_by_its_pictures(tmp_path: Path, bridge
 def test_faces_on_their_side_are_counted(quarters: int, rolled: int) -> None:
     turned = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]], np.float32), quarters)
     landmarks = (landmarks_at(0, 0) @ turned + 100).astype(np.float32)[None]
-    boxes = np.array([[40, 40, 160, 160]], np.float32)
+    boxes = np.array([[60, 40, 140, 160]], np.float32)
     faces = Faces(boxes=boxes, scores=np.ones(1, np.float32), landmarks=landmarks, aligned=align(landmarks))
     assert rolled_faces(faces) == rolled
+    faces.boxes[0, ::2] = 40, 160
+    assert rolled_faces(faces) == 1  # the aligner has seen an upright face in one on its side
