@@ -25,8 +25,9 @@ from report import report
 from facestream.io.frame_names import VideoNames
 from facestream.io.journal import JournalHeader
 from facestream.io.journal_writer import AlignmentsWriter
+from facestream.io.picture_writer import Losses
 from facestream.io.recorder import Recorder, named_by
-from facestream.io.savers import FaceSaver, Losses
+from facestream.io.savers import FaceSaver
 from facestream.jobs.extract import BATCHES_PER_STAGE
 from facestream.jobs.models import ModelOptions, load_plugins
 from facestream.jobs.profile import PlacedFaces, cloudy_pictures

@@ -10,7 +10,7 @@ import sys
 from typing import Final, Self
 
 from facestream.errors import ConfigError
-from facestream.io.savers import WriteHealth, WriteStatistics
+from facestream.io.picture_writer import WriteHealth, WriteStatistics
 from facestream.stream.device import Lane
 from facestream.stream.records import encode, frame_record
 from facestream.stream.types import FrameFaces
@@ -23,7 +23,7 @@ class JsonLinesWriter:
     """Writes each result as a line at once, so that a program at the other end of a pipe sees it without
     delay.
 
-    A disk that is full costs lines, not the stream; see :class:`facestream.io.savers.WriteStatistics`. When
+    A disk that is full costs lines, not the stream; see :class:`facestream.io.picture_writer.WriteStatistics`. When
     the reader of a pipe goes away (``| head -1``), that is its good right: later results are dropped quietly,
     and :attr:`reader_gone` tells a job that nobody listens any more.
 

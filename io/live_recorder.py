@@ -23,8 +23,9 @@ from typing import Final, Self
 from facestream.errors import AlignmentsError, ConfigError, OutputError
 from facestream.io.journal import JournalHeader
 from facestream.io.journal_writer import AlignmentsWriter
+from facestream.io.picture_writer import Losses
 from facestream.io.recorder import Recorder, camera_names
-from facestream.io.savers import FaceSaver, FrameSaver, Losses
+from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
 from facestream.stream.device import Bridge, Lane
 from facestream.stream.tasks import task_group

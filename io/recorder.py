@@ -21,7 +21,8 @@ from facestream.faces.crops import crop, crop_matrices
 from facestream.io.face_record import THUMB_SIZE, FaceAlignment, FrameEntry, record_of, thumbnail
 from facestream.io.frame_names import FrameNames, VideoNames
 from facestream.io.journal_writer import AlignmentsWriter
-from facestream.io.savers import FaceSaver, FrameSaver, Losses, WriteHealth
+from facestream.io.picture_writer import Losses, WriteHealth
+from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.stream.channel import Channel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.tasks import task_group

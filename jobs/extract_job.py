@@ -20,8 +20,9 @@ from enum import Enum
 from facestream.errors import AlignmentsError, SourceError
 from facestream.io.journal import journal_path, read_index
 from facestream.io.journal_writer import AlignmentsWriter, check_header
+from facestream.io.picture_writer import Losses
 from facestream.io.recorder import NameFrame, Recorder, RecordStatistics, camera_names, named_by
-from facestream.io.savers import FaceSaver, Losses
+from facestream.io.savers import FaceSaver
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.spool import Spool
 from facestream.io.urls import SourceKind

@@ -13,8 +13,9 @@ from facestream.faces.aligned import align
 from facestream.io.face_folder import FORMER, holds_faces, is_of, set_aside
 from facestream.io.faces import read_header, update_header
 from facestream.io.origin import Origin, Origins, fingerprint, read_origin, with_origin
+from facestream.io.picture_writer import Losses
 from facestream.io.recorder import rolled_faces
-from facestream.io.savers import FaceSaver, Losses
+from facestream.io.savers import FaceSaver
 from facestream.stream.device import Bridge
 from facestream.stream.types import Faces
 from tests.io.test_savers import faces_of, landmarks_at

@@ -13,8 +13,9 @@ import pytest
 from facestream.io.frame_names import VideoNames
 from facestream.io.journal import JournalHeader
 from facestream.io.journal_writer import AlignmentsWriter
+from facestream.io.picture_writer import Losses
 from facestream.io.recorder import Recorder, named_by
-from facestream.io.savers import FaceSaver, Losses
+from facestream.io.savers import FaceSaver
 from facestream.jobs.extract import BATCHES_PER_STAGE
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks

@@ -14,8 +14,9 @@ from facestream.io.journal import JournalHeader
 from facestream.io.journal_writer import AlignmentsWriter
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.live_recorder import LiveRecorder
+from facestream.io.picture_writer import Losses
 from facestream.io.recorder import Recorder, named_by
-from facestream.io.savers import FaceSaver, FrameSaver, Losses
+from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.stream.device import Bridge
 from facestream.stream.hub import Hub
 from facestream.testing.conformance import SINK_CHECKS
