@@ -179,6 +179,7 @@ def test_a_damaged_file_gives_the_same_frames_each_time_and_in_any_number_of_thr
 def test_a_damaged_files_frames_are_chosen_from_once(tmp_path: Path) -> None:
     clip = moving_clip(tmp_path / "clip.mp4")
     flip_bits(clip)
+    count = len(read_all(reader_of(clip)))
     asked: list[int] = []
 
     def wanted(index: int, name: str | None) -> bool:
@@ -186,9 +187,9 @@ def test_a_damaged_files_frames_are_chosen_from_once(tmp_path: Path) -> None:
         return index % 3 == 0
 
     reader = VideoReader(VideoInput(f"file:{clip}", "clip", finite=True), threads=4, wanted=wanted)
-    assert len(read_all(reader)) == 20
-    assert asked == list(range(60))
-    assert reader.skipped == 40
+    assert len(read_all(reader)) == len(range(0, count, 3))
+    assert asked == list(range(count))
+    assert reader.skipped == count - len(range(0, count, 3))
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4", "mjpeg"])
