@@ -67,7 +67,14 @@ def _names(context: click.Context, option: click.Parameter, values: tuple[str, .
 
 def model_options(command: Command) -> Command:
     """The options that choose models, for every command that runs them."""
-    for option in (
+    for option in (*_refinement_options(), *_choice_options()):
+        command = option(command)
+    return command
+
+
+def _refinement_options() -> tuple[Callable[[Command], Command], ...]:
+    """How landmarks are found and which are believed. The last one comes first in the help."""
+    return (
         click.option(
             "--aligner-roll",
             type=click.FloatRange(0, 90),
@@ -120,6 +127,12 @@ def model_options(command: Command) -> Command:
             show_default=True,
             help="Even out the light of what the aligner sees.",
         ),
+    )
+
+
+def _choice_options() -> tuple[Callable[[Command], Command], ...]:
+    """Which models run, where, and what the detector looks for."""
+    return (
         click.option(
             "--max-size",
             type=click.FloatRange(0, 500),
@@ -155,9 +168,7 @@ def model_options(command: Command) -> Command:
         ),
         click.option("--aligner", default="mesh", show_default=True, help="Landmark model, or none."),
         click.option("--detector", help="Detector; yunet on a CPU and centerface on a GPU by default."),
-    ):
-        command = option(command)
-    return command
+    )
 
 
 def chosen_models(options: dict[str, Any]) -> ModelOptions:
