@@ -7,18 +7,14 @@ import sys
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
 from facestream import __version__
 from facestream.cli_alignments import alignments
+from facestream.cli_options import chosen_models, model_options
 from facestream.errors import ConfigError, FacestreamError
-
-if TYPE_CHECKING:
-    from facestream.jobs.models import ModelOptions
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
@@ -58,128 +54,6 @@ def run_async(job: Coroutine[Any, Any, Any]) -> Any:
         from uvloop import new_event_loop as factory
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(job)
-
-
-def _names(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """``("a,b", "c")`` → ``("a", "b", "c")``."""
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
-
-
-def model_options(command: Command) -> Command:
-    """The options that choose models, for every command that runs them."""
-    for option in (*_refinement_options(), *_choice_options()):
-        command = option(command)
-    return command
-
-
-def _refinement_options() -> tuple[Callable[[Command], Command], ...]:
-    """How landmarks are found and which are believed. The last one comes first in the help."""
-    return (
-        click.option(
-            "--aligner-roll",
-            type=click.FloatRange(0, 90),
-            default=0,
-            help="Filter: most degrees of roll left in an aligned face; 0 is any.",
-        ),
-        click.option(
-            "--aligner-distance",
-            type=click.FloatRange(0, 45),
-            default=40,
-            show_default=True,
-            help="Filter: most % by which landmarks differ from the mean face; 0 is any.",
-        ),
-        click.option(
-            "--aligner-max-scale",
-            type=click.FloatRange(0, 10),
-            default=4,
-            show_default=True,
-            help="Filter: largest aligned face, in shorter sides of its frame; 0 is any.",
-        ),
-        click.option(
-            "--aligner-min-scale",
-            type=click.FloatRange(0, 1),
-            default=0.03,
-            show_default=True,
-            help="Filter: smallest aligned face, in shorter sides of its frame.",
-        ),
-        click.option(
-            "--aligner-features/--no-aligner-features",
-            default=True,
-            help="Filter: the mouth is below eyes and brows; on by default.",
-        ),
-        click.option(
-            "--align-filters",
-            is_flag=True,
-            help="Leave out faces whose landmarks can't be right; the filters below say when.",
-        ),
-        click.option("--seed", type=int, help="Seed of re-feed's random squares; a fixed one by default."),
-        click.option("--re-align", is_flag=True, help="Align twice, the second time with the face turned upright."),
-        click.option(
-            "--re-feed",
-            type=click.IntRange(0, 10),
-            default=0,
-            help="Align so many times more, through slightly different squares, and take the mean.",
-        ),
-        click.option(
-            "--normalization",
-            type=click.Choice(["none", "clahe", "hist", "mean"]),
-            default="none",
-            show_default=True,
-            help="Even out the light of what the aligner sees.",
-        ),
-    )
-
-
-def _choice_options() -> tuple[Callable[[Command], Command], ...]:
-    """Which models run, where, and what the detector looks for."""
-    return (
-        click.option(
-            "--max-size",
-            type=click.FloatRange(0, 500),
-            default=0,
-            help="Largest face, in % of the frame's shorter side.",
-        ),
-        click.option(
-            "--min-size",
-            type=click.FloatRange(0, 100),
-            default=0,
-            help="Smallest face, in % of the frame's shorter side.",
-        ),
-        click.option("--rotate-images", help="Look for turned faces too: a step (90) or a list of angles (45,90)."),
-        click.option("--batch-size", type=click.IntRange(1, 256), help="Frames the detector sees at once."),
-        click.option("--threshold", type=click.FloatRange(0, 1), help="Least score of a detection."),
-        click.option("--detect-size", type=click.IntRange(64, 4096), help="Long side the detector sees, in pixels."),
-        click.option("--compile", is_flag=True, help="Compile the networks: a slower start, then faster on most."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
-        click.option(
-            "--identity",
-            multiple=True,
-            callback=_names,
-            help="Identity model; none by default. Several: a,b or the option again.",
-        ),
-        click.option(
-            "--mask",
-            "--masker",
-            "-M",
-            "masks",
-            multiple=True,
-            callback=_names,
-            help="Mask model; none by default. Several: a,b or the option again.",
-        ),
-        click.option("--aligner", default="mesh", show_default=True, help="Landmark model, or none."),
-        click.option("--detector", help="Detector; yunet on a CPU and centerface on a GPU by default."),
-    )
-
-
-def chosen_models(options: dict[str, Any]) -> ModelOptions:
-    """What :func:`model_options` asked for, taken out of a command's ``options``."""
-    from dataclasses import fields
-
-    from facestream.jobs.models import ModelOptions
-
-    return ModelOptions(
-        **{field.name: options.pop(field.name) for field in fields(ModelOptions) if field.name in options}
-    )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -7,7 +7,6 @@ than any model is right, and a third of the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, UnsetType
 
-from facestream.stream.types import Aligned, Faces, Floats, FrameFaces
+from facestream.stream.types import Aligned, Floats, FrameFaces
 
 FACE_FIELDS: Final = frozenset({"track", "box", "score", "landmarks", "pose", "identity"})
 """What ``fields`` may name. Frame fields (source, seq, size, …) are always there."""
@@ -80,14 +79,12 @@ def encode(record: FrameRecord) -> bytes:
 def frame_record(
     faces: FrameFaces,
     fields: frozenset[str] | None = None,
-    identities: Sequence[IdentityRecord | None] | None = None,
 ) -> FrameRecord:
     """The record of one result.
 
     Args:
         faces: the result; its pixels aren't looked at.
         fields: the face fields wanted, of :data:`FACE_FIELDS`; None for all. Other names are ignored.
-        identities: who each face is, in the faces' order, where somebody has compared embeddings.
     """
     frame = faces.frame
     return FrameRecord(
@@ -98,13 +95,11 @@ def frame_record(
         captured_at=round(frame.captured_at, 6),
         size=frame.size,
         dropped=faces.dropped,
-        faces=_face_records(faces, FACE_FIELDS if fields is None else fields, identities),
+        faces=_face_records(faces, FACE_FIELDS if fields is None else fields),
     )
 
 
-def _face_records(
-    faces: Faces, fields: frozenset[str], identities: Sequence[IdentityRecord | None] | None
-) -> list[FaceRecord]:
+def _face_records(faces: FrameFaces, fields: frozenset[str]) -> list[FaceRecord]:
     records = [FaceRecord() for _ in range(len(faces))]
     if not records:
         return records
@@ -123,9 +118,9 @@ def _face_records(
     if faces.aligned is not None and "pose" in fields:
         for record, angles in zip(records, _rounded(_pose_in_frame(faces.aligned), 1)):
             record.pose = PoseRecord(*angles)
-    if identities is not None and "identity" in fields:
-        for record, identity in zip(records, identities):
-            record.identity = UNSET if identity is None else identity
+    if faces.people is not None and "identity" in fields:
+        for record, person in zip(records, faces.people):
+            record.identity = UNSET if person is None else IdentityRecord(person.name, round(person.similarity, 3))
     return records
 
 

@@ -213,15 +213,31 @@ def _without_absent(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
+class Recognised(NamedTuple):
+    """Whom a face is taken for, and the cosine similarity to that person in -1..1."""
+
+    name: str
+    similarity: float
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class FrameFaces(Faces):
     """A frame with what was found in it; what :func:`facestream.extract` yields and what sinks receive.
 
     Attributes:
         frame: the frame itself, pixels included.
+        people: N entries, the person whom each face was recognised as, None for an unknown one; None where nobody is
+            looked for. Said once all models are through, so it isn't among the fields that travel in batches.
     """
 
     frame: Frame
+    people: tuple[Recognised | None, ...] | None = None
+
+    def keep(self, index: slice | Bools | Ints | Longs) -> None:
+        """Keep only the faces at ``index``, in place."""
+        if self.people is not None:
+            self.people = tuple(self.people[row] for row in np.arange(len(self))[index].tolist())
+        Faces.keep(self, index)
 
     @property
     def key(self) -> FrameKey:

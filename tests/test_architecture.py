@@ -24,8 +24,15 @@ ALLOWED = {
     "serving": {"jobs", "io", "stream", "stream.types", "faces", "errors", "config", "web", "server"},
     "testing": {"jobs", "serving", "io", "plugins", "stream", "stream.types", "faces", "errors"},
     "server": {"serving", "jobs", "io", "stream", "stream.types", "errors", "config", "web", "cli"},
-    "cli": {"cli_alignments", "server", "serving", "jobs", "io", "plugins", "errors", "config"},
+    "cli": {
+        *("cli_alignments", "cli_mask", "cli_options", "cli_people", "cli_sort"),
+        *("server", "serving", "jobs", "io", "plugins", "errors", "config"),
+    },
     "cli_alignments": {"jobs"},
+    "cli_mask": {"cli_options", "jobs", "errors"},
+    "cli_options": {"jobs"},
+    "cli_people": {"cli_options", "jobs", "errors"},
+    "cli_sort": {"cli_options", "jobs", "errors"},
     "__main__": {"cli"},
     "web": set(),
 }

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facestream.cli import chosen_models, model_options
+from facestream.cli_options import chosen_models, model_options
 from facestream.config import given, read_settings
 from facestream.errors import ConfigError
 from facestream.jobs.models import ModelOptions, load_stages

@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from facestream.stream.records import FrameRecord, IdentityRecord, encode, frame_record
-from facestream.stream.types import Aligned, Frame, FrameFaces
+from facestream.stream.records import FrameRecord, encode, frame_record
+from facestream.stream.types import Aligned, Frame, FrameFaces, Recognised
 
 
 def frame_faces(count: int = 2, *, complete: bool = True) -> FrameFaces:
@@ -36,8 +36,9 @@ def as_json(faces: FrameFaces, **kwargs: object) -> dict[str, object]:
 
 
 def test_a_record_has_the_shape_of_the_protocols_faces_message() -> None:
-    identities = [IdentityRecord("ada", 0.71), None]
-    message = as_json(frame_faces(), identities=identities)
+    faces = frame_faces()
+    faces.people = (Recognised("ada", 0.71), None)
+    message = as_json(faces)
     assert message == {
         "type": "faces",
         "source": "door",
