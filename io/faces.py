@@ -216,9 +216,12 @@ def read_header(source: str | os.PathLike[str] | bytes) -> dict[str, Any]:
     return header  # type: ignore[no-any-return]
 
 
-def update_header(path: str | os.PathLike[str], header: dict[str, Any]) -> None:
+def update_header(path: str | os.PathLike[str], header: dict[str, Any], *, owned: bool = False) -> None:
     """Replace or add the header of a face picture, without re-encoding. The file is the old or the new one,
     never half.
+
+    Args:
+        owned: see :func:`write_atomically`.
 
     Raises:
         FaceHeaderError: the file isn't a PNG, or the header is one that readers refuse.
@@ -229,7 +232,7 @@ def update_header(path: str | os.PathLike[str], header: dict[str, Any]) -> None:
         content = with_header(target.read_bytes(), header)
     except FaceHeaderError as error:
         raise FaceHeaderError(f"{target}: {error}") from error
-    write_atomically(target, content, durable=True)
+    write_atomically(target, content, durable=True, owned=owned)
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = False, owned: bool = False) -> None:
