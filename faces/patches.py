@@ -59,8 +59,15 @@ def patches_at(
         return Patches(np.zeros((0, size, size, 3), np.uint8), matrices, np.zeros((0, size, size), np.uint8))
     owners = [batch.frames[i] for i in batch.frame_ids]
     pixels = np.stack([_pixels(frame, matrix, size, resampling) for frame, matrix in zip(owners, matrices)])
-    inside = np.stack([_inside(frame, matrix, size) for frame, matrix in zip(owners, matrices)])
-    return Patches(pixels, matrices, inside)
+    return Patches(pixels, matrices, inside_at(batch, matrices, size))
+
+
+def inside_at(batch: ExtractBatch, matrices: Floats, size: int) -> Image:
+    """:class:`Patches`' ``inside`` alone: uint8 (N, size, size)."""
+    found = np.zeros((len(batch), size, size), np.uint8)
+    for index, (owner, matrix) in enumerate(zip(batch.frame_ids, matrices)):
+        found[index] = _inside(batch.frames[owner], matrix, size)
+    return found
 
 
 def _pixels(frame: Frame, matrix: Floats, size: int, resampling: Resampling) -> Image:

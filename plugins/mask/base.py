@@ -7,22 +7,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Final
 
-import cv2
 import numpy as np
 
-from facestream.errors import ConfigError, ModelError
-from facestream.faces.aligned import align
 from facestream.faces.crops import crop_matrices
 from facestream.faces.patches import patches_at
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
-from facestream.stream.types import Aligned, ExtractBatch, Floats, Frame, Image, Masks
-
-STORAGE_SIZE: Final = 128
-"""Pixels of a stored mask's edge, unless its user wants another."""
-
-_LEAST, _MOST = 64, 1028
+from facestream.plugins.mask.storage import STORAGE_SIZE, aligned_of, enlarged, stored_mask, stored_size
+from facestream.stream.types import ExtractBatch, Floats, Frame, Image, Masks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +50,8 @@ class TorchMasker(TorchModel):
         """
         Args:
             size: the edge of what the network sees; None means the card's.
-            storage_size: 64–1028; 0 stores masks of the network's own size.
+            storage_size: 64–1028; 0 stores masks of the network's own size. See
+                :func:`facestream.plugins.mask.storage.stored_size`.
             batch_size: faces at a time; None means the card's.
 
         Raises:
@@ -66,9 +59,7 @@ class TorchMasker(TorchModel):
         """
         super().__init__(batch_size=batch_size)
         self.size = size or self.card.input_size
-        if storage_size and not _LEAST <= storage_size <= _MOST:
-            raise ConfigError(f"masks are stored at 0 or {_LEAST} to {_MOST} pixels, not {storage_size}")
-        self.storage_size = storage_size or self.size
+        self.storage_size = stored_size(storage_size, self.size)
 
     @property
     def storage_name(self) -> str:
@@ -87,7 +78,7 @@ class TorchMasker(TorchModel):
         if not len(batch):
             empty = np.zeros((0, self.size, self.size), np.uint8)
             return Cut(np.zeros((*empty.shape, 3), np.uint8), empty, np.zeros((0, 3, 3), np.float32))
-        stored = crop_matrices(self._aligned(batch), self.storage_size, self.centering)
+        stored = crop_matrices(aligned_of(self.name, batch), self.storage_size, self.centering)
         patches = patches_at(batch, enlarged(stored, self.size / self.storage_size), self.size)
         pixels = patches.pixels
         if self.card.colour == "rgb":
@@ -105,13 +96,6 @@ class TorchMasker(TorchModel):
                 masks[index] = stored_mask(mask, inside, self.storage_size)
         batch.masks[self.storage_name] = Masks(self.centering, feed.matrices, masks)
 
-    def _aligned(self, batch: ExtractBatch) -> Aligned:
-        if batch.aligned is not None:
-            return batch.aligned
-        if batch.landmarks is None:
-            raise ModelError(f"{self.name}: faces are cut out by their landmarks: choose an aligner")
-        return align(batch.landmarks)
-
     def _warm_up(self) -> None:
         size = self.size
         corners = size * np.array([(0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7)], np.float32)
@@ -127,28 +111,3 @@ class TorchMasker(TorchModel):
         check_finite(self.name, raw)
         found = self.decode(raw)
         check_shape(self.name, "masks", found, (1, *2 * found.shape[-1:]))
-
-
-def enlarged(matrices: Floats, factor: float) -> Floats:
-    """Frame pixels → pixels of a crop → pixels of the same crop at ``factor`` its size, edge on edge."""
-    result = matrices.astype(np.float64)
-    result[:, :2] *= factor
-    result[:, :2, 2] += (factor - 1) / 2  # a pixel's centre is at a whole number
-    return result.astype(np.float32)
-
-
-def stored_mask(mask: Floats, inside: Image, size: int) -> Image:
-    """uint8 (size, size), 0..255: a mask (s, s), 0..1, as far as it is ``inside`` (any size, 0..255) the frame."""
-    edge = mask.shape[0]
-    if inside.min() < 255:
-        frame = inside if inside.shape == mask.shape else _resized(inside, edge)
-        mask = mask * (frame.astype(np.float32) / np.float32(255))
-    if edge != size:
-        mask = _resized(mask, size)
-    return np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8)
-
-
-def _resized(picture: Any, size: int) -> Any:
-    """Square, of any dtype: the average over the area when it becomes smaller."""
-    interpolation = cv2.INTER_AREA if size < picture.shape[0] else cv2.INTER_LINEAR
-    return cv2.resize(picture, (size, size), interpolation=interpolation)

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from facestream.errors import ConfigError
 from facestream.plugins.base import Outputs
 from facestream.plugins.folding import folded
-from facestream.plugins.mask.base import STORAGE_SIZE, TorchMasker
+from facestream.plugins.mask.base import TorchMasker
 from facestream.plugins.mask.cards import BISENET_FP
+from facestream.plugins.mask.storage import STORAGE_SIZE
 from facestream.plugins.published import published_state
 from facestream.plugins.weights import Arrays
 from facestream.stream.types import Floats

@@ -32,4 +32,16 @@ BISENET_FP = Card(
     accuracy="none published for faces",
 )
 
-CARDS: tuple[Card, ...] = (BISENET_FP,)
+CUSTOM = Card(
+    name="custom",
+    role=Role.MASK,
+    model="facestream.plugins.mask.custom:CustomMask",
+    input_size=256,
+    batch=16,
+    licence="no weights",
+    files=(),
+    paper="-",
+    accuracy="-",
+)
+
+CARDS: tuple[Card, ...] = (BISENET_FP, CUSTOM)

@@ -13,13 +13,12 @@ from facestream.faces.aligned import align
 from facestream.faces.crops import crop, crop_matrices
 from facestream.faces.extracted import extracted_face, restored
 from facestream.plugins.base import Outputs
-from facestream.plugins.mask.base import TorchMasker, enlarged, stored_mask
+from facestream.plugins.mask.base import TorchMasker
 from facestream.plugins.mask.cards import BISENET_FP
+from facestream.plugins.mask.storage import enlarged, stored_mask
 from facestream.stream.joining import batch_of
-from facestream.stream.types import ExtractBatch, Faces, Floats, Frame, FrameFaces, Image, Masks
-from facestream.testing.plugins import FACE_68
-
-WIDTH, HEIGHT = 640, 480
+from facestream.stream.types import ExtractBatch, Floats, Frame, FrameFaces, Image, Masks
+from tests.plugins.mask.faces_at import HEIGHT, WIDTH, at
 
 
 class Everything(TorchMasker):
@@ -37,16 +36,6 @@ class Everything(TorchMasker):
 
     def decode(self, raw: Outputs) -> Floats:
         return raw[0]
-
-
-def at(x: float, y: float, size: float = 160) -> FrameFaces:
-    """A face whose box is centred there."""
-    left, top = x - size / 2, y - size / 2
-    landmarks = (size * FACE_68 + (left, top)).astype(np.float32)
-    box = np.array([[left, top, left + size, top + size]], np.float32)
-    known = Faces(boxes=box, scores=np.ones(1, np.float32), landmarks=landmarks[None])
-    frame = Frame("photo", 0, 0, 0.0, 0.0, np.full((HEIGHT, WIDTH, 3), (1, 2, 3), np.uint8))
-    return FrameFaces(frame=frame, **known.face_fields(slice(None)))
 
 
 def masks_of(faces: FrameFaces, masker: TorchMasker | None = None) -> Masks:
@@ -129,7 +118,12 @@ def test_masks_are_stored_at_the_size_that_is_wanted(storage_size: int, edge: in
     )
 
 
-@pytest.mark.parametrize("storage_size", [-1, 1, 63, 1029])
+def test_masks_that_would_be_too_small_are_stored_at_64_pixels(caplog: pytest.LogCaptureFixture) -> None:
+    assert Everything(storage_size=63).storage_size == 64
+    assert "they will have 64" in caplog.text
+
+
+@pytest.mark.parametrize("storage_size", [-1, 1029])
 def test_other_storage_sizes_are_refused(storage_size: int) -> None:
     with pytest.raises(ConfigError, match="stored at 0 or 64 to 1028 pixels"):
         Everything(storage_size=storage_size)
