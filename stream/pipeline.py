@@ -21,6 +21,7 @@ from facestream.stream.batching import FrameJoiner, InFlight, Item, batches_of, 
 from facestream.stream.channel import BrokenChannel, Channel, EndOfChannel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
+from facestream.stream.recognition import Recogniser
 from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
 from facestream.stream.tracking import Tracker
@@ -66,15 +67,23 @@ class Pipeline:
             :func:`facestream.jobs.live.live_in_flight`); lossless jobs ask for more, so that every verb of every stage
             can be at work.
         tracks: numbers the faces; None leaves them unnumbered.
+        recogniser: says who they are; needs ``tracks``. None looks for nobody.
     """
 
     def __init__(
-        self, stages: Sequence[Stage], bridge: Bridge, *, in_flight: int = 2, tracks: Tracks | None = None
+        self,
+        stages: Sequence[Stage],
+        bridge: Bridge,
+        *,
+        in_flight: int = 2,
+        tracks: Tracks | None = None,
+        recogniser: Recogniser | None = None,
     ) -> None:
         self._stages = list(stages)
         self._bridge = bridge
         self._in_flight = InFlight(max(1, in_flight))
         self._tracks = tracks
+        self._recogniser = recogniser
         self._room = asyncio.Event()
         self._room.set()
         self._progress = Counter[str]()  # frames of each source accounted for: published, or dropped before one
@@ -216,6 +225,8 @@ class Pipeline:
             for faces in joiner.put(batch):
                 if self._tracks is not None:
                     faces.tracks = self._tracks.update(faces)
+                if self._recogniser is not None:
+                    faces.people = self._recogniser.recognise(faces)
                 await publish(faces)
                 self._in_flight.leave()
                 self._update_room()
@@ -230,6 +241,8 @@ class Pipeline:
         self._progress.pop(source, None)
         if self._tracks is not None:
             self._tracks.forget(source)
+        if self._recogniser is not None:
+            self._recogniser.forget(source)
 
     async def _derive(self, batch: ExtractBatch) -> None:
         """For a chain without stages; a stage has done it otherwise."""
