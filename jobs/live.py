@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from facestream.errors import ConfigError, SourceError
 from facestream.io.push import PushSource
@@ -128,8 +128,16 @@ class _Feed:
     latency: RecentMedian = field(default_factory=RecentMedian)
     last_frame_at: float | None = None
     processed: int = 0
+    withheld: int = 0  # frames lost since the last result that was shown, by results that privacy held back
     final: LaneStatistics | None = None
     failure: str = ""
+
+
+class Discretion(Protocol):
+    """What keeps faces private: results pass it before anybody sees or saves them."""
+
+    async def apply(self, faces: FrameFaces) -> FrameFaces | None:
+        """The result as it may be shown, in pixels of its own; None when it must not be shown at all."""
 
 
 class LiveSession:
@@ -142,6 +150,9 @@ class LiveSession:
         options: how sources are opened.
         clock: Unix seconds.
         push_grace: see :data:`PUSH_GRACE`.
+        privacy: sees each result before the hub and the sinks do; see :class:`Discretion`. A result that it withholds
+            counts as processed, and for whoever waits for results as dropped.
+        biometrics: whether the hub and the sinks, which store and send, get the embeddings of faces.
 
     The first error of the pipeline or a sink ends the session and is what ``async with`` raises; sinks are finalised
     all the same. A source's error is never the session's: it shows in the source's state.
@@ -156,8 +167,12 @@ class LiveSession:
         options: SourceOptions | None = None,
         clock: Callable[[], float] = time.time,
         push_grace: float = PUSH_GRACE,
+        privacy: Discretion | None = None,
+        biometrics: bool = True,
     ) -> None:
         self._push_grace = push_grace
+        self._privacy = privacy
+        self._biometrics = biometrics
         self.hub = Hub()
         self.bridge = bridge
         self._pipeline = pipeline
@@ -310,9 +325,26 @@ class LiveSession:
         if feed is not None:
             feed.processed += 1
             feed.latency.add((self._clock() - faces.frame.captured_at) * 1000)
-        self.hub.publish(faces)
+        shown = await self._as_shown(faces, feed)
+        if shown is None:
+            return
+        self.hub.publish(shown)
         for _, sender, _ in self._sink_ends:
-            sender.send_nowait(faces)
+            sender.send_nowait(shown)
+
+    async def _as_shown(self, faces: FrameFaces, feed: _Feed | None) -> FrameFaces | None:
+        """What others may see of a result; None for nothing."""
+        shown = faces if self._privacy is None else await self._privacy.apply(faces)
+        if feed is not None and shown is None:
+            feed.withheld += 1 + faces.dropped
+        if shown is None:
+            return None
+        if not self._biometrics:
+            shown = replace(shown, identities={})
+        if feed is not None and feed.withheld:
+            shown = replace(shown, frame=replace(shown.frame, dropped=shown.dropped + feed.withheld))
+            feed.withheld = 0
+        return shown
 
     async def _pump(self, feed: _Feed) -> None:
         """Move a source's frames to the gate until it ends or gives up."""

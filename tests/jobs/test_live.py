@@ -3,8 +3,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -15,7 +16,7 @@ from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.stage import Stage
 from facestream.stream.types import FrameFaces, Sink, SourceState
-from facestream.testing.plugins import FakeAligner, FakeDetector
+from facestream.testing.plugins import FakeAligner, FakeDetector, FakeIdentity
 from facestream.testing.sources import FakeSource, make_clip, make_picture
 
 BOXES = [(4, 4, 40, 40)]
@@ -26,12 +27,12 @@ async def live(
     detector: FakeDetector | None = None,
     *sinks: Sink,
     options: SourceOptions | None = None,
-    push_grace: float = 30.0,
+    **session_options: Any,
 ) -> AsyncIterator[LiveSession]:
     async with Bridge(torch_threads=1) as bridge:
         stages = [Stage.detect(detector or FakeDetector(BOXES), bridge), Stage.faces(FakeAligner(), bridge)]
         pipeline = Pipeline(stages, bridge, tracks=Tracks())
-        async with LiveSession(pipeline, bridge, sinks=sinks, options=options, push_grace=push_grace) as session:
+        async with LiveSession(pipeline, bridge, sinks=sinks, options=options, **session_options) as session:
             yield session
 
 
@@ -251,3 +252,38 @@ async def test_closing_twice_is_closing_once() -> None:
         await start(session, FakeSource("door", frames=None, live=True, rate=100))
         await session.aclose()
         await session.aclose()
+
+
+class EveryThird:
+    """Lets two results of three be seen by nobody, and turns the others black."""
+
+    async def apply(self, faces: FrameFaces) -> FrameFaces | None:
+        frame = faces.frame
+        return replace(faces, frame=replace(frame, image=0 * frame.image)) if frame.seq % 3 == 2 else None
+
+
+async def test_what_is_private_reaches_neither_hub_nor_sinks_and_counts_as_dropped_there() -> None:
+    notebook = Notebook()
+    async with live(None, notebook, privacy=EveryThird()) as session:
+        await start(session, FakeSource("door", frames=None, live=False, rate=200))
+        await until(session, lambda: len(notebook.results) >= 3)
+        assert all(flow.published + flow.dropped == 3 * flow.published for flow in session.hub.statistics().values())
+    assert [faces.frame.seq for faces in notebook.results[:3]] == [2, 5, 8]
+    assert [faces.dropped for faces in notebook.results[:3]] == [2, 2, 2]
+    assert not any(faces.frame.image.any() for faces in notebook.results)
+    door = info(session, "door")
+    assert door.captured == door.processed + door.dropped
+
+
+@pytest.mark.parametrize("biometrics", [True, False])
+async def test_without_biometrics_no_embedding_reaches_hub_or_sinks(biometrics: bool) -> None:
+    notebook = Notebook()
+    async with Bridge(torch_threads=1) as bridge:
+        stages = [Stage.detect(FakeDetector(BOXES), bridge), Stage.faces(FakeIdentity(), bridge)]
+        pipeline = Pipeline(stages, bridge)
+        async with LiveSession(pipeline, bridge, sinks=[notebook], biometrics=biometrics) as session:
+            await start(session, FakeSource("door", frames=None, live=True, rate=200))
+            async with session.hub.subscribe() as results:
+                assert bool((await anext(results)).identities) is biometrics
+            await until(session, lambda: len(notebook.results) >= 3)
+    assert {bool(faces.identities) for faces in notebook.results} == {biometrics}
