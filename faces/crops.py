@@ -63,6 +63,14 @@ def normalised_matrices(matrices: Floats, size: int, centering: str = "head", *,
     return result.astype(np.float32)
 
 
+def enlarged(matrices: Floats, factor: float) -> Floats:
+    """Frame pixels → pixels of a crop → pixels of the same crop at ``factor`` its size, edge on edge."""
+    result = matrices.astype(np.float64)
+    result[:, :2] *= factor
+    result[:, :2, 2] += (factor - 1) / 2  # a pixel's centre is at a whole number
+    return result.astype(np.float32)
+
+
 def crop(image: Image, matrix: Floats, size: int, resampling: Resampling = Resampling.BEST) -> Image:
     """One crop, (size, size) with the image's channels; black outside the image.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from facestream.faces.aligned import transform
 from facestream.faces.landmarks import PARTS, LandmarkType, landmark_type, to_68
+from facestream.faces.mask_edges import blurred, dilated
 from facestream.stream.types import Doubles, Floats, Image
 
 Group: TypeAlias = tuple[int, ...]
@@ -76,7 +77,7 @@ def landmark_mask(
             corners = np.rint(points[index, group]).astype(np.int32)
             cv2.fillConvexPoly(masks[index], cv2.convexHull(corners), (255,), lineType=cv2.LINE_AA)
         if dilation or blur:
-            masks[index] = _soften(_dilate(masks[index], dilation), blur)
+            masks[index] = blurred(dilated(masks[index], dilation), blur)
     return masks
 
 
@@ -109,19 +110,3 @@ def _with_raised_eyebrows(points: Doubles) -> Doubles:
     raised[:, 17:22] += (points[:, 17:22] - right_lid) // 2
     raised[:, 22:27] += (points[:, 22:27] - left_lid) // 2
     return raised
-
-
-def _dilate(mask: Image, percent: float) -> Image:
-    kernel = round(mask.shape[0] * abs(percent) / 100)
-    if kernel == 0:
-        return mask
-    element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel))
-    change = cv2.dilate if percent > 0 else cv2.erode
-    return np.asarray(change(mask, element), np.uint8)
-
-
-def _soften(mask: Image, kernel: int) -> Image:
-    if kernel < 2:
-        return mask
-    odd = kernel | 1
-    return np.asarray(cv2.GaussianBlur(mask, (odd, odd), 0), np.uint8)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facestream.faces.crops import crop_matrices
+from facestream.faces.crops import crop_matrices, enlarged
 from facestream.faces.patches import patches_at
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
-from facestream.plugins.mask.storage import STORAGE_SIZE, aligned_of, enlarged, stored_mask, stored_size
+from facestream.plugins.mask.storage import STORAGE_SIZE, aligned_of, stored_mask, stored_size
 from facestream.stream.types import ExtractBatch, Floats, Frame, Image, Masks
 
 

@@ -53,14 +53,6 @@ def aligned_of(name: str, batch: ExtractBatch) -> Aligned:
     return align(batch.landmarks)
 
 
-def enlarged(matrices: Floats, factor: float) -> Floats:
-    """Frame pixels → pixels of a crop → pixels of the same crop at ``factor`` its size, edge on edge."""
-    result = matrices.astype(np.float64)
-    result[:, :2] *= factor
-    result[:, :2, 2] += (factor - 1) / 2  # a pixel's centre is at a whole number
-    return result.astype(np.float32)
-
-
 def stored_mask(mask: Floats, inside: Image, size: int) -> Image:
     """uint8 (size, size), 0..255: a mask (s, s), 0..1, as far as it is ``inside`` (any size, 0..255) the frame."""
     edge = mask.shape[0]

@@ -10,12 +10,12 @@ from torch import nn
 
 from facestream.errors import ConfigError, ModelError
 from facestream.faces.aligned import align
-from facestream.faces.crops import crop, crop_matrices
+from facestream.faces.crops import crop, crop_matrices, enlarged
 from facestream.faces.extracted import extracted_face, restored
 from facestream.plugins.base import Outputs
 from facestream.plugins.mask.base import TorchMasker
 from facestream.plugins.mask.cards import BISENET_FP
-from facestream.plugins.mask.storage import enlarged, stored_mask
+from facestream.plugins.mask.storage import stored_mask
 from facestream.stream.joining import batch_of
 from facestream.stream.types import ExtractBatch, Floats, Frame, FrameFaces, Image, Masks
 from tests.plugins.mask.faces_at import HEIGHT, WIDTH, at
