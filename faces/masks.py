@@ -7,15 +7,20 @@ from typing import Final, TypeAlias
 import cv2
 import numpy as np
 
-from facestream.faces.aligned import transform
+from facestream.errors import ConfigError
+from facestream.faces.aligned import align, transform
+from facestream.faces.crops import crop_matrices
 from facestream.faces.landmarks import PARTS, LandmarkType, landmark_type, to_68
 from facestream.faces.mask_edges import blurred, dilated
-from facestream.stream.types import Doubles, Floats, Image
+from facestream.stream.types import Aligned, Doubles, Floats, Image, Masks
 
 Group: TypeAlias = tuple[int, ...]
 
 AREAS: Final = ("face", "face_extended", "eye", "mouth")
-"""What can be masked. faceswap's files call the first two "components" and "extended"."""
+"""What can be masked."""
+
+NAMES: Final[dict[str, str]] = {"components": "face", "extended": "face_extended", "eye": "eye", "mouth": "mouth"}
+"""What faceswap calls these masks → the area."""
 
 _COMPONENTS: Final[dict[LandmarkType, tuple[Group, ...]]] = {
     LandmarkType.IBUG: (
@@ -52,7 +57,7 @@ def landmark_mask(
         matrices: (N, 3, 3), frame pixels → mask pixels: :func:`facestream.faces.crops.crop_matrices` of the wanted
             centering and ``size``.
         size: the masks' edge in pixels.
-        area: one of :data:`AREAS`. "face_extended" reaches up the forehead, by half the eyebrows' height above the
+        area: one of :data:`AREAS`, or of :data:`NAMES`. "face_extended" reaches up the forehead, by half the eyebrows' height above the
             eyes.
         dilation: percent of ``size`` by which the area grows, or shrinks when negative.
         blur: the edge in pixels of a Gaussian kernel that softens the border; 0 for none.
@@ -61,8 +66,9 @@ def landmark_mask(
         The masks; that of a face whose landmarks aren't finite is empty.
 
     Raises:
-        ValueError: an unknown area, or landmarks of a layout that doesn't outline it.
+        ConfigError: an unknown area, or landmarks of a layout that doesn't outline it.
     """
+    area = area_of(area)
     landmarks = _outlining(landmarks, area)
     groups = _groups(landmark_type(landmarks), area)
     points = transform(matrices, landmarks)
@@ -81,12 +87,49 @@ def landmark_mask(
     return masks
 
 
-def _outlining(landmarks: Floats, area: str) -> Floats:
+def landmark_masks(
+    landmarks: Floats,
+    area: str = "face",
+    *,
+    size: int = 128,
+    centering: str = "face",
+    aligned: Aligned | None = None,
+    dilation: float = 0.0,
+    blur: int = 0,
+) -> Masks:
+    """The masks of N faces as a mask model would have stored them.
+
+    Args:
+        landmarks, area, dilation, blur: as for :func:`landmark_mask`.
+        size: the masks' edge in pixels.
+        centering: "legacy", "face" or "head".
+        aligned: what the landmarks imply, where it is known already.
+
+    Raises:
+        ConfigError: as for :func:`landmark_mask`.
+    """
+    area = area_of(area)
+    _outlining(landmarks, area)
+    matrices = crop_matrices(align(landmarks) if aligned is None else aligned, size, centering)
+    return Masks(centering, matrices, landmark_mask(landmarks, matrices, size, area, dilation=dilation, blur=blur))
+
+
+def area_of(name: str) -> str:
+    """The area that is called so, by us or by faceswap.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    area = NAMES.get(name, name)
     if area not in AREAS:
-        raise ValueError(f"no landmark mask is called {area!r}; choose from {', '.join(AREAS)}")
+        raise ConfigError(f"no landmark mask is called {name!r}: choose from {', '.join(NAMES)}")
+    return area
+
+
+def _outlining(landmarks: Floats, area: str) -> Floats:
     kind = landmark_type(landmarks)
     if kind not in _COMPONENTS:
-        raise ValueError(f"{kind.value} landmarks don't outline a face; a landmark mask needs 68 or 98")
+        raise ConfigError(f"{kind.value} landmarks don't outline a face: a landmark mask needs 68 or 98 of each")
     return to_68(landmarks) if area == "face_extended" else landmarks
 
 

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial import ConvexHull
 
+from facestream.errors import ConfigError
 from facestream.faces.aligned import align, transform
 from facestream.faces.crops import crop_matrices
 from facestream.faces.landmarks import WFLW_TO_IBUG, Floats
-from facestream.faces.masks import AREAS, landmark_mask
+from facestream.faces.masks import AREAS, landmark_mask, landmark_masks
 from facestream.stream.types import Image
 
 SIZE = 256
@@ -118,10 +119,23 @@ def test_no_faces_have_no_masks() -> None:
     assert masks.shape == (0, 64, 64)
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [("components", "face"), ("extended", "face_extended"), ("eye", "eye")])
+def test_faceswaps_names_are_understood(theirs: str, ours: str, golden_landmarks: Floats) -> None:
+    np.testing.assert_array_equal(masks_of(golden_landmarks, theirs), masks_of(golden_landmarks, ours))
+
+
+@pytest.mark.parametrize("centering", ["legacy", "face", "head"])
+def test_they_are_masks_like_those_of_a_model(centering: str, golden_landmarks: Floats) -> None:
+    masks = landmark_masks(golden_landmarks, "components", centering=centering, dilation=3)
+    matrices = crop_matrices(align(golden_landmarks), 128, centering)
+    np.testing.assert_array_equal(masks.matrices, matrices)
+    np.testing.assert_array_equal(masks.masks, landmark_mask(golden_landmarks, matrices, 128, dilation=3))
+    assert (masks.centering, masks.present.tolist()) == (centering, [True])
+
+
 def test_unknown_areas_and_points_that_outline_nothing_are_refused(golden_landmarks: Floats) -> None:
-    matrices = np.eye(3, dtype=np.float32)[None]
-    with pytest.raises(ValueError, match="'ear'; choose from face, face_extended, eye, mouth"):
-        landmark_mask(golden_landmarks, matrices, 64, "ear")
+    with pytest.raises(ConfigError, match="'ear': choose from components, extended, eye, mouth"):
+        landmark_masks(golden_landmarks, "ear")
     for count in (4, 51):
-        with pytest.raises(ValueError, match=f"{count} landmarks don't outline"):
-            landmark_mask(np.zeros((1, count, 2), np.float32), matrices, 64)
+        with pytest.raises(ConfigError, match=f"{count} landmarks don't outline"):
+            landmark_masks(np.zeros((1, count, 2), np.float32))
