@@ -57,8 +57,8 @@ def landmark_mask(
         matrices: (N, 3, 3), frame pixels → mask pixels: :func:`facestream.faces.crops.crop_matrices` of the wanted
             centering and ``size``.
         size: the masks' edge in pixels.
-        area: one of :data:`AREAS`, or of :data:`NAMES`. "face_extended" reaches up the forehead, by half the eyebrows' height above the
-            eyes.
+        area: one of :data:`AREAS`, or of :data:`NAMES`. "face_extended" reaches up the forehead, by half the eyebrows'
+            height above the eyes.
         dilation: percent of ``size`` by which the area grows, or shrinks when negative.
         blur: the edge in pixels of a Gaussian kernel that softens the border; 0 for none.
 

@@ -22,6 +22,11 @@ GROUPS = {
     "eye": "36-41 42-47",
     "mouth": "48-59",
 }
+GROUPS_98 = {
+    "face": "0-16,33 16-32,46 33-35,16 44-46,16 35-44,16 33-37,51,55-59,16 42-46,51,55-59,16 51-54,55-59",
+    "eye": "60-67 68-75",
+    "mouth": "76-87",
+}
 
 
 def indices(group: str) -> list[int]:
@@ -46,11 +51,15 @@ def test_the_golden_face_has_the_golden_masks(area: str, count: int, golden_land
     assert int((masks_of(golden_landmarks, area) > 127).sum()) == count
 
 
+@pytest.mark.parametrize("groups", [GROUPS, GROUPS_98], ids=["68", "98"])
 @pytest.mark.parametrize("area", sorted(GROUPS))
-def test_an_area_is_the_union_of_the_convex_hulls_of_its_groups(area: str, golden_landmarks: Floats) -> None:
-    points = transform(crop_matrices(align(golden_landmarks), SIZE, "face"), golden_landmarks)[0]
-    deepest = np.max([depth(points, group) for group in GROUPS[area].split()], axis=0)
-    mask = masks_of(golden_landmarks, area)[0]
+def test_an_area_is_the_union_of_the_convex_hulls_of_its_groups(
+    area: str, groups: dict[str, str], golden_landmarks: Floats
+) -> None:
+    landmarks = golden_landmarks if groups is GROUPS else with_98(golden_landmarks)
+    points = transform(crop_matrices(align(landmarks), SIZE, "face"), landmarks)[0]
+    deepest = np.max([depth(points, group) for group in groups[area].split()], axis=0)
+    mask = masks_of(landmarks, area)[0]
     assert (mask[deepest > 0.1] == 255).all()
     assert not mask[deepest < -1.5].any()  # the border is smooth over a pixel and a half
 
@@ -73,12 +82,18 @@ def test_eyebrows_rise_by_half_their_height_above_the_lids() -> None:
     assert np.flatnonzero((mask > 127).any(axis=1)).min() == 100 - (140 - 100) // 2
 
 
-def test_98_points_mask_as_their_68_do(golden_landmarks: Floats) -> None:
+def with_98(landmarks: Floats) -> Floats:
+    """The same face in points of WFLW."""
     wflw = np.zeros((1, 98, 2), np.float32)
-    wflw[:, WFLW_TO_IBUG] = golden_landmarks
+    wflw[:, WFLW_TO_IBUG] = landmarks
     wflw[:, 1:32:2] = (wflw[:, 0:31:2] + wflw[:, 2:33:2]) / 2  # the jaw's points between those of 68
     wflw[:, 38:42], wflw[:, 47:51] = wflw[:, 36:32:-1], wflw[:, 46:42:-1]  # the eyebrows' lower edges
     wflw[:, [62, 66, 70, 74]] = wflw[:, [61, 65, 69, 73]]  # the middles of the lids
+    return wflw
+
+
+def test_98_points_mask_as_their_68_do(golden_landmarks: Floats) -> None:
+    wflw = with_98(golden_landmarks)
     for area in AREAS:
         counts = [int((masks_of(landmarks, area) > 127).sum()) for landmarks in (wflw, golden_landmarks)]
         assert counts[0] == pytest.approx(counts[1], rel=0.005)
