@@ -13,7 +13,7 @@ import click
 
 from facestream import __version__
 from facestream.cli_alignments import alignments
-from facestream.cli_options import chosen_models, model_options
+from facestream.cli_options import chosen_models, model_options, reference_options
 from facestream.errors import ConfigError, FacestreamError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
@@ -117,6 +117,7 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
 @click.option("--open-timeout", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds.")
 @click.option("--read-timeout", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds.")
 @click.option("--no-demo", is_flag=True, help="Start empty instead of with the demo video when no source is given.")
+@reference_options
 @model_options
 def serve(config: Path | None, **options: Any) -> None:
     """Serve the faces of SOURCES live, with a viewer at http://127.0.0.1:8765.
@@ -190,6 +191,7 @@ def _keep_quiet(quiet: bool) -> None:
 @click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
 @click.option("--frames", type=click.Path(path_type=Path), help="Folder for every frame that is looked at.")
 @click.option("--quiet", "-q", is_flag=True, help="Warnings and errors only: no progress bar, no summary.")
+@reference_options
 @model_options
 def extract(**options: Any) -> int:
     """Find the faces in INPUTS: videos, pictures, folders or cameras. Nothing is dropped of a file or folder.

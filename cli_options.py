@@ -102,6 +102,13 @@ def _choice_options() -> tuple[Callable[[Command], Command], ...]:
         click.option("--batch-size", type=click.IntRange(1, 256), help="Frames the detector sees at once."),
         click.option("--threshold", type=click.FloatRange(0, 1), help="Least score of a detection."),
         click.option("--detect-size", type=click.IntRange(64, 4096), help="Long side the detector sees, in pixels."),
+        click.option(
+            "--backend",
+            type=click.Choice(["auto", "openvino", "torch"]),
+            default="auto",
+            show_default=True,
+            help="What runs the networks; auto: OpenVINO on a CPU where it is installed, else torch.",
+        ),
         click.option("--compile", is_flag=True, help="Compile the networks: a slower start, then faster on most."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
         click.option(
@@ -109,6 +116,11 @@ def _choice_options() -> tuple[Callable[[Command], Command], ...]:
             multiple=True,
             callback=names_given,
             help="Identity model; none by default. Several: a,b or the option again.",
+        ),
+        click.option(
+            "--identity-bgr",
+            is_flag=True,
+            help="Show t-face blue first, as faceswap does, for embeddings like those in its files.",
         ),
         click.option(
             "--mask",
@@ -122,6 +134,35 @@ def _choice_options() -> tuple[Callable[[Command], Command], ...]:
         click.option("--aligner", default="mesh", show_default=True, help="Landmark model, or none."),
         click.option("--detector", help="Detector; yunet on a CPU and centerface on a GPU by default."),
     )
+
+
+def reference_options(command: Command) -> Command:
+    """The options that keep or leave out faces by who they are, for commands that find faces."""
+    for option in (
+        click.option(
+            "--ref-threshold",
+            "--ref_threshold",
+            "-l",
+            type=click.FloatRange(0.01, 0.99),
+            help="Least likeness to a reference, as a cosine; the identity model's own by default (sface: 0.363).",
+        ),
+        click.option(
+            "--nfilter",
+            "-n",
+            multiple=True,
+            metavar="PATH",
+            help="Leave out the people in this picture or folder of pictures. Several: the option again.",
+        ),
+        click.option(
+            "--filter",
+            "-f",
+            multiple=True,
+            metavar="PATH",
+            help="Keep only the people in this picture or folder of pictures. Several: the option again.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def chosen_models(options: dict[str, Any]) -> ModelOptions:

@@ -17,6 +17,10 @@ from facestream.errors import ConfigError
 PREFIX = "FACESTREAM_"
 
 
+SEVERAL = ("masks", "identity", "filter", "nfilter")
+"""Where one name may stand for a list of one."""
+
+
 class SourceEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One ``[[sources]]`` table."""
 
@@ -35,6 +39,7 @@ class ModelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     masks: str | list[str] | None = None
     identity: str | list[str] | None = None
     device: str | None = None
+    backend: str | None = None
     detect_size: int | None = None
     threshold: float | None = None
     batch_size: int | None = None
@@ -51,6 +56,10 @@ class ModelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     aligner_max_scale: float | None = None
     aligner_distance: float | None = None
     aligner_roll: float | None = None
+    filter: str | list[str] | None = None
+    nfilter: str | list[str] | None = None
+    ref_threshold: float | None = None
+    identity_bgr: bool | None = None
 
 
 class ServeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -68,6 +77,8 @@ class ServeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     open_timeout: float | None = None
     read_timeout: float | None = None
     allow_origins: list[str] | None = None
+    people: str | None = None
+    no_biometrics: bool | None = None
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -113,4 +124,4 @@ def from_environment(environment: Mapping[str, str] | None = None) -> dict[str, 
 def given(settings: msgspec.Struct) -> dict[str, Any]:
     """The values that a table sets; one name where several may stand is a list of one."""
     values = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
-    return values | {name: [values[name]] for name in ("masks", "identity") if isinstance(values.get(name), str)}
+    return values | {name: [values[name]] for name in SEVERAL if isinstance(values.get(name), str)}

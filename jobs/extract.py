@@ -15,6 +15,7 @@ from facestream.errors import ConfigError, SourceError
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import SourceSpec, parse_source
 from facestream.jobs.models import FILE, ModelChoices, ModelOptions, load_stages
+from facestream.jobs.references import load_references
 from facestream.stream.channel import BrokenChannel, Channel, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
@@ -76,7 +77,7 @@ async def extract(*inputs: Input, track: bool = True, **models: Unpack[ModelChoi
 async def _run(inputs: tuple[Input, ...], options: ModelOptions, track: bool, results: Sender[FrameFaces]) -> None:
     try:
         async with Bridge(options.chosen_device) as bridge:
-            stages = await load_stages(options, bridge)
+            stages = await load_stages(options, bridge, await load_references(options, bridge))
             in_flight = BATCHES_PER_STAGE * len(stages)
             pipeline = Pipeline(stages, bridge, in_flight=in_flight, tracks=Tracks() if track else None)
             await run_inputs(inputs, pipeline, bridge, results.send)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple
 
 from facestream.io.jsonl import JsonLinesWriter
@@ -16,8 +17,9 @@ from facestream.jobs.extract_job import ExtractJob, Outcome, check_journal
 from facestream.jobs.extract_plan import ExtractOptions, ExtractPlan, plan
 from facestream.jobs.extract_report import Progress, failure, summary
 from facestream.jobs.interrupt import INTERRUPTED, stopping
-from facestream.jobs.models import FILE, ModelOptions, load_stages, prepare_models
+from facestream.jobs.models import FILE, load_stages, prepare_models
 from facestream.jobs.passes import passes
+from facestream.jobs.references import load_references
 from facestream.jobs.serial import earlier_passes
 from facestream.plugins import registry
 from facestream.stream.device import Bridge
@@ -50,15 +52,18 @@ async def extract_command(options: ExtractOptions) -> int:
         todo = passes(models, detector) if options.serial else []
         if len(todo) > 1:
             await bridge.infer(prepare_models, models, bridge.device)
+        # Before models are loaded, which takes long.
+        begun = [await bridge.cpu(check_journal, chosen, item, detector) for item in chosen.inputs]
+        references = await load_references(models, bridge)
+        load = partial(load_stages, references=references)
         earlier = await stack.enter_async_context(
-            earlier_passes(chosen, todo, bridge, detector=detector, quiet=options.quiet)
+            earlier_passes(chosen, todo, bridge, detector=detector, quiet=options.quiet, load=load)
         )
         if earlier.stopped is not None:
             print(f"facestream: interrupted in {earlier.stopped}; {AGAIN}", file=sys.stderr)
             return INTERRUPTED
-        # Before models are loaded, which takes long.
-        begun = [await bridge.cpu(check_journal, chosen, item, detector) for item in chosen.inputs]
-        stages, pipeline = await load_pipeline(chosen, todo[-1].models if todo else models, bridge)
+        stages = await load(todo[-1].models if todo else models, bridge)
+        pipeline = pipeline_of(chosen, stages, bridge)
         sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge, go_on=any(begun))]
         progress = Progress(quiet=options.quiet, what=str(todo[-1]) if len(todo) > 1 else "")
         job = ExtractJob(
@@ -104,15 +109,15 @@ async def models_for(chosen: ExtractPlan) -> AsyncIterator[Models]:
     """The plan's models; the context ends the threads that they run in."""
     options = replace(chosen.options.models, repeatable=True)
     async with Bridge(options.chosen_device) as bridge:
-        yield Models(*await load_pipeline(chosen, options, bridge), bridge)
+        stages = await load_stages(options, bridge, await load_references(options, bridge))
+        yield Models(stages, pipeline_of(chosen, stages, bridge), bridge)
 
 
-async def load_pipeline(chosen: ExtractPlan, models: ModelOptions, bridge: Bridge) -> tuple[list[Stage], Pipeline]:
-    """The chain of ``models``, loaded, as the plan's outputs need it."""
-    stages = await load_stages(models, bridge)
+def pipeline_of(chosen: ExtractPlan, stages: Sequence[Stage], bridge: Bridge) -> Pipeline:
+    """The chain of ``stages`` as the plan's outputs need it."""
     in_flight = BATCHES_PER_STAGE * max(1, len(stages))
     tracks = Tracks() if chosen.options.jsonl else None
-    return stages, Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks)
+    return Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks)
 
 
 def _sinks(chosen: ExtractPlan, bridge: Bridge, *, go_on: bool) -> list[Sink]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from facestream.io.urls import SourceKind, SourceSpec, redact_url
 from facestream.jobs.extract_inputs import chosen_inputs, location
 from facestream.jobs.extract_settings import settings_of
 from facestream.jobs.models import FILE, ModelOptions
+from facestream.jobs.references import FILTER, NFILTER, fingerprint
 
 _THRESHOLDS: Final = (
     "aligner_features",
@@ -80,11 +81,13 @@ class ExtractPlan:
         options: as they were given, but for those that exclude one another.
         inputs: in the order in which they are read.
         notes: what was changed and why, for the user.
+        references: a word for each of the lists of people that faces are filtered by, by option.
     """
 
     options: ExtractOptions
     inputs: tuple[InputPlan, ...]
     notes: tuple[str, ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def least_edge(self) -> int:
@@ -98,7 +101,7 @@ class ExtractPlan:
         Args:
             detector: the one that runs, also where the device chose it.
         """
-        return JournalHeader(location(item.spec), settings_of(self.options, item, detector))
+        return JournalHeader(location(item.spec), settings_of(self.options, item, detector, self.references))
 
 
 def plan(options: ExtractOptions) -> ExtractPlan:
@@ -110,7 +113,7 @@ def plan(options: ExtractOptions) -> ExtractPlan:
     """
     check_names_a_file(options.alignments)
     options, notes = _without_conflicts(options)
-    notes += _idle_thresholds(options.models)
+    notes += [*_idle_thresholds(options.models), *_filter_notes(options.models)]
     read = chosen_inputs(options.inputs, batch=options.batch_mode)
     specs = read.specs
     notes += read.notes
@@ -126,7 +129,7 @@ def plan(options: ExtractOptions) -> ExtractPlan:
         if any(item.alignments is None for item in inputs) and not options.no_alignments:
             notes.append("the alignments stay as they are: nothing in them is computed anew")
         _check_target(options, inputs)
-    return ExtractPlan(options, tuple(inputs), tuple(notes))
+    return ExtractPlan(options, tuple(inputs), tuple(notes), _references(options.models))
 
 
 def _check_places(options: ExtractOptions, specs: Sequence[SourceSpec]) -> None:
@@ -207,6 +210,19 @@ def _without_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[st
         if not any((options.output, options.jsonl, options.frames)):
             raise ConfigError("nowhere to put the faces: give -o FOLDER, --frames FOLDER or --jsonl FILE")
     return options, notes
+
+
+def _references(models: ModelOptions) -> dict[str, str]:
+    return {FILTER: fingerprint(models.filter), NFILTER: fingerprint(models.nfilter)}
+
+
+def _filter_notes(models: ModelOptions) -> list[str]:
+    """Spec §14.2."""
+    if not models.filtering:
+        return ["--ref-threshold does nothing without --filter or --nfilter"] if models.ref_threshold else []
+    if not replace(models, filter=(), nfilter=()).identities:
+        return [f"faces are told apart by {models.identities[0]}, since no --identity is chosen"]
+    return []
 
 
 def _idle_thresholds(models: ModelOptions) -> list[str]:

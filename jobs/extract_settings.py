@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,10 +18,11 @@ _OPTION: Final = {"masks": "--mask", "aligner_features": "--no-aligner-features"
 _SPEED: Final = ("device", "batch_size", "repeatable")
 
 
-def settings_of(options: ExtractOptions, item: InputPlan, detector: str) -> str:
+def settings_of(options: ExtractOptions, item: InputPlan, detector: str, references: Mapping[str, str]) -> str:
     """A line for each option that the input's results depend on; all but the device and its speed.
 
     Args:
+        references: option → a word for the pictures after it, which changes with them.
         detector: the one that runs, also where the device chose it.
     """
     values: dict[str, object] = {"--detector": detector}
@@ -29,6 +31,7 @@ def settings_of(options: ExtractOptions, item: InputPlan, detector: str) -> str:
             value = not value
         if name not in _SPEED:
             values.setdefault(_OPTION.get(name, "--" + name.replace("_", "-")), value)
+    values |= references
     for name in (
         "size",
         "min_scale",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
 from typing import Any, Final, Self, TypedDict
 
 from facestream.errors import ConfigError
@@ -15,6 +17,8 @@ from facestream.plugins import registry
 from facestream.plugins.catalogue import pull
 from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
 from facestream.plugins.detect.size_limits import SizeLimits
+from facestream.plugins.identity.filtered import FilteredIdentity
+from facestream.plugins.identity.filters import References
 from facestream.stream.device import Bridge, best_device
 from facestream.stream.stage import Stage
 from facestream.stream.types import Detector, FacePlugin
@@ -23,6 +27,10 @@ log = logging.getLogger("facestream.models")
 
 FILE: Final = "file"
 """In the place of a detector's or aligner's name: the faces come from a file."""
+
+
+FILTERING: Final = "sface"
+"""The identity model that filters if none is chosen."""
 
 
 class ModelChoices(TypedDict, total=False):
@@ -49,8 +57,13 @@ class ModelChoices(TypedDict, total=False):
     aligner_max_scale: float
     aligner_distance: float
     aligner_roll: float
+    filter: str | Path | Sequence[str | Path]
+    nfilter: str | Path | Sequence[str | Path]
+    ref_threshold: float | None
+    identity_bgr: bool
     repeatable: bool
     compile: bool
+    backend: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class ModelOptions:
         detector: a detector's name; None takes the device's default. "file" is none: the frames come with their faces.
         aligner: an aligner's name; None or "none" finds no landmarks. "file" is none: the faces come with theirs.
         masks: the names of any number of mask models.
-        identity: an identity model's name, several, or None.
+        identity: an identity model's name, several, or None; with ``filter`` or ``nfilter``, None is "sface".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         detect_size: the long side of what the detector sees, in pixels; None is the model's own.
         threshold: the least score of a detection; None is the model's own.
@@ -77,12 +90,21 @@ class ModelOptions:
             would otherwise not go on as it began.
         align_filters: leave out faces whose landmarks can't be right, judged by the five fields below; see
             :class:`facestream.plugins.align.filters.Thresholds`.
+        filter: pictures, or folders of pictures, of the people whose faces are kept; empty keeps everybody. The first
+            of the identity models judges. See :mod:`facestream.jobs.references`.
+        nfilter: the same of people whose faces are left out.
+        ref_threshold: 0.01–0.99, the cosine from which a face is taken for that of a reference; None is the model's
+            own.
+        identity_bgr: show blue first to identity models that were trained on red first, as faceswap does: for
+            embeddings that are compared with those in its files (spec D3).
         repeatable: on a CPU, give each frame and face the same result, to the last bit, in each run. Batches are made
             of what is waiting, which no two runs repeat, and a batch's size and a sample's place in it change the order
             in which kernels add up (seen: yunet and retinaface-mnet at 320 × 192, mesh alone against mesh in any
             batch). So each frame and each face gets a batch of its own. A CPU gains little from larger ones: nothing
             for detectors at their usual size, 0.9 ms a look for mesh. On a GPU nothing is promised.
         compile: run the networks compiled where the compiler can be used; the first batch of each shape takes seconds.
+        backend: what runs the networks: "openvino" (on a CPU), "torch", or "auto": OpenVINO where it is installed and
+            gives what torch gives, else torch.
     """
 
     detector: str | None = None
@@ -106,12 +128,17 @@ class ModelOptions:
     aligner_max_scale: float = 4.0
     aligner_distance: float = 40.0
     aligner_roll: float = 0.0
+    filter: tuple[str, ...] = ()
+    nfilter: tuple[str, ...] = ()
+    ref_threshold: float | None = None
+    identity_bgr: bool = False
     repeatable: bool = False
     compile: bool = False
+    backend: str = "auto"
 
     @classmethod
     def chosen(cls, choices: ModelChoices) -> Self:
-        """From keyword arguments; lists of names may be any sequences.
+        """From keyword arguments; lists of names may be any sequences, those of files one name, too.
 
         Raises:
             TypeError: there is no such option.
@@ -120,13 +147,23 @@ class ModelOptions:
         for name in ("masks", "identity"):
             if isinstance(fields.get(name), Sequence) and not isinstance(fields[name], str):
                 fields[name] = tuple(fields[name])
+        for name in ("filter", "nfilter"):
+            if name in fields:
+                paths = fields[name]
+                fields[name] = tuple(str(path) for path in ((paths,) if isinstance(paths, (str, Path)) else paths))
         return cls(**fields)
 
     @property
     def identities(self) -> tuple[str, ...]:
         """The identity models' names."""
         chosen = (self.identity,) if isinstance(self.identity, str) else self.identity or ()
-        return tuple(name for name in chosen if name != "none")
+        names = tuple(name for name in chosen if name != "none")
+        return names or ((FILTERING,) if self.filtering else ())
+
+    @property
+    def filtering(self) -> bool:
+        """Whether faces are kept or left out by who they are."""
+        return bool(self.filter or self.nfilter)
 
     @property
     def face_models(self) -> list[tuple[str, str]]:
@@ -147,8 +184,12 @@ class ModelOptions:
         return best_device() if self.device == "auto" else self.device
 
 
-async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
+async def load_stages(options: ModelOptions, bridge: Bridge, references: References | None = None) -> list[Stage]:
     """The chosen models as stages, loaded; see :func:`load_plugins`.
+
+    Args:
+        references: whom the first identity model keeps and leaves out, if ``options`` filter: what
+            :func:`facestream.jobs.references.load_references` has made of them.
 
     Unless ``options`` say a batch size, each model has the one that ``facestream profile`` found for it on this device.
     """
@@ -156,8 +197,10 @@ async def load_stages(options: ModelOptions, bridge: Bridge) -> list[Stage]:
     use_own = alone or options.batch_size
     profiled = {} if use_own else await bridge.infer(profiled_batch_sizes, options, bridge.device)
     if options.detector == FILE:
-        return [Stage.faces(plugin, bridge, alone) for plugin in await load_face_plugins(options, bridge, profiled)]
+        faces = _filtered(await load_face_plugins(options, bridge, profiled), options, references)
+        return [Stage.faces(plugin, bridge, alone) for plugin in faces]
     detector, faces = await load_plugins(options, bridge, profiled)
+    faces = _filtered(faces, options, references)
     return [
         Stage.detect(detector, bridge, alone or options.batch_size),
         *(Stage.faces(plugin, bridge, alone) for plugin in faces),
@@ -196,6 +239,34 @@ async def load_face_plugins(
     for role, model in models:
         await bridge.infer(load_checked, model, role, bridge.device)
     return faces
+
+
+def _filtered(faces: list[FacePlugin], options: ModelOptions, references: References | None) -> list[FacePlugin]:
+    """``faces`` with the first identity model filtering, if it is to."""
+    if not options.filtering:
+        return faces
+    if references is None:
+        raise ValueError("references filter once they are embedded: see facestream.jobs.references")
+    at = options.face_models.index(("identity", options.identities[0]))
+    threshold = reference_threshold(options)
+    return [*faces[:at], FilteredIdentity(faces[at], references, threshold), *faces[at + 1 :]]
+
+
+def reference_threshold(options: ModelOptions) -> float:
+    """The cosine from which a face is taken for that of a reference: the one given, or the filtering model's own.
+
+    Raises:
+        ConfigError: the model has none, or the one given isn't possible.
+    """
+    name = options.identities[0]
+    threshold = options.ref_threshold
+    if threshold is None:
+        threshold = registry.card("identity", name).threshold
+    if threshold is None:
+        raise ConfigError(f"{name} states no threshold of its own: give --ref-threshold")
+    if not 0.01 <= threshold <= 0.99:
+        raise ConfigError(f"--ref-threshold {threshold:g} isn't possible: choose 0.01 to 0.99")
+    return threshold
 
 
 def prepare_models(options: ModelOptions, device: str) -> None:
@@ -249,12 +320,33 @@ def _created_detector(options: ModelOptions, device: str) -> Any:
 
 
 def _created_face_models(options: ModelOptions) -> list[tuple[str, Any]]:
-    return [(role, _created(role, name, options)) for role, name in options.face_models]
+    bgr = _blue_first(options)
+    return [
+        (role, _created(role, name, options, **({"bgr": True} if role == "identity" and name in bgr else {})))
+        for role, name in options.face_models
+    ]
+
+
+def _blue_first(options: ModelOptions) -> list[str]:
+    """The identity models that ``identity_bgr`` is about.
+
+    Raises:
+        ConfigError: none of those chosen is.
+    """
+    if not options.identity_bgr:
+        return []
+    chosen = {name: registry.model_class(registry.card("identity", name)) for name in options.identities}
+    names = [name for name, model in chosen.items() if "bgr" in signature(model).parameters]
+    if not names:
+        raise ConfigError("--identity-bgr is for t-face, which faceswap shows blue first: leave it out")
+    return names
 
 
 def _created(role: str, name: str, options: ModelOptions, **arguments: Any) -> Any:
     """A new plugin, before anything is put around it."""
     plugin = registry.create(role, name, **arguments)
+    if hasattr(plugin, "backend"):
+        plugin.backend = options.backend
     if options.compile:
         if hasattr(plugin, "compile"):
             plugin.compile = True

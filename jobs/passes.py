@@ -40,16 +40,20 @@ def passes(models: ModelOptions, detector: str) -> list[Pass]:
     chosen = models.face_models
     only = [(name, _only(models, role, name)) for role, name in chosen]
     if models.detector != FILE:
-        only.insert(0, (detector, replace(models, detector=detector, aligner=None, masks=(), identity=None)))
+        alone = replace(models, detector=detector, aligner=None, masks=(), identity=None, filter=(), nfilter=())
+        only.insert(0, (detector, alone))
     return [Pass(number, len(only), name, each) for number, (name, each) in enumerate(only, 1)]
 
 
 def _only(models: ModelOptions, role: str, name: str) -> ModelOptions:
     """For the others the faces are known: from the passes before."""
+    filters = role == "identity" and name == models.identities[0]
     return replace(
         models,
         detector=FILE,
         aligner=name if role == "align" else FILE,
         masks=(name,) if role == "mask" else (),
         identity=name if role == "identity" else None,
+        filter=models.filter if filters else (),
+        nfilter=models.nfilter if filters else (),
     )

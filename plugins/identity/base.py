@@ -12,8 +12,9 @@ import numpy as np
 
 from facestream.faces.patches import patches_at
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
+from facestream.plugins.identity.cosine import unit_rows
 from facestream.plugins.identity.placing import ARCFACE, ARCFACE_SIZE, template_matrices
-from facestream.stream.types import ExtractBatch, Floats, Frame, Image
+from facestream.stream.types import ExtractBatch, Floats, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,22 +68,7 @@ class TorchIdentity(TorchModel):
 
     def _warm_up(self) -> None:
         size = self.card.input_size
-        batch = ExtractBatch(
-            frames=[Frame("warm-up", 0, 0, 0.0, 0.0, np.zeros((size, size, 3), np.uint8))],
-            boxes=np.array([[0, 0, size, size]], np.float32),
-            scores=np.ones(1, np.float32),
-            points=(ARCFACE * (size / ARCFACE_SIZE)).astype(np.float32)[None],
-            frame_ids=np.zeros(1, np.int32),
-        )
-        feed = self.pre_process(batch)
-        raw = self.infer(feed)
+        raw = self.infer(Placed(np.zeros((1, size, size, 3), np.uint8)))
         check_finite(self.name, raw)
-        self.post_process(raw, feed, batch)
-        found = batch.identities[self.storage_name]
+        found = self.embeddings(raw)
         check_shape(self.name, "embeddings", found, (1, *found.shape[1:2]))
-
-
-def unit_rows(rows: Floats) -> Floats:
-    """float32 (N, D) with each row scaled to length 1; a row of zeros stays one."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)

@@ -9,7 +9,7 @@ import torch
 from facestream.faces.crops import crop, crop_matrices
 from facestream.faces.extracted import extracted_face
 from facestream.plugins import registry
-from facestream.plugins.identity.base import unit_rows
+from facestream.plugins.identity.cosine import unit_rows
 from facestream.plugins.identity.sface import SFaceNetwork
 from facestream.stream.joining import batch_of as joined
 from facestream.stream.stage import derive
