@@ -50,11 +50,11 @@ clean:  ## remove everything that make made
 
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing facestream and what it needs (torch is large: this can take some minutes) …"
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[openvino]'
 	@touch $@
 
 .venv/.developed: .venv/.installed
 	@echo "installing what the tests need …"
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --editable '.[dev,openvino]'
 	@mkdir -p .venv/src
 	@touch $@

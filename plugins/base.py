@@ -21,6 +21,7 @@ from facestream.errors import ModelError, OutOfDeviceMemory, UnusableDevice, Wei
 from facestream.plugins import weights
 from facestream.plugins.card import Card
 from facestream.plugins.compiled import CompiledNetwork
+from facestream.plugins.openvino_network import OpenVinoNetwork, agreeing_network, openvino_version
 from facestream.plugins.weights import Arrays
 from facestream.stream.types import Floats, Image
 
@@ -49,11 +50,15 @@ class TorchModel(ABC):
         batch_size: samples at a time.
         compile: set it before :meth:`load` to run the network compiled, where it can be.
         compilable: whether that makes sense: a model that looks at pictures of ever new sizes says no.
+        backend: set it before :meth:`load`: "openvino", "torch", or "auto" for OpenVINO on a CPU where it is installed.
+        sizes_vary: its pictures have several sizes, multiples of 32 pixels.
     """
 
     card: ClassVar[Card]
     compile = False
     compilable: ClassVar[bool] = True
+    backend = "auto"
+    sizes_vary: ClassVar[bool] = False
 
     def __init__(self, *, batch_size: int | None = None) -> None:
         self.name = self.card.name
@@ -61,6 +66,7 @@ class TorchModel(ABC):
         self._net: nn.Module | None = None
         self._compiled: dict[str, CompiledNetwork] = {}  # by part
         self._most_rows: int | None = None  # of a compiled batch, once a larger one hasn't fitted
+        self._fast: OpenVinoNetwork | None = None
         self._device = torch.device("cpu")
         self._dtype = torch.float32
 
@@ -79,7 +85,7 @@ class TorchModel(ABC):
 
         Raises:
             WeightsMissing, WeightsCorrupt: see :func:`facestream.plugins.weights.fetch_weights`.
-            UnusableDevice: there is no such device.
+            UnusableDevice: there is no such device, or no OpenVINO for it where that was asked for.
             ModelError: the network's outputs aren't what its contract says.
         """
         path = weights.fetch_weights(self.card, self.convert)
@@ -97,10 +103,37 @@ class TorchModel(ABC):
         net = net.eval().requires_grad_(False).to(self._device, self._dtype)
         # 1.6 to 2 times as fast as one plane a channel on a CPU, for each of yunet, centerface and mesh.
         self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._compiled, self._most_rows = {}, None
+        self._compiled, self._most_rows, self._fast = {}, None, None
         if self.compile and not self.compilable:
             logger.warning("%s runs uncompiled: its pictures have ever new sizes", self.name)
+        if self._wants_openvino():
+            self._fast = agreeing_network(
+                *(self.name, self._net, path, weights.cache_folder() / "openvino"),
+                size=None if self.sizes_vary else self.input_size,
+                normalised=self._normalised_by(),
+                expected=self.forward,
+                strict=self.backend == "openvino",
+            )
         self._warm_up()
+
+    @property
+    def input_size(self) -> int:
+        """Pixels of the long side, or of the square, that the network sees."""
+        return self.card.input_size
+
+    def _wants_openvino(self) -> bool:
+        if self.backend == "torch" or self.compile or not self.compilable or self._device.type != "cpu":
+            return False
+        if openvino_version() is None and self.backend == "openvino":
+            raise UnusableDevice(f"{self.name}: OpenVINO isn't installed: pip install 'facestream[openvino]'")
+        return openvino_version() is not None
+
+    def _normalised_by(self) -> tuple[Floats, Floats]:
+        """Mean and scale by channel: what :meth:`_normalise` does is ``(pixel - mean) / scale``."""
+        low, high = self.card.range
+        unit = 255.0 / (high - low)
+        mean, std = np.array(self.card.mean, np.float32), np.array(self.card.std, np.float32)
+        return (mean - np.float32(low)) * np.float32(unit), std * np.float32(unit)
 
     def forward(self, pixels: Image, part: str = "") -> Outputs:
         """Run the network on uint8 pixels (B, H, W, 3), B at least 1, already in the card's colour order.
@@ -115,6 +148,12 @@ class TorchModel(ABC):
         """
         if self._net is None:
             raise ModelError(f"{self.name}: load() it before use")
+        if self._fast is not None:
+            try:
+                return self._fast(pixels)
+            except RuntimeError as error:
+                logger.warning("%s goes on with torch, OpenVINO failed: %s", self.name, str(error).splitlines()[-1])
+                self._fast = None
         net, step = self._network(self._net, part), self._step(pixels)
         try:
             return self._in_steps(net, pixels, step)

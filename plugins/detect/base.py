@@ -60,6 +60,7 @@ class TorchDetector(TorchModel):
             search (``rotation.py``). 1.0: not measured, nothing ends it.
     """
 
+    sizes_vary = True
     iou: ClassVar[float] = 0.3
     sure: ClassVar[float] = 1.0
 

@@ -62,6 +62,10 @@ class TorchMasker(TorchModel):
         self.storage_size = stored_size(storage_size, self.size)
 
     @property
+    def input_size(self) -> int:
+        return self.size
+
+    @property
     def storage_name(self) -> str:
         return self.name
 

@@ -1,0 +1,239 @@
+"""A network as OpenVINO runs it on a CPU: the same float32 numbers, in a third to a tenth of the time.
+
+torch is slow at small depthwise convolutions, which is what fast face models are made of. Measured on two cores, in
+milliseconds of CPU time: yunet at 640 × 384 33 → 3.4, mesh 5.2 → 1.7, retinaface-mnet 22 → 7, sface 13 → 8,
+bisenet-fp 192 → 121, centerface 28 → 20 (``bench/backends.py``).
+
+OpenVINO is an optional dependency (``pip install facestream[openvino]``). The network is exported by torch from our own
+module, kept in the cache as OpenVINO's own format, and compared with torch's results each time it is loaded: what
+doesn't agree isn't used. One sample runs at a time, so that a sample's result never depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import logging
+import sys
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import torch
+from torch import nn
+
+from facestream.errors import UnusableDevice
+from facestream.stream.types import Floats, Image
+
+Outputs: TypeAlias = tuple[Floats, ...]
+
+SHAPES: Final = 16
+"""Compiled input shapes that one network keeps; a twelfth of a second each to make anew. Only detectors see several."""
+
+STRIDE: Final = 32
+"""Detectors' canvases are multiples of it."""
+
+_TELEMETRY: Final = "openvino_telemetry"
+
+logger = logging.getLogger("facestream.plugins")
+
+
+def openvino_version() -> str | None:
+    """OpenVINO's version; None where it isn't installed."""
+    try:
+        return version("openvino")
+    except PackageNotFoundError:
+        return None
+
+
+class OpenVinoNetwork:
+    """Pictures in, outputs out; compiled for each shape when it first comes. Not for several threads at once.
+
+    Args:
+        model: takes (1, 3, H, W) float32, H and W fixed or not.
+        mean, scale: by channel; what the network sees is ``(pixel - mean) / scale``, done inside.
+        threads: that one inference uses.
+    """
+
+    def __init__(self, model: Any, mean: Floats, scale: Floats, threads: int) -> None:
+        self._openvino = _imported()
+        self._model = model
+        self._mean, self._scale = mean, scale
+        self._core = self._openvino.Core()
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": "f32",  # else newer CPUs would round to bfloat16
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self._requests: OrderedDict[tuple[int, int], Any] = OrderedDict()
+
+    def __call__(self, pixels: Image) -> Outputs:
+        """uint8 (B, H, W, 3), B at least 1, in the network's own colour order → its outputs, B rows each."""
+        request = self._request(pixels.shape[1], pixels.shape[2])
+        rows = []
+        for start in range(len(pixels)):
+            request.infer([pixels[start : start + 1]])
+            rows.append([np.array(output.data, np.float32) for output in request.output_tensors])
+        return tuple(np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*rows))
+
+    def _request(self, height: int, width: int) -> Any:
+        request = self._requests.pop((height, width), None)
+        if request is None:
+            request = self._compiled(height, width).create_infer_request()
+            if len(self._requests) == SHAPES:
+                self._requests.popitem(last=False)
+        self._requests[height, width] = request
+        return request
+
+    def _compiled(self, height: int, width: int) -> Any:
+        openvino = self._openvino
+        model = self._model.clone()
+        model.reshape([1, 3, height, width])
+        steps = openvino.preprocess.PrePostProcessor(model)
+        steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+        steps.input().model().set_layout(openvino.Layout("NCHW"))
+        convert = steps.input().preprocess().convert_element_type(openvino.Type.f32)
+        if self._mean.any():
+            convert.mean(self._mean.tolist())
+        if (self._scale != 1).any():
+            convert.scale(self._scale.tolist())
+        return self._core.compile_model(steps.build(), "CPU", self._settings)
+
+
+def agreeing_network(
+    name: str,
+    net: nn.Module,
+    weights: Path,
+    folder: Path,
+    *,
+    size: int | None,
+    normalised: tuple[Floats, Floats],
+    expected: Callable[[Image], Outputs],
+    strict: bool = False,
+) -> OpenVinoNetwork | None:
+    """``net`` on OpenVINO, once it was seen to give what torch gives; None, and a line in the log, where it doesn't.
+
+    Args:
+        name: the model's, for messages.
+        net, weights, folder, size: see :func:`converted`.
+        normalised: the network's mean and scale; see :class:`OpenVinoNetwork`.
+        expected: torch's outputs for pixels.
+        strict: fail rather than do without.
+
+    Raises:
+        UnusableDevice: it can't be had, and ``strict``.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (1, size or 2 * STRIDE, size or 3 * STRIDE, 3)).astype(np.uint8)
+    try:
+        for _ in range(2):  # the second time without what the cache held
+            fast = OpenVinoNetwork(converted(net, size, weights, folder), *normalised, torch.get_num_threads())
+            if _agree(fast(pixels), expected(pixels)):
+                return fast
+            forget(weights, size, folder)
+        reason = "its results differ"
+    except Exception as error:  # two large libraries meet here, and either may raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+    if strict:
+        raise UnusableDevice(f"{name}: OpenVINO can't run it: {reason}; leave --backend out")
+    logger.warning("%s runs on torch, OpenVINO can't run it: %s", name, reason)
+    return None
+
+
+def converted(net: nn.Module, size: int | None, weights: Path, folder: Path) -> Any:
+    """The network in OpenVINO's terms, from the cache where it lies there.
+
+    Args:
+        net: on the CPU, in float32, ready for inference.
+        size: the side of its square pictures; None for any multiples of :data:`STRIDE`.
+        weights: the file that its weights came from: another file, another network.
+        folder: of the cache; a few megabytes go there.
+
+    Raises:
+        RuntimeError, ImportError, OSError, and whatever torch's exporter raises: it can't be converted.
+    """
+    openvino = _imported()
+    path = folder / f"{weights.stem}-{size or 'any'}-{_fingerprint(weights)}.xml"
+    if path.exists():
+        with contextlib.suppress(RuntimeError):  # damaged: made anew
+            return openvino.Core().read_model(path)
+    logger.info("%s: converting for OpenVINO, once", weights.stem)
+    model = _exported(net, size)
+    with contextlib.suppress(RuntimeError, OSError):  # a full disk costs only the next start
+        forget(weights, size, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        openvino.save_model(model, path, compress_to_fp16=False)
+    return model
+
+
+def forget(weights: Path, size: int | None, folder: Path) -> None:
+    """Remove what :func:`converted` keeps, made by other versions too."""
+    for path in folder.glob(f"{weights.stem}-{size or 'any'}-*"):
+        path.unlink(missing_ok=True)
+
+
+def _agree(found: Outputs, expected: Outputs) -> bool:
+    """Whether outputs are the same but for rounding: on average within a ten thousandth of their own size."""
+    return len(found) == len(expected) and all(
+        one.shape == other.shape and float(np.abs(one - other).mean()) <= 1e-4 * (1 + float(np.abs(other).mean()))
+        for one, other in zip(found, expected)
+    )
+
+
+def _fingerprint(weights: Path) -> str:
+    digest = hashlib.sha256(weights.read_bytes())
+    digest.update(f"{torch.__version__} {openvino_version()}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _exported(net: nn.Module, size: int | None) -> Any:
+    _imported()
+    frontend = importlib.import_module("openvino.frontend")
+    decoder = importlib.import_module("openvino.frontend.pytorch.fx_decoder").TorchFXPythonDecoder
+    sample = torch.zeros(1, 3, size or 6 * STRIDE, size or 10 * STRIDE)
+    shapes = None
+    if size is None:
+        rows, columns = (torch.export.Dim(name, min=1, max=512) for name in ("rows", "columns"))
+        shapes = ({2: STRIDE * rows, 3: STRIDE * columns},)
+    with _quiet(), torch.no_grad():
+        program = torch.export.export(net, (sample,), dynamic_shapes=shapes)
+        reader = frontend.FrontEndManager().load_by_framework("pytorch")
+        decoded = decoder.from_exported_program(program)  # has to outlive its conversion
+        return reader.convert(reader.load(decoded))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """torch and OpenVINO tell each other about names that have gone; nobody else can do anything about it."""
+    root = logging.getLogger()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root.addFilter(_about_names)
+        try:
+            yield
+        finally:
+            root.removeFilter(_about_names)
+
+
+def _about_names(record: logging.LogRecord) -> bool:
+    return "decomp table" not in record.getMessage()
+
+
+def _imported() -> Any:
+    """OpenVINO, without the package by which importing it reports to its makers: this program reports to nobody."""
+    if "openvino" in sys.modules:
+        return importlib.import_module("openvino")
+    absent = object()
+    before = sys.modules.get(_TELEMETRY, absent)
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # importing it fails, and a stand-in takes its place
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        if before is absent:
+            del sys.modules[_TELEMETRY]
+        else:
+            sys.modules[_TELEMETRY] = before  # type: ignore[assignment]
