@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from facestream.errors import ConfigError
+from facestream.errors import ConfigError, FacestreamError
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.live_recorder import LiveRecorder
 from facestream.io.savers import FaceSaver
 from facestream.jobs.demo import demo_video
 from facestream.jobs.live import LiveSession, SourceOptions, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
+from facestream.jobs.recognition import LiveRecognition, somebody_known_to
+from facestream.jobs.references import load_references
 from facestream.server import Server
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.recognition import Recogniser
 from facestream.stream.types import Sink
+
+log = logging.getLogger("facestream.serve")
+
+RECOGNISING: Final = "sface"
+"""The identity model that runs where there are people to recognise and none was chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +52,13 @@ class ServeOptions:
     open_timeout: float = 5.0
     read_timeout: float = 5.0
     no_demo: bool = False
+    people: Path | None = None
+    no_biometrics: bool = False
+
+    @property
+    def keeps_embeddings(self) -> bool:
+        """Whether files may hold embeddings: they were asked for by a model's name, and not forbidden."""
+        return bool(self.models.identities) and not self.no_biometrics
 
     @property
     def source_options(self) -> SourceOptions:
@@ -64,13 +80,27 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         bridge = await stack.enter_async_context(Bridge(options.models.chosen_device))
-        stages = await load_stages(options.models, bridge)
+        models = await bridge.cpu(with_people_recognised, options)
+        stages = await load_stages(models, bridge, await load_references(models, bridge))
         for number in (signal.SIGINT, signal.SIGTERM):  # only now: models that still load are simply left
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        pipeline = Pipeline(stages, bridge, in_flight=live_in_flight(bridge.device), tracks=Tracks())
-        session = await stack.enter_async_context(
-            LiveSession(pipeline, bridge, sinks=_sinks(options, bridge), options=options.source_options)
+        recogniser = Recogniser() if models.identities else None
+        recognition = await stack.enter_async_context(_recognition(options, models, bridge, recogniser))
+        pipeline = Pipeline(
+            stages, bridge, in_flight=live_in_flight(bridge.device), tracks=Tracks(), recogniser=recogniser
         )
+        session = await stack.enter_async_context(
+            LiveSession(
+                pipeline,
+                bridge,
+                sinks=_sinks(options, bridge),
+                options=options.source_options,
+                biometrics=options.keeps_embeddings,
+            )
+        )
+        if recognition is not None:
+            session.hub.attach(recognition)
+            stack.callback(session.hub.detach, recognition)
         server = await stack.enter_async_context(
             Server(
                 session,
@@ -78,12 +108,50 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
                 port=options.port,
                 token=options.token,
                 allow_origins=options.allow_origins,
+                recognition=recognition,
+                unrecognised=why_nobody_is_recognised(options),
             )
         )
         await _add_sources(session, options)
         say(f"facestream is at {server.url}  (models on {bridge.device}; Ctrl-C stops)")
         await stop.wait()
         say("stopping …")
+
+
+def with_people_recognised(options: ServeOptions) -> ModelOptions:
+    """The chosen models, and one that recognises people if there are any and nothing was said about it. Blocks.
+
+    Raises:
+        ConfigError: people are to be recognised and nothing of them kept.
+    """
+    if options.no_biometrics and options.people is not None:
+        raise ConfigError("--people names a gallery, and --no-biometrics opens none: leave out one of the two")
+    if options.no_biometrics or options.models.identity or options.models.identities:
+        return options.models
+    try:
+        somebody = somebody_known_to(RECOGNISING, options.people)
+    except FacestreamError as error:
+        log.warning("nobody is recognised: %s", error)
+        return options.models
+    if not somebody:
+        return options.models
+    log.info("people are recognised with %s, as the gallery holds some; --identity none turns that off", RECOGNISING)
+    return replace(options.models, identity=RECOGNISING)
+
+
+def why_nobody_is_recognised(options: ServeOptions) -> str:
+    if options.no_biometrics:
+        return "nobody is recognised: the server was started with --no-biometrics; start it without, to name people"
+    return f"nobody is recognised: start the server with --identity {RECOGNISING}, to name people"
+
+
+def _recognition(
+    options: ServeOptions, models: ModelOptions, bridge: Bridge, recogniser: Recogniser | None
+) -> AbstractAsyncContextManager[LiveRecognition | None]:
+    """The gallery of people, for the first identity model, if it may be opened."""
+    if recogniser is None or options.no_biometrics:
+        return nullcontext()
+    return LiveRecognition.open(bridge, models.identities[0], recogniser, options.people)
 
 
 async def _add_sources(session: LiveSession, options: ServeOptions) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
@@ -17,35 +17,26 @@ from facestream.serving.messages import (
     NoParams,
     RemoveParams,
     ResultResponse,
-    RpcError,
     source_message,
 )
+from facestream.serving.people import PeopleMethods
+from facestream.serving.rpc import (
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    NO_SUCH_SOURCE,
+    PARSE_ERROR,
+    REFUSED,
+    SOURCE_FAILED,
+    Failure,
+    Method,
+    convert,
+)
 from facestream.serving.session import Session
-
-P = TypeVar("P", bound=msgspec.Struct)
-
-PARSE_ERROR: Final = -32700
-INVALID_REQUEST: Final = -32600
-METHOD_NOT_FOUND: Final = -32601
-INVALID_PARAMS: Final = -32602
-NO_SUCH_SOURCE: Final = -32001
-REFUSED: Final = -32002
-SOURCE_FAILED: Final = -32003
 
 NETWORK_KINDS: Final = frozenset({SourceKind.RTSP, SourceKind.HTTP, SourceKind.PUSH})
 """What may be added over the network. Files and devices of this machine are its operator's to give."""
 
 _NETWORK_URL: Final = re.compile(r"(rtsp[stu]?|https?)://|push:", re.IGNORECASE)
-
-Method = Callable[[Any], Awaitable[Any]]
-
-
-class _Failure(Exception):
-    """A request that can't be answered with a result."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.error = RpcError(code=code, message=message)
 
 
 class Control:
@@ -54,6 +45,7 @@ class Control:
     Args:
         session: what is controlled.
         statistics: the result of ``statistics``.
+        people: what is done with people and their names.
         allow_local_sources: let the network add files and devices of this machine too.
     """
 
@@ -62,6 +54,7 @@ class Control:
         session: Session,
         limits: Limits,
         statistics: Callable[[], dict[str, Any]],
+        people: PeopleMethods,
         *,
         allow_local_sources: bool = False,
     ) -> None:
@@ -73,6 +66,7 @@ class Control:
             "sources.add": self._add,
             "sources.remove": self._remove,
             "sources.list": self._list,
+            **people.methods,
             "statistics": self._count,
         }
 
@@ -88,12 +82,12 @@ class Control:
         try:
             message = msgspec.json.decode(text)
         except msgspec.DecodeError as error:
-            return _failed(_Failure(PARSE_ERROR, f"this isn't JSON: {error}"), None)
+            return _failed(Failure(PARSE_ERROR, f"this isn't JSON: {error}"), None)
         if not isinstance(message, list):
             return await self._answer_one(message)
         if not 1 <= len(message) <= self._limits.batch:
             problem = f"a batch holds 1 to {self._limits.batch} requests, not {len(message)}"
-            return _failed(_Failure(INVALID_REQUEST, problem), None)
+            return _failed(Failure(INVALID_REQUEST, problem), None)
         responses = [response for request in message if (response := await self._answer_one(request)) is not None]
         return b"[" + b",".join(responses) + b"]" if responses else None
 
@@ -101,7 +95,7 @@ class Control:
         try:
             method, params = self._read(request)
             result = await method(params)
-        except _Failure as failure:
+        except Failure as failure:
             if _is_notification(request) and failure.error.code != INVALID_REQUEST:
                 return None
             return _failed(failure, _request_id(request))
@@ -115,27 +109,27 @@ class Control:
             or request.get("jsonrpc") != "2.0"
             or not isinstance(request.get("method"), str)
         ):
-            raise _Failure(INVALID_REQUEST, 'this isn\'t a request; send {"jsonrpc": "2.0", "id": 1, "method": …}')
+            raise Failure(INVALID_REQUEST, 'this isn\'t a request; send {"jsonrpc": "2.0", "id": 1, "method": …}')
         if not isinstance(request.get("id"), str | int | float | None) or isinstance(request.get("id"), bool):
-            raise _Failure(INVALID_REQUEST, "a request's id is a string, a number or null")
+            raise Failure(INVALID_REQUEST, "a request's id is a string, a number or null")
         method = self._methods.get(request["method"])
         if method is None:
             names = ", ".join(self._methods)
-            raise _Failure(METHOD_NOT_FOUND, f"there is no method {request['method'][:64]!r}; there are {names}")
+            raise Failure(METHOD_NOT_FOUND, f"there is no method {request['method'][:64]!r}; there are {names}")
         return method, request.get("params", {})
 
     async def _add(self, params: Any) -> Any:
-        wanted = _convert(params, AddParams)
+        wanted = convert(params, AddParams)
         if len(self._session.sources()) >= self._limits.sources:
-            raise _Failure(REFUSED, f"there are {self._limits.sources} sources already; remove one first")
+            raise Failure(REFUSED, f"there are {self._limits.sources} sources already; remove one first")
         try:
             self._check_source(wanted.url)
             name = None if wanted.name is None else check_name(wanted.name)
             return source_message(await self._session.add_source(wanted.url, name=name))
         except ConfigError as error:
-            raise _Failure(REFUSED, str(error)) from error
+            raise Failure(REFUSED, str(error)) from error
         except SourceError as error:
-            raise _Failure(SOURCE_FAILED, str(error)) from error
+            raise Failure(SOURCE_FAILED, str(error)) from error
 
     def _check_source(self, url: str) -> None:
         # By its looks first: parsing a path would look at the disk, and tell.
@@ -144,19 +138,19 @@ class Control:
             raise ConfigError("only rtsp://, http(s):// and push: sources can be added over the network")
 
     async def _remove(self, params: Any) -> Any:
-        name = _convert(params, RemoveParams).name
+        name = convert(params, RemoveParams).name
         try:
             await self._session.remove_source(name)
         except KeyError:
-            raise _Failure(NO_SUCH_SOURCE, f"there is no source {name[:64]!r}; see sources.list") from None
+            raise Failure(NO_SUCH_SOURCE, f"there is no source {name[:64]!r}; see sources.list") from None
         return {}
 
     async def _list(self, params: Any) -> Any:
-        _convert(params, NoParams)
+        convert(params, NoParams)
         return [source_message(info) for info in self._session.sources()]
 
     async def _count(self, params: Any) -> Any:
-        _convert(params, NoParams)
+        convert(params, NoParams)
         return self._statistics()
 
 
@@ -176,13 +170,6 @@ def check_depth(text: str, limit: int) -> None:
             depth -= 1
 
 
-def _convert(params: Any, kind: type[P]) -> P:
-    try:
-        return msgspec.convert(params, kind)
-    except msgspec.ValidationError as error:
-        raise _Failure(INVALID_PARAMS, f"wrong params: {error}") from None
-
-
 def _is_notification(request: Any) -> bool:
     return isinstance(request, dict) and "id" not in request
 
@@ -192,5 +179,5 @@ def _request_id(request: Any) -> Any:
     return given if isinstance(given, str | int | float) and not isinstance(given, bool) else None
 
 
-def _failed(failure: _Failure, request_id: Any) -> bytes:
+def _failed(failure: Failure, request_id: Any) -> bytes:
     return msgspec.json.encode(ErrorResponse(error=failure.error, id=request_id))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 PROTOCOL: Final = 1
 
+MAX_NAME: Final = 1000
+"""Characters of a person's name that are looked at; what a name may be is the gallery's to say."""
+
 StateName: TypeAlias = Literal["connecting", "live", "degraded", "stopped"]
 
 
@@ -60,6 +63,20 @@ class SourceMessage(msgspec.Struct, kw_only=True):
     last_frame_age: float | None
 
 
+class RecognitionMessage(msgspec.Struct, kw_only=True):
+    """Whether faces are recognised.
+
+    Attributes:
+        on: people can be named, and those who are have an `identity`.
+        model: the identity model that tells them apart, or null.
+        reason: why nobody is recognised, and how to change that; "" when somebody is.
+    """
+
+    on: bool
+    model: str | None = None
+    reason: str = ""
+
+
 class HelloMessage(msgspec.Struct, tag_field="type", tag="hello", kw_only=True):
     """The first message on every websocket.
 
@@ -70,6 +87,7 @@ class HelloMessage(msgspec.Struct, tag_field="type", tag="hello", kw_only=True):
     protocol: Literal[1] = 1
     version: str
     sources: list[SourceMessage]
+    recognition: RecognitionMessage
 
 
 class StatusMessage(SourceMessage, tag_field="type", tag="status", kw_only=True):
@@ -121,19 +139,79 @@ class RemoveParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     name: str
 
 
+PersonName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+
+
+class NameParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of ``people.name``: whose face that is.
+
+    Attributes:
+        source: the face's source.
+        track: its ``track`` in that source's ``faces`` messages.
+        name: somebody new, or somebody who has a name already and is learnt better now.
+    """
+
+    source: str
+    track: int
+    name: PersonName
+
+
+class PersonParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of ``people.remove``."""
+
+    name: PersonName
+
+
+class RenameParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of ``people.rename``: ``name`` is called ``to`` from now on, which must be free."""
+
+    name: PersonName
+    to: PersonName
+
+
+class MergeParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of ``people.merge``: ``name`` was ``into`` all along, and is gone afterwards."""
+
+    name: PersonName
+    into: PersonName
+
+
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Parameters of ``sources.list`` and ``statistics``: none."""
+    """Parameters of ``sources.list``, ``people.list`` and ``statistics``: none."""
+
+
+class PersonMessage(msgspec.Struct, kw_only=True):
+    """Somebody who has a name, in the results of ``people`` requests.
+
+    Attributes:
+        name: what ``identity`` says in ``faces`` messages.
+        looks: how many pictures of the face are known, as embeddings.
+    """
+
+    name: str
+    looks: int
 
 
 class ControlRequest(msgspec.Struct, kw_only=True):
     """A request, or without ``id`` a notification, which gets no response. Several may come in one array.
 
     Attributes:
-        params: AddParams, RemoveParams or nothing, as the method asks.
+        params: AddParams, RemoveParams, NameParams, RenameParams, PersonParams, MergeParams or nothing, as the method
+            asks.
     """
 
     jsonrpc: Literal["2.0"]
-    method: Literal["sources.add", "sources.remove", "sources.list", "statistics"]
+    method: Literal[
+        "sources.add",
+        "sources.remove",
+        "sources.list",
+        "people.list",
+        "people.name",
+        "people.rename",
+        "people.remove",
+        "people.merge",
+        "statistics",
+    ]
     params: dict[str, Any] | UnsetType = UNSET
     id: RequestId | UnsetType = UNSET
 
@@ -143,7 +221,8 @@ class RpcError(msgspec.Struct, kw_only=True):
 
     Attributes:
         code: −32700 not JSON, −32600 not a request, −32601 no such method, −32602 wrong parameters,
-            −32001 no such source, −32002 refused, −32003 the source can't be opened.
+            −32001 no such source, −32002 refused, −32003 the source can't be opened, −32004 no such face or no good
+            picture of it yet, −32005 nobody is recognised here.
         message: one line for people, with the next step.
     """
 

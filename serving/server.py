@@ -39,8 +39,9 @@ from facestream.serving.messages import HelloMessage, source_message, status_mes
 from facestream.serving.metrics import Metrics, Snapshot
 from facestream.serving.pages import load_pages
 from facestream.serving.peer import Peer, Peers, text_frame
+from facestream.serving.people import PeopleMethods
 from facestream.serving.push import PushStatistics, open_push, receive_pictures
-from facestream.serving.session import Session
+from facestream.serving.session import Recognition, Session
 from facestream.stream.tasks import task_group
 
 log = logging.getLogger("facestream.server")
@@ -59,6 +60,8 @@ class Server:
         token: what every websocket and API path asks for; None for nothing.
         allow_origins: web pages from elsewhere that may open websockets, as ``https://host[:port]``.
         allow_local_sources: let ``/ws/control`` add files and devices of this machine.
+        recognition: the session's people; None where nobody is recognised.
+        unrecognised: why that is so, and how to change it.
 
     Entering raises:
         ConfigError: the address needs a token, or isn't one of this machine.
@@ -74,6 +77,8 @@ class Server:
         token: str | None = None,
         allow_origins: Iterable[str] = (),
         allow_local_sources: bool = False,
+        recognition: Recognition | None = None,
+        unrecognised: str = "nobody is recognised here",
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -82,7 +87,10 @@ class Server:
         self._host = host
         self._port = port
         self._access = Access(host, token, frozenset(allow_origins))
-        self._control = Control(session, self.limits, self.statistics, allow_local_sources=allow_local_sources)
+        self._people = PeopleMethods(recognition, unrecognised)
+        self._control = Control(
+            session, self.limits, self.statistics, self._people, allow_local_sources=allow_local_sources
+        )
         self._metrics = Metrics(self._snapshot)
         self._websockets = 0
         self._pushed = PushStatistics()
@@ -253,7 +261,8 @@ class Server:
 
     def _greet(self, peer: Peer) -> None:
         sources = [source_message(info) for info in self._session.sources()]
-        peer.push(text_frame(HelloMessage(version=__version__, sources=sources)))
+        hello = HelloMessage(version=__version__, sources=sources, recognition=self._people.state)
+        peer.push(text_frame(hello))
 
     def _health(self) -> Health:
         hub = self._session.hub

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from facestream.stream.device import Bridge
@@ -11,6 +11,7 @@ from facestream.stream.types import Image
 
 if TYPE_CHECKING:
     from facestream.jobs.live import SessionStatistics, SourceInfo
+    from facestream.jobs.recognition import NamedPerson
 
 
 class PushEnd(Protocol):
@@ -67,3 +68,46 @@ class Session(Protocol):
 
     def on_change(self, callback: Callable[[SourceInfo], None]) -> None:
         """Call ``callback`` on the event loop whenever a source's state changes."""
+
+
+class Recognition(Protocol):
+    """People by name; :class:`facestream.jobs.recognition.LiveRecognition` fulfils it.
+
+    Every method raises FileFormatError or OutputError where the gallery of people is damaged or can't be written.
+    """
+
+    @property
+    def model(self) -> str:
+        """The identity model's name."""
+
+    async def name(self, source: str, track: int, name: str) -> None:
+        """Learn a face as somebody's.
+
+        Raises:
+            KeyError: there is no such face, or no good picture of it yet.
+            ConfigError: the name can't be one.
+        """
+
+    async def list(self) -> Sequence[NamedPerson]:
+        """Everybody, by name."""
+
+    async def rename(self, name: str, to: str) -> None:
+        """Give somebody another name.
+
+        Raises:
+            ConfigError: there is nobody called ``name``, or somebody else is called ``to``.
+        """
+
+    async def remove(self, name: str) -> None:
+        """Forget somebody, with every trace.
+
+        Raises:
+            ConfigError: there is nobody of that name.
+        """
+
+    async def merge(self, name: str, into: str) -> None:
+        """Two names are one person's.
+
+        Raises:
+            ConfigError: there is nobody of one of the names, or both are the same.
+        """

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from facestream.errors import ProtocolError
 from facestream.serving.control import Control, check_depth
+from facestream.serving.people import PeopleMethods
 from facestream.serving.server import Server
 from facestream.testing.sessions import FakeSession, some_faces, source_info
 from tests.serving.conftest import LIMITS, ask, dial, hear, refusal
@@ -203,7 +204,7 @@ def test_no_text_breaks_the_server(text):
     import asyncio
 
     async def answer() -> None:
-        control = Control(FakeSession(None, source_info()), LIMITS, dict)  # type: ignore[arg-type]
+        control = Control(FakeSession(None, source_info()), LIMITS, dict, PeopleMethods())  # type: ignore[arg-type]
         try:
             response = await control.answer(text)
         except ProtocolError:
