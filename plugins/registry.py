@@ -48,7 +48,8 @@ def complaints() -> list[str]:
 
 
 def _builtin() -> tuple[Card, ...]:
-    return (*detect.CARDS, *align.CARDS, *mask.CARDS, *identity.CARDS, *detect.UNVERIFIED, *align.UNVERIFIED)
+    ready = (*detect.CARDS, *align.CARDS, *mask.CARDS, *identity.CARDS)
+    return (*ready, *detect.UNVERIFIED, *align.UNVERIFIED, *mask.UNVERIFIED, *identity.UNVERIFIED)
 
 
 def names(role: Role | str) -> tuple[str, ...]:

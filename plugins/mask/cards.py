@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from facestream.plugins.card import Card, PackageFile, Role
+from dataclasses import replace
+
+from facestream.plugins.card import RELEASES, Card, PackageFile, Role, UrlFile
 
 BISENET_FP = Card(
     name="bisenet-fp",
@@ -43,5 +45,45 @@ CUSTOM = Card(
     paper="-",
     accuracy="-",
 )
+
+# Published at an address that this project has never fetched from: see ``plugins/vouching.py``.
+UNET_DFL = Card(
+    name="unet-dfl",
+    role=Role.MASK,
+    model="facestream.plugins.mask.unet_dfl:UNetDfl",
+    input_size=256,
+    range=(0.0, 1.0),
+    batch=8,
+    licence="unstated",
+    limits="the publisher names no licence: ask before any use",
+    files=(UrlFile(f"{RELEASES}/v6.2/DFL_256_sigmoid_v2.zip", sha256="", size=0),),
+    paper="Iglovikov, Shvets: TernausNet: U-Net with VGG11 Encoder Pre-Trained on ImageNet for Image "
+    "Segmentation. 2018",
+    accuracy="not measured here",
+)
+
+VGG_CLEAR = Card(
+    name="vgg-clear",
+    role=Role.MASK,
+    model="facestream.plugins.mask.vgg:VggClear",
+    input_size=300,
+    batch=6,
+    licence="unstated",
+    limits="the publisher names no licence: ask before any use",
+    files=(UrlFile(f"{RELEASES}/v8.2/Nirkin_300_softmax_v2.zip", sha256="", size=0),),
+    paper="Nirkin, Masi, Tran, Hassner, Medioni: On Face Segmentation, Face Swapping, and Face Perception. FG 2018",
+    accuracy="not measured here",
+)
+
+VGG_OBSTRUCTED = replace(
+    VGG_CLEAR,
+    name="vgg-obstructed",
+    model="facestream.plugins.mask.vgg:VggObstructed",
+    input_size=500,
+    batch=2,
+    files=(UrlFile(f"{RELEASES}/v5.2/Nirkin_500_softmax_v2.zip", sha256="", size=0),),
+)
+
+UNVERIFIED: tuple[Card, ...] = (UNET_DFL, VGG_CLEAR, VGG_OBSTRUCTED)
 
 CARDS: tuple[Card, ...] = (BISENET_FP, CUSTOM)

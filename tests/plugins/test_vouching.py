@@ -14,6 +14,7 @@ from facestream.plugins.align.hrnet import HrNetNetwork
 from facestream.plugins.card import UrlFile
 
 UNSEEN = {"s3fd": "detect", "retinaface": "detect", "fan": "align", "hrnet": "align"}
+UNSEEN |= {"unet-dfl": "mask", "vgg-clear": "mask", "vgg-obstructed": "mask"}
 A_HASH = "ab" * 32
 
 
