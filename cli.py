@@ -14,6 +14,7 @@ import click
 from facestream import __version__
 from facestream.cli_alignments import alignments
 from facestream.cli_options import chosen_models, model_options, reference_options
+from facestream.cli_sort import sort
 from facestream.errors import ConfigError, FacestreamError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
@@ -255,6 +256,7 @@ def reextract(**options: Any) -> None:
 
 
 cli.add_command(alignments)
+cli.add_command(sort)
 
 
 def _frame_size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
+from scipy.spatial.distance import pdist
 
 from facestream.stream.types import Floats, Longs
 
@@ -52,6 +53,42 @@ def cluster(embeddings: Floats, method: Method = "ward", threshold: float | None
     # A node at the threshold itself is cut: scipy would keep it together.
     cut = fcluster(tree, np.nextafter(height * threshold, -np.inf), "distance")
     return Clusters(order, _renumbered(cut, order), height)
+
+
+def group_people(embeddings: Floats, distance: float) -> Clusters:
+    """Cluster faces into people: average linkage of cosine distances, cut at one distance for every folder.
+
+    The mean of all pairs between two groups decides whether they join, so that neither one good pair nor one bad one
+    does. ``distance`` is absolute: what is one person doesn't depend on who else is in the folder, as it does with
+    faceswap's share of the tree's height (:func:`cluster`). With the embeddings of sface, pairwise F1 on 55 press
+    photos of five people, and on 216 of LFW with 136 people (``bench/clustering.py``; best and worst of a parameter
+    are within the benchmark's table)::
+
+                                                       five people    LFW       both in one folder
+        average linkage at 0.55, the default           1.000          0.989     0.998
+        single linkage at the card's threshold         1.000          0.722     0.803
+        faceswap's: Ward's at 0.25 of the height       1.000          0.278     0.989
+
+    Needs memory for N² distances: 8 bytes each, 800 MB for 10,000 faces.
+
+    Args:
+        embeddings: (N, D); their lengths don't matter.
+        distance: 0..2, 1 - the mean cosine similarity below which two groups are two people.
+
+    Raises:
+        ValueError: an embedding isn't finite.
+    """
+    if not np.isfinite(embeddings).all():
+        raise ValueError("embeddings to cluster must be finite")
+    count = len(embeddings)
+    if count < 2:
+        return Clusters(np.arange(count), np.zeros(count, np.int64), 0.0)
+    rows = np.asarray(embeddings, np.float64)
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    # Half the squared distance of unit vectors is their cosine distance, and defined for rows of zeros, too.
+    tree = linkage(pdist(rows, "sqeuclidean") / 2, "average")
+    order = leaves_list(tree).astype(np.int64)
+    return Clusters(order, _renumbered(fcluster(tree, distance, "distance"), order), float(tree[:, 2].max()))
 
 
 def _renumbered(labels: np.ndarray[tuple[int, ...], np.dtype[np.int32]], order: Longs) -> Longs:

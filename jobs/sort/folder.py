@@ -1,0 +1,104 @@
+"""A folder's pictures, and what a former sort of it knows of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from facestream.errors import AlignmentsError, OutputError, SourceUnavailable
+from facestream.io.images import natural_key
+from facestream.io.journal_lock import JournalLock
+from facestream.io.urls import IMAGE_SUFFIXES
+from facestream.jobs.sort.moves import remove_empty
+from facestream.jobs.sort.record import NAME, Record, current
+
+LOCK: Final = ".facestream-sort.lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else sorts into ``folder`` meanwhile; it is made if need be, and goes again if it stays empty.
+
+    Raises:
+        OutputError: somebody does, or the folder can't be written to.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = JournalLock(folder / LOCK)
+    except OSError as error:
+        raise OutputError(f"can't make {folder}: {error.strerror}; choose another with -o") from error
+    except AlignmentsError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError):
+            why = f"can't write in {folder}: {cause.strerror}; mend that, or sort copies with -k -o FOLDER"
+        else:
+            why = f"{folder} is being sorted by another job; wait until that has ended"
+        raise OutputError(why) from error
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+        if made:
+            remove_empty([folder])
+
+
+def list_pictures(folder: Path, record: Record | None) -> list[Path]:
+    """The pictures in ``folder``, and those in the sub-folders of groups that a former sort of it made; natural order
+    of what they were called before that.
+
+    Raises:
+        SourceUnavailable: the folder can't be read.
+    """
+    known = {} if record is None else current(record)
+    found: list[tuple[str, Path]] = []
+    for below in ("", *(record.folders if record is not None else ())):
+        for name in _names(folder / below, optional=bool(below)):
+            was = known.get(os.path.join(below, name))
+            found.append((Path(was.was).name if was else name, folder / below / name))
+    return [path for _, path in sorted(found, key=lambda each: (natural_key(each[0]), str(each[1])))]
+
+
+def _names(folder: Path, *, optional: bool) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".")
+                and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES
+                and entry.is_file(follow_symlinks=False)
+            ]
+    except OSError as error:
+        if optional and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            return []
+        raise SourceUnavailable(
+            f"can't read the folder {folder}: {error.strerror}; check the path and its rights"
+        ) from error
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in ``folder`` that hold pictures directly or were sorted before, by name.
+
+    Raises:
+        SourceUnavailable: the folder can't be read.
+    """
+    try:
+        names = sorted(os.listdir(folder), key=natural_key)
+    except OSError as error:
+        raise SourceUnavailable(
+            f"can't read the folder {folder}: {error.strerror}; check the path and its rights"
+        ) from error
+    return [
+        folder / name
+        for name in names
+        if not name.startswith(".") and (folder / name).is_dir() and _is_input(folder / name)
+    ]
+
+
+def _is_input(folder: Path) -> bool:
+    return (folder / NAME).exists() or bool(_names(folder, optional=True))

@@ -1,0 +1,151 @@
+"""What the sorted pictures will be called, and where they go. Pure but for the question whether a name is taken."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Final
+
+from facestream.jobs.sort.methods import Kind, Method
+from facestream.jobs.sort.order import Group
+from facestream.jobs.sort.record import Entry, Record, place
+
+_GROUP_FOLDER: Final = re.compile(r"_[a-z-]+_[0-9]{3,}(?:_by_[a-z-]+)?")
+_NAME_BYTES: Final = 240  # of the 255 that file systems take
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One to be sorted.
+
+    Attributes:
+        path: where it is.
+        was: where it was before it was ever sorted; its name there is the one that sorted names are made of.
+    """
+
+    path: Path
+    was: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A group as it will lie there: its folder's name (empty: the folder itself) and its pictures' names."""
+
+    folder: str
+    names: list[str]
+
+
+def group_folder(sort: Method, group: Method, number: int) -> str:
+    """``_face_000``, ``_face_000_by_yaw``."""
+    by = "" if sort.kind is Kind.NONE or sort.name == group.name else f"_by_{sort.name}"
+    return f"_{group.name}_{number:03d}{by}"
+
+
+def is_group_folder(name: str) -> bool:
+    """It is called as one that a sort, ours or faceswap's, makes."""
+    return _GROUP_FOLDER.fullmatch(name) is not None
+
+
+def places(
+    pictures: Sequence[Picture],
+    groups: Sequence[Group],
+    sort: Method,
+    group: Method,
+    folder: Path,
+    taken: Callable[[Path], bool] = os.path.lexists,
+) -> tuple[list[Placed], dict[int, Path]]:
+    """Names for all pictures: the groups as they will lie there, and index → path.
+
+    A name is ``<number in its group>_<own name>``, or just its own where nothing is sorted. One that is taken, by
+    another picture of the plan or by any other file, gets ``-2``, ``-3``, …: no move is ever in another's way.
+    """
+    given: set[str] = set()
+    placed, targets = [], {}
+    for one in groups:
+        name = "" if one.number is None else group_folder(sort, group, one.number)
+        names = []
+        for number, index in enumerate(one.members):
+            picture = pictures[index]
+            wanted = picture.was.name if sort.kind is Kind.NONE else f"{number:06d}_{picture.was.name}"
+            for variant in _variants(_short(wanted)):
+                target = folder / name / variant
+                key = str(target).casefold()
+                if key not in given and (target == picture.path or not taken(target)):
+                    break
+            given.add(key)
+            names.append(target.name)
+            targets[index] = target
+        placed.append(Placed(name, names))
+    return placed, targets
+
+
+def record_of(
+    pictures: Sequence[Picture],
+    targets: dict[int, Path],
+    folder: Path,
+    *,
+    how: str,
+    copies: bool,
+    folders: Collection[str],
+) -> Record:
+    """All moves, in the order of the pictures.
+
+    Args:
+        folders: sub-folders that this run makes or that a former one made.
+    """
+    entries = tuple(
+        Entry(place(pictures[index].was, folder), place(pictures[index].path, folder), place(targets[index], folder))
+        for index in sorted(targets)
+    )
+    return Record(folder, entries, how, copies, folders=tuple(sorted(folders)))
+
+
+def undoing(record: Record, taken: Callable[[Path], bool] = os.path.lexists) -> Record:
+    """The way back: every picture to where it was before it was ever sorted, or beside what has come there since.
+
+    Args:
+        taken: whether a file is there now.
+    """
+    given: set[Path] = set()
+    entries = []
+    for entry in record.entries:
+        now = entry.source if taken(record.at(entry.source)) else entry.target
+        wanted = record.at(entry.was)
+        target = next(
+            path
+            for path in (wanted.with_name(name) for name in _variants(wanted.name))
+            if path == record.at(now) or (path not in given and not taken(path))
+        )
+        given.add(target)
+        entries.append(Entry(entry.was, now, place(target, record.folder)))
+    return Record(record.folder, tuple(entries), "undo", folders=record.folders)
+
+
+def free_name(
+    wanted: Path, given: Collection[str], folder: Path, taken: Callable[[Path], bool] = os.path.lexists
+) -> str:
+    """``wanted``, or its first variant that is neither there nor ``given``, as a place of ``folder``'s record."""
+    paths = (wanted.with_name(name) for name in _variants(wanted.name))
+    return next(place(path, folder) for path in paths if place(path, folder) not in given and not taken(path))
+
+
+def _variants(name: str) -> Iterator[str]:
+    yield name
+    path = PurePath(name)
+    number = 2
+    while True:
+        yield f"{path.stem}-{number}{path.suffix}"
+        number += 1
+
+
+def _short(name: str) -> str:
+    """A name that file systems take; the record keeps the whole one."""
+    path = PurePath(name)
+    room = _NAME_BYTES - len(os.fsencode(path.suffix))
+    stem = os.fsencode(path.stem)
+    if len(stem) <= room:
+        return name
+    return stem[:room].decode("utf-8", "ignore") + path.suffix
