@@ -15,7 +15,7 @@ from facestream.errors import WeightsCorrupt
 from facestream.plugins.weights import Arrays
 
 
-def published_state(file: Path, net: nn.Module, *, unused: Iterable[str] = ()) -> Arrays:
+def published_state(file: Path, net: nn.Module, *, unused: Iterable[str] = (), optional: str = "") -> Arrays:
     """A release's file (a zip with one ``.pth``, or that itself) → the state of ``net`` by key.
 
     It is loaded as tensors only: nothing else is unpickled.
@@ -24,11 +24,12 @@ def published_state(file: Path, net: nn.Module, *, unused: Iterable[str] = ()) -
         file: already checked against its hash.
         net: whose keys and shapes it must have. BatchNorm's ``num_batches_tracked`` may be missing.
         unused: beginnings of further keys that are left out: heads that aren't used here.
+        optional: a beginning that keys have in the file and not in ``net``, if they have it.
 
     Raises:
         WeightsCorrupt: it isn't a state dict of tensors, or keys or shapes differ; the message names some.
     """
-    given = {key.removeprefix("module."): value for key, value in _tensors(file).items()}
+    given = {key.removeprefix("module.").removeprefix(optional): value for key, value in _tensors(file).items()}
     wanted = net.state_dict()
     missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
     spare = [key for key in given if key not in wanted and not key.startswith(tuple(unused))]

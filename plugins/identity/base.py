@@ -22,7 +22,7 @@ class Placed:
     """N faces as the network wants them.
 
     Attributes:
-        pixels: uint8 (N, size, size, 3) in the card's colour order.
+        pixels: uint8 (N, size, size, 3) in the network's colour order.
     """
 
     pixels: Image
@@ -38,6 +38,11 @@ class TorchIdentity(TorchModel):
     @property
     def storage_name(self) -> str:
         return self.name
+
+    @property
+    def colour(self) -> str:
+        """What the network is shown first: "rgb" or "bgr"."""
+        return self.card.colour
 
     def matrices(self, batch: ExtractBatch) -> Floats:
         """float32 (N, 3, 3), frame pixels → crop pixels: ArcFace's five points, as most such models were trained.
@@ -57,7 +62,7 @@ class TorchIdentity(TorchModel):
             size = self.card.input_size
             return Placed(np.zeros((0, size, size, 3), np.uint8))
         pixels = patches_at(batch, self.matrices(batch), self.card.input_size).pixels
-        return Placed(np.ascontiguousarray(pixels[..., ::-1]) if self.card.colour == "rgb" else pixels)
+        return Placed(np.ascontiguousarray(pixels[..., ::-1]) if self.colour == "rgb" else pixels)
 
     def infer(self, feed: Placed) -> Outputs:
         return self.forward(feed.pixels) if len(feed.pixels) else ()
