@@ -19,6 +19,7 @@ ALL = (
     "reextract",
     "refine",
     "engine",
+    "backends",
     "memory",
     "serial",
 )

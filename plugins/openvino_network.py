@@ -1,8 +1,8 @@
-"""A network as OpenVINO runs it on a CPU: the same float32 numbers, in a third to a tenth of the time.
+"""A network as OpenVINO runs it on a CPU: the same float32 numbers, in down to a fifth of the time.
 
-torch is slow at small depthwise convolutions, which is what fast face models are made of. Measured on two cores, in
-milliseconds of CPU time: yunet at 640 × 384 33 → 3.4, mesh 5.2 → 1.7, retinaface-mnet 22 → 7, sface 13 → 8,
-bisenet-fp 192 → 121, centerface 28 → 20 (``bench/backends.py``).
+torch is slow at small depthwise convolutions, which is what fast face models are made of. On two cores, in milliseconds
+of CPU time (``bench/backends.py``): mesh 5.8 → 1.0, yunet 15 → 3.9, sface 13.5 → 7.0, retinaface-mnet 12 → 6.8,
+centerface 25 → 19; bisenet-fp, of large convolutions, 125 → 121.
 
 OpenVINO is an optional dependency (``pip install facestream[openvino]``). The network is exported by torch from our own
 module, kept in the cache as OpenVINO's own format, and compared with torch's results each time it is loaded: what
