@@ -13,6 +13,7 @@ import click
 
 from facestream import __version__
 from facestream.cli_alignments import alignments
+from facestream.cli_mask import mask
 from facestream.cli_options import chosen_models, model_options, reference_options
 from facestream.cli_sort import sort
 from facestream.errors import ConfigError, FacestreamError
@@ -256,6 +257,7 @@ def reextract(**options: Any) -> None:
 
 
 cli.add_command(alignments)
+cli.add_command(mask)
 cli.add_command(sort)
 
 

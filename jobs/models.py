@@ -11,10 +11,11 @@ from typing import Any, Final, Self, TypedDict
 
 from facestream.errors import ConfigError
 from facestream.jobs.loading import load_checked
+from facestream.jobs.masking import check_mask_options, mask_arguments
 from facestream.jobs.refining import refined
 from facestream.jobs.user_settings import model_key, saved_batch_sizes, settings_path
 from facestream.plugins import registry
-from facestream.plugins.catalogue import pull
+from facestream.plugins.catalogue import licences_to_accept, pull
 from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
 from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.plugins.identity.filtered import FilteredIdentity
@@ -57,6 +58,13 @@ class ModelChoices(TypedDict, total=False):
     aligner_max_scale: float
     aligner_distance: float
     aligner_roll: float
+    mask_size: int
+    mask_input_size: int | None
+    mask_ears: bool
+    mask_hair: bool
+    mask_glasses: bool
+    mask_centering: str
+    mask_fill: bool
     filter: str | Path | Sequence[str | Path]
     nfilter: str | Path | Sequence[str | Path]
     ref_threshold: float | None
@@ -64,6 +72,7 @@ class ModelChoices(TypedDict, total=False):
     repeatable: bool
     compile: bool
     backend: str
+    accept_licence: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,12 @@ class ModelOptions:
             would otherwise not go on as it began.
         align_filters: leave out faces whose landmarks can't be right, judged by the five fields below; see
             :class:`facestream.plugins.align.filters.Thresholds`.
+        mask_size: 64–1028, the edge of stored masks in pixels; 0 is the model's own, less than 64 becomes 64.
+        mask_input_size: 384 or 512, the edge of what bisenet-fp sees; None is 512. 384 takes half the time.
+        mask_ears, mask_hair, mask_glasses: whether bisenet-fp's mask holds them. With hair it is that of the whole
+            head: centred on that, and called ``bisenet-fp_head``.
+        mask_centering: "face" or "head", what ``custom``'s masks show.
+        mask_fill: ``custom``'s masks are full, not empty.
         filter: pictures, or folders of pictures, of the people whose faces are kept; empty keeps everybody. The first
             of the identity models judges. See :mod:`facestream.jobs.references`.
         nfilter: the same of people whose faces are left out.
@@ -105,6 +120,8 @@ class ModelOptions:
         compile: run the networks compiled where the compiler can be used; the first batch of each shape takes seconds.
         backend: what runs the networks: "openvino" (on a CPU), "torch", or "auto": OpenVINO where it is installed and
             gives what torch gives, else torch.
+        accept_licence: you accept what the licences of the chosen models' weights forbid, where they have to be fetched
+            first.
     """
 
     detector: str | None = None
@@ -128,6 +145,13 @@ class ModelOptions:
     aligner_max_scale: float = 4.0
     aligner_distance: float = 40.0
     aligner_roll: float = 0.0
+    mask_size: int = 128
+    mask_input_size: int | None = None
+    mask_ears: bool = False
+    mask_hair: bool = False
+    mask_glasses: bool = True
+    mask_centering: str = "face"
+    mask_fill: bool = False
     filter: tuple[str, ...] = ()
     nfilter: tuple[str, ...] = ()
     ref_threshold: float | None = None
@@ -135,6 +159,7 @@ class ModelOptions:
     repeatable: bool = False
     compile: bool = False
     backend: str = "auto"
+    accept_licence: bool = False
 
     @classmethod
     def chosen(cls, choices: ModelChoices) -> Self:
@@ -142,6 +167,7 @@ class ModelOptions:
 
         Raises:
             TypeError: there is no such option.
+            ConfigError: an option of mask models is set that none of those chosen knows.
         """
         fields: dict[str, Any] = dict(choices)
         for name in ("masks", "identity"):
@@ -151,7 +177,9 @@ class ModelOptions:
             if name in fields:
                 paths = fields[name]
                 fields[name] = tuple(str(path) for path in ((paths,) if isinstance(paths, (str, Path)) else paths))
-        return cls(**fields)
+        options = cls(**fields)
+        check_mask_options(options)
+        return options
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -224,7 +252,7 @@ async def load_plugins(
     detector = _searching(model, options)
     size = options.batch_size or (batch_sizes or {}).get(detector.name, detector.batch_size)
     model.batch_size = detector.batch_size = size  # a compiled network is made for batches of its own model's size
-    await bridge.infer(load_checked, model, "detect", bridge.device)
+    await bridge.infer(_load, model, "detect", bridge.device, options.accept_licence)
     return detector, await load_face_plugins(options, bridge, batch_sizes)
 
 
@@ -237,8 +265,15 @@ async def load_face_plugins(
     for plugin in faces:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
     for role, model in models:
-        await bridge.infer(load_checked, model, role, bridge.device)
+        await bridge.infer(_load, model, role, bridge.device, options.accept_licence)
     return faces
+
+
+def _load(model: Any, role: str, device: str, accepted: bool) -> None:
+    """Load it, its weights fetched first where their licence asks and is ``accepted``."""
+    if accepted and licences_to_accept([model.name]):
+        pull([model.name], accepted=True)
+    load_checked(model, role, device)
 
 
 def _filtered(faces: list[FacePlugin], options: ModelOptions, references: References | None) -> list[FacePlugin]:
@@ -269,6 +304,16 @@ def reference_threshold(options: ModelOptions) -> float:
     return threshold
 
 
+def mask_names(options: ModelOptions) -> tuple[str, ...]:
+    """What the chosen mask models call their masks in files, in the order in which they run. Loads none of them.
+
+    Raises:
+        ConfigError, ModelError: as :func:`load_plugins`.
+    """
+    models = _created_face_models(options)
+    return tuple(getattr(model, "storage_name", model.name) for role, model in models if role == "mask")
+
+
 def prepare_models(options: ModelOptions, device: str) -> None:
     """Make every chosen model and fetch its weights, without loading it. Blocks.
 
@@ -285,7 +330,7 @@ def prepare_models(options: ModelOptions, device: str) -> None:
     for role, model in _created_face_models(options):
         if role == "align":
             refined(model, options)
-    pull(names)
+    pull(names, accepted=options.accept_licence)
 
 
 def profiled_batch_sizes(options: ModelOptions, device: str) -> dict[str, int]:
@@ -321,10 +366,13 @@ def _created_detector(options: ModelOptions, device: str) -> Any:
 
 def _created_face_models(options: ModelOptions) -> list[tuple[str, Any]]:
     bgr = _blue_first(options)
-    return [
-        (role, _created(role, name, options, **({"bgr": True} if role == "identity" and name in bgr else {})))
-        for role, name in options.face_models
-    ]
+
+    def arguments(role: str, name: str) -> dict[str, Any]:
+        if role == "mask":
+            return mask_arguments(name, options)
+        return {"bgr": True} if role == "identity" and name in bgr else {}
+
+    return [(role, _created(role, name, options, **arguments(role, name))) for role, name in options.face_models]
 
 
 def _blue_first(options: ModelOptions) -> list[str]:

@@ -98,7 +98,7 @@ def batch_of_works(alignments: Path | None, faces: Path | None, frames: Path | N
         works = [
             Work(file, _folder_of(file.stem.removesuffix("_alignments"), faces))
             for file in _entries(alignments)
-            if file.suffix == SUFFIX and not _BACKUP.fullmatch(file.stem)
+            if file.suffix == SUFFIX and not is_backup(file)
         ]
     elif faces is not None:
         works = [Work(None, folder) for folder in _entries(faces) if folder.is_dir() and _faces_in(folder)]
@@ -128,6 +128,11 @@ def _folder_of(name: str, faces: Path | None) -> Path | None:
         return None
     safe = faces / default_name(name, SourceKind.FOLDER)
     return safe if safe.is_dir() and not (faces / name).is_dir() else faces / name
+
+
+def is_backup(file: Path) -> bool:
+    """The file is what a job has kept of a former alignments file."""
+    return _BACKUP.fullmatch(file.stem) is not None
 
 
 def inputs_in(folder: Path) -> list[Path]:
