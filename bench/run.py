@@ -12,6 +12,7 @@ ALL = (
     "fanout",
     "accuracy",
     "identity",
+    "clustering",
     "masks",
     "tracking_accuracy",
     "rotation",

@@ -5,10 +5,11 @@ Pictures are uint8 BGR (h, w, 3). A mask, bool (h, w), says which of its pixels 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from facestream.stream.types import Bools, Doubles, Floats, Image
 
@@ -66,6 +67,6 @@ def histogram(image: Image, mask: Bools | None = None) -> Floats:
     return np.asarray(counts / counts.sum(), np.float32)
 
 
-def _chosen(pixels: Image | Doubles, mask: Bools | None) -> Image | Doubles:
+def _chosen(pixels: npt.NDArray[Any], mask: Bools | None) -> npt.NDArray[Any]:
     """The face's pixels; all of them where the mask is empty, because landmarks lie beyond the picture."""
     return pixels if mask is None or not mask.any() else pixels[mask]

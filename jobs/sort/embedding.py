@@ -12,7 +12,6 @@ from facestream.errors import FaceHeaderError, ModelError
 from facestream.io.faces import read_header, update_header
 from facestream.jobs.face_chain import FoundFace, UnreadFace, run_over_faces
 from facestream.jobs.models import FILE, ModelOptions, load_stages
-from facestream.jobs.sort.looking import Left
 from facestream.plugins import registry
 from facestream.plugins.card import Role
 from facestream.stream.device import Bridge
@@ -55,7 +54,7 @@ class Embedder:
 
     async def embeddings(
         self, paths: Sequence[Path], advanced: Callable[[int, int], None]
-    ) -> AsyncIterator[tuple[Path, Floats] | Left]:
+    ) -> AsyncIterator[tuple[Path, Floats] | UnreadFace]:
         """Each picture's embedding, in order, written into its header by then. Leaving early loses nothing written.
 
         Raises:
@@ -67,13 +66,13 @@ class Embedder:
             async for result in results:
                 match result:
                     case UnreadFace(path, reason):
-                        yield Left(path, reason.removeprefix(f"{path}: "))
+                        yield UnreadFace(path, reason.removeprefix(f"{path}: "))
                     case FoundFace(path, faces):
                         row = faces.identities.get(self.storage_name)
                         if row is None or len(row) != 1:
                             raise ModelError(f"{self._options.identity}: wrote no {self.storage_name} embedding")
                         if not np.isfinite(row).all():
-                            yield Left(path, "gives an embedding that isn't finite")
+                            yield UnreadFace(path, "gives an embedding that isn't finite")
                             continue
                         if self._stored:
                             self.unwritten += not await self._bridge.cpu(store, path, self.storage_name, row[0])

@@ -13,7 +13,8 @@ from facestream.io.images import natural_key
 from facestream.io.journal_lock import JournalLock
 from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.jobs.sort.moves import remove_empty
-from facestream.jobs.sort.record import NAME, Record, current
+from facestream.jobs.sort.plan import Picture
+from facestream.jobs.sort.record import NAME, Record, former_places
 
 LOCK: Final = ".facestream-sort.lock"
 
@@ -47,20 +48,19 @@ def locked(folder: Path) -> Iterator[None]:
             remove_empty([folder])
 
 
-def list_pictures(folder: Path, record: Record | None) -> list[Path]:
-    """The pictures in ``folder``, and those in the sub-folders of groups that a former sort of it made; natural order
-    of what they were called before that.
+def list_pictures(folder: Path, record: Record | None) -> list[Picture]:
+    """The pictures in ``folder``, and those in the sub-folders of groups that a former sort of it made; in natural
+    order of where they were before that.
 
     Raises:
         SourceUnavailable: the folder can't be read.
     """
-    known = {} if record is None else current(record)
-    found: list[tuple[str, Path]] = []
-    for below in ("", *(record.folders if record is not None else ())):
-        for name in _names(folder / below, optional=bool(below)):
-            was = known.get(os.path.join(below, name))
-            found.append((Path(was.was).name if was else name, folder / below / name))
-    return [path for _, path in sorted(found, key=lambda each: (natural_key(each[0]), str(each[1])))]
+    places = _names(folder, optional=False)
+    for group in record.folders if record is not None else ():
+        places += [os.path.join(group, name) for name in _names(folder / group, optional=True)]
+    was = {} if record is None else former_places(record, places)
+    pictures = [Picture(folder / place, folder / was[place] if place in was else None) for place in places]
+    return sorted(pictures, key=lambda each: (natural_key((each.was or each.path).name), str(each.path)))
 
 
 def _names(folder: Path, *, optional: bool) -> list[str]:

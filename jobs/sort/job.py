@@ -16,14 +16,15 @@ from typing import Final
 import numpy as np
 
 from facestream.errors import ConfigError, OutputError
+from facestream.jobs.face_chain import UnreadFace
 from facestream.jobs.sort.embedding import Embedder
 from facestream.jobs.sort.folder import list_pictures, locked
 from facestream.jobs.sort.looking import Left, Looked, Measure, look
 from facestream.jobs.sort.methods import Kind, Method, Need
 from facestream.jobs.sort.moves import Moved, carry_out, remove_empty
 from facestream.jobs.sort.order import Arranger
-from facestream.jobs.sort.plan import Picture, Placed, free_name, is_group_folder, places, record_of, undoing
-from facestream.jobs.sort.record import Entry, Record, current, place, read_record
+from facestream.jobs.sort.plan import UNDO, Placed, free_name, places, record_of, undoing
+from facestream.jobs.sort.record import Entry, Record, place, read_record
 from facestream.stream.device import Bridge
 from facestream.stream.types import Floats
 
@@ -155,11 +156,19 @@ class SortJob:
                 raise ConfigError(f"there's nothing to undo in {folder}: give the folder that holds the sorted faces")
             if record.copies:
                 raise ConfigError(f"{folder} holds copies, the faces are where they were: remove it if you like")
-            record = undoing(record).save()
-            moved = await self._move(record, report)
-            if moved.complete:
-                _forget(record)
+            if not record.done:
+                if not (await self._move(record, report)).complete:
+                    return report
+                if record.how == UNDO:
+                    report.record = record
+                    _forget(record)
+                    return report
+                record = record.save(done=True)  # all are at their places, which is easier to take back
+            pictures = await self._bridge.cpu(list_pictures, folder, record)
+            record = undoing(record, pictures).save()
+            if (await self._move(record, report)).complete:
                 report.record = record
+                _forget(record)
             return report
 
     async def _finish(self, folder: Path, report: Report) -> Record | None:
@@ -185,8 +194,7 @@ class SortJob:
         report.placed.clear()
         if not pictures:
             return
-        was = {} if former is None else current(former)
-        known = [Picture(each.path, _former_place(each, target, was)) for each in pictures]
+        known = [each.picture for each in pictures]
         settings = self._settings
         arranger = Arranger(
             await self._bridge.cpu(_stacked, [each.measures for each in pictures]),
@@ -202,7 +210,7 @@ class SortJob:
         _check_strangers(target, made - before)
         record = record_of(known, targets, target, how=settings.words, copies=copies, folders=made | before)
         if folder == target:
-            record = _with_left(record, report.left, was)
+            record = _with_left(record, report.left)
         record = await self._bridge.cpu(record.save)
         moved = await self._move(record, report)
         if moved.complete:
@@ -233,40 +241,37 @@ class SortJob:
         """All pictures that can be sorted, fully measured; what can't be is in the report."""
         methods = {self._settings.sort, self._settings.group}
         name = "" if self._embedder is None else self._embedder.storage_name
-        paths = await self._bridge.cpu(list_pictures, folder, former)
+        pictures = await self._bridge.cpu(list_pictures, folder, former)
         looked: list[Looked] = []
-        for start in range(0, len(paths), _AT_ONCE):
+        for start in range(0, len(pictures), _AT_ONCE):
             if self.stopped:
                 return []
-            some = paths[start : start + _AT_ONCE]
-            for each in await asyncio.gather(*(self._bridge.cpu(look, path, methods, name) for path in some)):
+            some = pictures[start : start + _AT_ONCE]
+            for each in await asyncio.gather(*(self._bridge.cpu(look, one, methods, name) for one in some)):
                 (looked if isinstance(each, Looked) else report.left).append(each)  # type: ignore[arg-type]
-            self._advanced("looking", start + len(some), len(paths))
+            self._advanced("looking", start + len(some), len(pictures))
         if Need.EMBEDDING in {method.need for method in methods}:
             looked = await self._embed(looked, report)
         return looked
 
     async def _embed(self, looked: list[Looked], report: Report) -> list[Looked]:
         assert self._embedder is not None
-        lacking = {each.path: each for each in looked if "face" not in each.measures}
+        lacking = {each.picture.path: each for each in looked if "face" not in each.measures}
 
         def advanced(done: int, total: int) -> None:
             self._advanced("recognising", done, total)
 
         if lacking:
-            found: AsyncIterator[tuple[Path, Floats] | Left] = self._embedder.embeddings(list(lacking), advanced)
+            found: AsyncIterator[tuple[Path, Floats] | UnreadFace] = self._embedder.embeddings(list(lacking), advanced)
             async for result in found:
-                if isinstance(result, Left):
-                    report.left.append(result)
-                else:
-                    path, row = result
-                    lacking[path].measures["face"] = row
+                match result:
+                    case UnreadFace(path, reason):
+                        report.left.append(Left(lacking[path].picture, reason))
+                    case path, row:
+                        lacking[path].measures["face"] = row
                 if self.stopped:
                     return []
         return _of_one_length([each for each in looked if "face" in each.measures], report)
-
-
-UNDO: Final = "undo"
 
 
 def _of_one_length(looked: Sequence[Looked], report: Report) -> list[Looked]:
@@ -274,7 +279,7 @@ def _of_one_length(looked: Sequence[Looked], report: Report) -> list[Looked]:
     lengths = Counter(np.shape(each.measures["face"]) for each in looked)
     usual = lengths.most_common(1)[0][0] if lengths else ()
     odd = [each for each in looked if np.shape(each.measures["face"]) != usual]
-    report.left += [Left(each.path, "has an embedding of another length in its header") for each in odd]
+    report.left += [Left(each.picture, "has an embedding of another length in its header") for each in odd]
     return [each for each in looked if np.shape(each.measures["face"]) == usual]
 
 
@@ -282,22 +287,16 @@ def _stacked(rows: Sequence[dict[str, Measure]]) -> dict[str, Floats]:
     return {name: np.asarray([row[name] for row in rows], np.float32) for name in rows[0]}
 
 
-def _former_place(looked: Looked, folder: Path, was: dict[str, Entry]) -> Path:
-    entry = was.get(place(looked.path, folder))
-    return looked.path.with_name(looked.name) if entry is None else folder / entry.was
-
-
-def _with_left(record: Record, left: Sequence[Left], was: dict[str, Entry]) -> Record:
+def _with_left(record: Record, left: Sequence[Left]) -> Record:
     """Also the pictures that were sorted before and can't be now: those in groups go back where they came from."""
     entries = list(record.entries)
     given = {entry.target for entry in entries}
-    for one in left:
-        here = place(one.path, record.folder)
-        entry = was.get(here)
-        grouped = is_group_folder(one.path.parent.name) and one.path.parent != record.folder
-        if entry is None and not grouped:
+    for picture in (one.picture for one in left):
+        here = place(picture.path, record.folder)
+        grouped = picture.path.parent != record.folder
+        if not grouped and picture.was is None:
             continue
-        former = place(record.folder / one.path.name, record.folder) if entry is None else entry.was
+        former = place(picture.was or record.folder / picture.path.name, record.folder)
         target = free_name(record.at(former), given, record.folder) if grouped else here
         given.add(target)
         entries.append(Entry(former, here, target))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +18,7 @@ from facestream.faces.landmarks import to_68
 from facestream.io.faces import read_header
 from facestream.io.images import read_image
 from facestream.jobs.sort.methods import Method, Need
+from facestream.jobs.sort.plan import Picture
 from facestream.stream.types import Bools, Floats, Image
 
 Measure: TypeAlias = "float | Floats"
@@ -32,12 +33,11 @@ class Looked:
     """A picture that can be sorted.
 
     Attributes:
-        name: what it was called before it was sorted, as far as it says itself.
+        picture: with the name it had before it was sorted, as far as it tells that itself.
         measures: measure → number or vector; "face" is missing where the embedding has to be computed.
     """
 
-    path: Path
-    name: str
+    picture: Picture
     measures: dict[str, Measure] = field(default_factory=dict)
 
 
@@ -45,22 +45,23 @@ class Looked:
 class Left:
     """A picture that stays where it is; the reason is one line without its name."""
 
-    path: Path
+    picture: Picture
     reason: str
 
 
-def look(path: Path, methods: Collection[Method], embedding: str) -> Looked | Left:
+def look(picture: Picture, methods: Collection[Method], embedding: str) -> Looked | Left:
     """Measure what ``methods`` need.
 
     Args:
         embedding: the name under which the identity model's embeddings are stored.
     """
+    path = picture.path
     try:
         header = _header(path)
-        found = Looked(path, _own_name(path, header))
+        found = Looked(replace(picture, name=_own_name(path, header)))
         needs = {method.need for method in methods}
         if header is None and needs & {Need.LANDMARKS, Need.EMBEDDING}:
-            return Left(path, "has no header of an extracted face")
+            return Left(picture, "has no header of an extracted face")
         points = None if header is None else np.array(header["alignments"]["landmarks_xy"], np.float32)
         wanted = {method.measure for method in methods}
         if Need.LANDMARKS in needs:
@@ -73,9 +74,9 @@ def look(path: Path, methods: Collection[Method], embedding: str) -> Looked | Le
             mask = None if header is None or points is None else _face_pixels(image, points, header)
             found.measures.update(_of_pixels(image, mask, wanted))
     except (OSError, SourceError) as error:
-        return Left(path, f"can't be read: {getattr(error, 'strerror', None) or 'it is damaged or no picture'}")
+        return Left(picture, f"can't be read: {getattr(error, 'strerror', None) or 'it is damaged or no picture'}")
     except ValueError as error:
-        return Left(path, str(error))
+        return Left(picture, str(error))
     return found
 
 

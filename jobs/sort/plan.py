@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -13,7 +12,7 @@ from facestream.jobs.sort.methods import Kind, Method
 from facestream.jobs.sort.order import Group
 from facestream.jobs.sort.record import Entry, Record, place
 
-_GROUP_FOLDER: Final = re.compile(r"_[a-z-]+_[0-9]{3,}(?:_by_[a-z-]+)?")
+UNDO: Final = "undo"
 _NAME_BYTES: Final = 240  # of the 255 that file systems take
 
 
@@ -23,11 +22,17 @@ class Picture:
 
     Attributes:
         path: where it is.
-        was: where it was before it was ever sorted; its name there is the one that sorted names are made of.
+        was: where it was before it was ever sorted, as its folder's record has it; None where that doesn't know it.
+        name: what it was called then; sorted names are made of it.
     """
 
     path: Path
-    was: Path
+    was: Path | None = None
+    name: str = ""
+
+    @property
+    def former(self) -> Path:
+        return self.was or self.path.with_name(self.name or self.path.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,6 @@ def group_folder(sort: Method, group: Method, number: int) -> str:
     """``_face_000``, ``_face_000_by_yaw``."""
     by = "" if sort.kind is Kind.NONE or sort.name == group.name else f"_by_{sort.name}"
     return f"_{group.name}_{number:03d}{by}"
-
-
-def is_group_folder(name: str) -> bool:
-    """It is called as one that a sort, ours or faceswap's, makes."""
-    return _GROUP_FOLDER.fullmatch(name) is not None
 
 
 def places(
@@ -69,7 +69,7 @@ def places(
         names = []
         for number, index in enumerate(one.members):
             picture = pictures[index]
-            wanted = picture.was.name if sort.kind is Kind.NONE else f"{number:06d}_{picture.was.name}"
+            wanted = picture.former.name if sort.kind is Kind.NONE else f"{number:06d}_{picture.former.name}"
             for variant in _variants(_short(wanted)):
                 target = folder / name / variant
                 key = str(target).casefold()
@@ -97,31 +97,28 @@ def record_of(
         folders: sub-folders that this run makes or that a former one made.
     """
     entries = tuple(
-        Entry(place(pictures[index].was, folder), place(pictures[index].path, folder), place(targets[index], folder))
+        Entry(place(pictures[index].former, folder), place(pictures[index].path, folder), place(targets[index], folder))
         for index in sorted(targets)
     )
     return Record(folder, entries, how, copies, folders=tuple(sorted(folders)))
 
 
-def undoing(record: Record, taken: Callable[[Path], bool] = os.path.lexists) -> Record:
+def undoing(record: Record, pictures: Sequence[Picture], taken: Callable[[Path], bool] = os.path.lexists) -> Record:
     """The way back: every picture to where it was before it was ever sorted, or beside what has come there since.
 
     Args:
-        taken: whether a file is there now.
+        pictures: all that are in the record's folders now; those that it doesn't know stay.
     """
-    given: set[Path] = set()
+    given: set[str] = set()
     entries = []
-    for entry in record.entries:
-        now = entry.source if taken(record.at(entry.source)) else entry.target
-        wanted = record.at(entry.was)
-        target = next(
-            path
-            for path in (wanted.with_name(name) for name in _variants(wanted.name))
-            if path == record.at(now) or (path not in given and not taken(path))
-        )
+    for picture in pictures:
+        if picture.was is None:
+            continue
+        here = place(picture.path, record.folder)
+        target = here if picture.was == picture.path else free_name(picture.was, given, record.folder, taken)
         given.add(target)
-        entries.append(Entry(entry.was, now, place(target, record.folder)))
-    return Record(record.folder, tuple(entries), "undo", folders=record.folders)
+        entries.append(Entry(place(picture.was, record.folder), here, target))
+    return Record(record.folder, tuple(entries), UNDO, folders=record.folders)
 
 
 def free_name(

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from facestream.errors import FileFormatError, OutputError
@@ -134,9 +134,22 @@ def place(path: Path, folder: Path) -> str:
     return os.path.relpath(path, folder) if path.is_relative_to(folder) else os.path.abspath(path)
 
 
-def current(record: Record) -> dict[str, Entry]:
-    """Place → entry, of a finished record: where its pictures should be now."""
-    return {entry.target: entry for entry in record.entries}
+def former_places(record: Record, found: Iterable[str]) -> dict[str, str]:
+    """Where each of the pictures ``found`` was before anything was sorted, for those that the record knows. Pure.
+
+    A picture is known by its place, or, where somebody has moved it to another group's folder since, by its name.
+    """
+    there = set(found)
+    was = {entry.target: entry.was for entry in record.entries if entry.target in there}
+    lost: dict[str, list[str]] = {}
+    for entry in record.entries:
+        if entry.target not in there:
+            lost.setdefault(PurePath(entry.target).name, []).append(entry.was)
+    for place in there - was.keys():
+        candidates = lost.get(PurePath(place).name, [])
+        if len(candidates) == 1:
+            was[place] = candidates.pop()
+    return was
 
 
 def log_of(entries: Sequence[Entry]) -> dict[str, str]:

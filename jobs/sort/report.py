@@ -54,7 +54,7 @@ def _left(left: Sequence[Left]) -> list[str]:
     """A line for each reason."""
     by_reason: dict[str, list[str]] = {}
     for one in left:
-        by_reason.setdefault(one.reason, []).append(one.path.name)
+        by_reason.setdefault(one.reason, []).append(one.picture.path.name)
     return [
         f"left where it was, it {reason}: {names[0]}"
         if len(names) == 1
