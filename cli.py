@@ -14,7 +14,8 @@ import click
 from facestream import __version__
 from facestream.cli_alignments import alignments
 from facestream.cli_mask import mask
-from facestream.cli_options import chosen_models, model_options, reference_options
+from facestream.cli_options import ask_on_terminal, chosen_models, licence_option, model_options, reference_options
+from facestream.cli_people import people
 from facestream.cli_sort import sort
 from facestream.errors import ConfigError, FacestreamError
 
@@ -258,6 +259,7 @@ def reextract(**options: Any) -> None:
 
 cli.add_command(alignments)
 cli.add_command(mask)
+cli.add_command(people)
 cli.add_command(sort)
 
 
@@ -320,13 +322,14 @@ def models_list() -> None:
 @click.argument("names", nargs=-1)
 @click.option("--sha256", help="The hash that you vouch for, of a model that this project has no hash for.")
 @click.option("--from", "source", help="A file that you have, or another address; with --sha256.")
-@click.option("--accept-licence", is_flag=True, help="You accept what the licences of these weights forbid.")
+@licence_option
 def models_pull(names: tuple[str, ...], sha256: str | None, source: str | None, accept_licence: bool) -> None:
     """Fetch the weights of NAMES; without any, of the models that run by default on a CPU.
 
     Some models' weights are published where this project never checked them ("no hash yet" in `models list`). Give
     one such NAME and the --sha256 of a file that you trust: it is checked, remembered, and used from then on.
     """
+    from facestream.jobs.licences import accept
     from facestream.plugins import registry
     from facestream.plugins.catalogue import pull, pull_vouched
 
@@ -336,7 +339,8 @@ def models_pull(names: tuple[str, ...], sha256: str | None, source: str | None, 
         click.echo(f"{names[0]}\t{pull_vouched(names[0], sha256, source)}")
         return
     names = names or (registry.default("detect", "cpu"), registry.default("align", "cpu"))
-    for name, path in pull(names, accepted=accept_licence).items():
+    accepted = accept_licence or bool(accept(names, ask_on_terminal()))
+    for name, path in pull(names, accepted=accepted).items():
         click.echo(f"{name}\t{path}")
 
 

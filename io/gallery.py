@@ -10,11 +10,11 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -53,6 +53,26 @@ class Person:
     name: str
     added_at: float
     looks: tuple[Looks, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """Somebody with all that the gallery holds of them, for carrying it elsewhere.
+
+    Attributes:
+        embeddings: (model, sha256 of its weights) → float32 (N, D).
+    """
+
+    name: str
+    added_at: float
+    embeddings: dict[tuple[str, str], Floats]
+
+
+class Added(NamedTuple):
+    """How many people and embeddings a gallery didn't have before."""
+
+    people: int
+    embeddings: int
 
 
 class Gallery:
@@ -128,7 +148,48 @@ class Gallery:
         """
         name, vectors = checked_name(name), vectors_of(embeddings)
         with self._change():
-            return self._add(name, vectors, model, sha256, self._clock())
+            person, _ = self._person_called(name, self._clock())
+            return self._add(person, vectors, model, sha256)
+
+    def add_records(self, records: Iterable[PersonRecord], *, merge: bool = True) -> Added:
+        """Add people with all that is known of them: all of them, or nobody.
+
+        Args:
+            merge: somebody who is there already gets what is new of the one of the same name.
+
+        Raises:
+            ConfigError: without ``merge``, somebody of one of the names is there; or a name can't be one.
+            ValueError: as :meth:`add`.
+        """
+        people = embeddings = 0
+        with self._change():
+            for record in records:
+                name = checked_name(record.name)
+                person, new = self._person_called(name, record.added_at)
+                if not (merge or new):
+                    raise ConfigError(f"there is a {name!r} already, so nobody was imported")
+                people += new
+                for (model, sha256), rows in record.embeddings.items():
+                    embeddings += self._add(person, vectors_of(rows), model, sha256)
+        return Added(people, embeddings)
+
+    def records(self) -> list[PersonRecord]:
+        """Everybody, by name, with everything."""
+        with self._read():
+            models = self._connection.execute("SELECT id, name, sha256, width FROM models ORDER BY id").fetchall()
+            people = self._connection.execute("SELECT id, name, added_at FROM people ORDER BY key").fetchall()
+            return [
+                PersonRecord(
+                    name,
+                    added_at,
+                    {
+                        (model, sha256): rows
+                        for number, model, sha256, width in models
+                        if len(rows := self._embeddings(person, number, width))
+                    },
+                )
+                for person, name, added_at in people
+            ]
 
     def people(self) -> list[Person]:
         """Everybody, by name."""
@@ -221,35 +282,41 @@ class Gallery:
             return True
 
     def _matrix(self, rows: sqlite3.Cursor, count: int, width: int) -> tuple[Floats, list[str]]:
+        """All rows of name and vector, some of them at a time: a matrix is large enough to be held once."""
         matrix, names = np.empty((count, width), np.float32), list[str]()
         while chunk := rows.fetchmany(_ROWS):
-            if any(len(vector) != width * _VECTOR.itemsize for _, vector in chunk):
-                raise _damaged(self.path, "an embedding has another length than its model's")
-            values = np.frombuffer(b"".join(vector for _, vector in chunk), _VECTOR)
-            matrix[len(names) : len(names) + len(chunk)] = values.reshape(-1, width)
+            matrix[len(names) : len(names) + len(chunk)] = self._rows([vector for _, vector in chunk], width)
             names += [name for name, _ in chunk]
         return matrix, names
 
-    def _add(self, name: str, vectors: Sequence[bytes], model: str, sha256: str, at: float) -> int:
-        """Within a change."""
-        number = self._model(model, sha256, len(vectors[0]) // _VECTOR.itemsize)
-        person = self._find(name)
-        if person is None:
-            row = (name, name_key(name), at)
-            person = self._connection.execute(
-                "INSERT INTO people (name, key, added_at) VALUES (?, ?, ?)", row
-            ).lastrowid
-        there = {
-            vector
-            for (vector,) in self._connection.execute(
-                "SELECT vector FROM looks WHERE person = ? AND model = ?", (person, number)
-            )
-        }
-        new = [vector for vector in dict.fromkeys(vectors) if vector not in there]
-        self._connection.executemany(
-            "INSERT INTO looks (person, model, vector, added_at) VALUES (?, ?, ?, ?)",
-            [(person, number, vector, at) for vector in new],
+    def _rows(self, vectors: Sequence[bytes], width: int) -> Floats:
+        if any(len(vector) != width * _VECTOR.itemsize for vector in vectors):
+            raise _damaged(self.path, "an embedding has another length than its model's")
+        return np.frombuffer(b"".join(vectors), _VECTOR).reshape(-1, width).astype(np.float32, copy=False)
+
+    def _embeddings(self, person: int, model: int, width: int) -> Floats:
+        found = self._connection.execute(
+            "SELECT vector FROM looks WHERE person = ? AND model = ? ORDER BY id", (person, model)
         )
+        return self._rows([vector for (vector,) in found], width)
+
+    # What follows is for the inside of a change.
+
+    def _person_called(self, name: str, added_at: float) -> tuple[int, bool]:
+        """The person of a checked name, and whether there was nobody before."""
+        person = self._find(name)
+        if person is not None:
+            return person, False
+        row = (name, name_key(name), added_at)
+        made = self._connection.execute("INSERT INTO people (name, key, added_at) VALUES (?, ?, ?)", row)
+        return int(made.lastrowid or 0), True
+
+    def _add(self, person: int, vectors: Sequence[bytes], model: str, sha256: str) -> int:
+        number = self._model(model, sha256, len(vectors[0]) // _VECTOR.itemsize)
+        found = self._connection.execute("SELECT vector FROM looks WHERE person = ? AND model = ?", (person, number))
+        there = {vector for (vector,) in found}
+        new = [(person, number, vector) for vector in dict.fromkeys(vectors) if vector not in there]
+        self._connection.executemany("INSERT INTO looks (person, model, vector) VALUES (?, ?, ?)", new)
         return len(new)
 
     def _model(self, name: str, sha256: str, width: int) -> int:

@@ -4,7 +4,7 @@
 
     people      id, name, key (the name, capitals or not: unique), added_at
     models      id, name, sha256 (of the weights), width (numbers in an embedding); unique by name and sha256
-    looks       id, person → people, model → models, vector (float32, little-endian), added_at
+    looks       id, person → people, model → models, vector (float32, little-endian)
     state       one row: changes (counts up with every change), to_erase (freed space still has to be overwritten)
 """
 
@@ -28,7 +28,7 @@ def _first(connection: sqlite3.Connection) -> None:
         "CREATE TABLE models (id INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL,"
         " width INTEGER NOT NULL CHECK (width > 0), UNIQUE (name, sha256))",
         "CREATE TABLE looks (id INTEGER PRIMARY KEY, person INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,"
-        " model INTEGER NOT NULL REFERENCES models, vector BLOB NOT NULL, added_at REAL NOT NULL)",
+        " model INTEGER NOT NULL REFERENCES models, vector BLOB NOT NULL)",
         "CREATE INDEX looks_of_person ON looks (person, model)",
         "CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), changes INTEGER NOT NULL,"
         " to_erase INTEGER NOT NULL)",

@@ -9,7 +9,7 @@ import numpy as np
 
 from facestream.stream.types import Bools, Floats, Recognised
 
-BEST: Final = 3
+BEST: Final = 2
 """How many of a person's embeddings, the nearest ones, have a say in how near that person is."""
 
 MARGIN: Final = 0.03
@@ -49,6 +49,12 @@ class KnownPeople:
     def empty(self) -> bool:
         """Whether there is nobody to be recognised."""
         return not self.names
+
+    def looks_of(self, name: str) -> Floats:
+        """float32 (K, D), of length 1 each: one person's embeddings; none of a stranger."""
+        if name not in self.names:
+            return self._units[:0]
+        return self._units[self._rows(self.names.index(name))]
 
     def match(self, looks: Floats) -> list[Recognised | None]:
         """The person of each face, None for an unknown one.

@@ -1,0 +1,151 @@
+"""``facestream people …``: what each command does, and says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from facestream.errors import ConfigError, SourceError
+from facestream.io.gallery import Gallery, Person
+from facestream.io.gallery_export import export_people, import_people
+from facestream.io.gallery_names import checked_name, name_key
+from facestream.io.user_data import people_file
+from facestream.jobs.models import ModelOptions
+from facestream.jobs.people import People
+from facestream.jobs.people_doubts import doubts
+from facestream.jobs.people_photos import Look, PhotoLooks
+from facestream.jobs.wording import counted
+from facestream.plugins import registry
+from facestream.stream.device import Bridge
+from facestream.stream.types import Floats
+
+log = logging.getLogger("facestream.people")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddOptions:
+    """``facestream people add``.
+
+    Attributes:
+        photos: pictures and folders of them.
+        people: the gallery's file; None is the user's.
+        largest: of several faces in a photo take the largest.
+        identity: the model that looks at the faces.
+        detector, aligner, device: as in :class:`facestream.jobs.models.ModelOptions`.
+    """
+
+    name: str
+    photos: tuple[Path, ...]
+    people: Path | None = None
+    largest: bool = False
+    identity: str = "sface"
+    detector: str | None = None
+    aligner: str = "mesh"
+    device: str = "auto"
+
+
+async def add(options: AddOptions, say: Say) -> None:
+    """Add a person by photos, or give a person further ones: all that can be used, in one transaction at the end.
+
+    Interrupted before that, nothing is added.
+
+    Raises:
+        SourceError: none of the photos can be used.
+        ConfigError: the name can't be one, or the model has no threshold.
+        ModelError, DeviceError: a model can't be had, or fails.
+        FileFormatError, OutputError: the gallery can't be read or written.
+    """
+    name = checked_name(options.name)
+    card = registry.card("identity", options.identity)
+    if card.threshold is None:
+        raise ConfigError(f"{card.name} says nowhere when two faces are one person's: choose another --identity")
+    models = ModelOptions(
+        detector=options.detector, aligner=options.aligner, identity=options.identity, device=options.device
+    )
+    async with Bridge(models.chosen_device) as bridge, People.open(bridge, card, options.people) as people:
+        found = await _looks(PhotoLooks(models, bridge, largest=options.largest), options.photos)
+        embeddings = np.stack([look.embedding for look in found])
+        for known in people.known.names:
+            name = known if name_key(known) == name_key(name) else name
+        photos = [str(look.path) for look in found]
+        for doubt in doubts(name, photos, _units(embeddings), people.known, card.threshold):
+            log.warning("%s", doubt)
+        new = await people.add(name, embeddings)
+        there = len(people.known.looks_of(name))
+    old = f", {counted(len(found) - new, 'photo')} known already" if new < len(found) else ""
+    say(f"{name}: {counted(new, 'photo')} added{old}; {there} in all")
+
+
+async def _looks(reader: PhotoLooks, photos: Sequence[Path]) -> list[Look]:
+    found, unused = [], 0
+    async for result in reader.looks(photos):
+        if isinstance(result, Look):
+            found.append(result)
+        else:
+            unused += 1
+            log.warning("not used: %s", result.reason)
+    if not found:
+        raise SourceError(f"none of {counted(unused, 'photo')} can be used, so nobody was added; see above why")
+    return found
+
+
+def _units(rows: Floats) -> Floats:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def existing(path: Path | None) -> Gallery:
+    """The gallery, if there is one; see :meth:`facestream.io.gallery.Gallery.open`."""
+    return Gallery.open(path or people_file(), create=False)
+
+
+def everybody(path: Path | None) -> list[Person]:
+    """Everybody, by name; nobody where there is no file. Raises as :meth:`facestream.io.gallery.Gallery.open`."""
+    if not (path or people_file()).exists():
+        return []
+    with existing(path) as gallery:
+        return gallery.people()
+
+
+def export_to(path: Path | None, file: Path, *, overwrite: bool) -> str:
+    """Everybody into ``file``; what there is to say. See :func:`facestream.io.gallery_export.export_people`."""
+    with existing(path) as gallery:
+        count = export_people(gallery, file, overwrite=overwrite)
+    return f"{file}: {counted(count, 'person', 'people')}"
+
+
+def import_from(path: Path | None, file: Path, *, merge: bool) -> str:
+    """Everybody in ``file`` into the gallery; what there is to say. See
+    :func:`facestream.io.gallery_export.import_people`.
+    """
+    with Gallery.open(path or people_file()) as gallery:
+        added = import_people(gallery, file, merge=merge)
+    return f"{counted(added.people, 'new person', 'new people')}, {counted(added.embeddings, 'new embedding')}"
+
+
+def as_json(people: Sequence[Person]) -> str:
+    """``[{"name", "since", "looks": [{"model", "sha256", "count"}]}]``"""
+    rows = [{"name": it.name, "since": _since(it).isoformat(), "looks": it.looks} for it in people]
+    return msgspec.json.format(msgspec.json.encode(rows)).decode()
+
+
+def as_table(people: Sequence[Person]) -> list[str]:
+    """Lines with name, number of embeddings, their models, and the day of the first."""
+    rows = [("NAME", "PHOTOS", "MODELS", "SINCE")]
+    for person in people:
+        models = ", ".join(dict.fromkeys(looks.model for looks in person.looks)) or "-"
+        count = str(sum(looks.count for looks in person.looks))
+        rows.append((person.name, count, models, f"{_since(person).astimezone():%Y-%m-%d}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _since(person: Person) -> datetime:
+    return datetime.fromtimestamp(person.added_at, UTC)
