@@ -2,8 +2,8 @@
 
 ::
 
-    gate ─► detect ─► align ─► … ─► derive ─► track ─► publish
-      └──────── at most `in_flight` batches ────────┘
+    gate ─► detect ─► align ─► … ─► follow ─► identity ─► number, name ─► publish
+      └─────────────────── at most `in_flight` batches ───────────────────┘
 
 Each accepted frame comes out once, in order per source, faces or none, with its own faces in their own order.
 
@@ -17,43 +17,23 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import numpy as np
+
+from facestream.faces.quality import picture_quality
 from facestream.stream.batching import FrameJoiner, InFlight, Item, batches_of, with_faces
 from facestream.stream.channel import BrokenChannel, Channel, EndOfChannel, Receiver, Sender
+from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
+from facestream.stream.following import Following, Tracks
 from facestream.stream.gate import FrameGate
 from facestream.stream.recognition import Recogniser
 from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
-from facestream.stream.tracking import Tracker
-from facestream.stream.types import ExtractBatch, FrameFaces, Longs
+from facestream.stream.types import ExtractBatch, Floats, FrameFaces
+
+__all__ = ["Pipeline", "Publish", "Tracks"]
 
 Publish = Callable[[FrameFaces], Awaitable[None]]
-
-
-class Tracks:
-    """A tracker for each source, with ids that are unique over all of them."""
-
-    def __init__(self, make: Callable[[Callable[[], int]], Tracker] | None = None) -> None:
-        self._make = make or (lambda next_id: Tracker(next_id))
-        self._last_id = 0
-        self._trackers: dict[str, tuple[int, Tracker]] = {}  # source → its epoch and tracker
-
-    def update(self, faces: FrameFaces) -> Longs:
-        """int64 (N,) track ids of the frame's faces, -1 for a face not confirmed yet."""
-        frame = faces.frame
-        epoch, tracker = self._trackers.get(frame.source, (-1, None))
-        if tracker is None or epoch != frame.epoch:
-            # A reconnected camera's clock and picture may have jumped: its tracks can't be carried over by motion.
-            tracker = self._make(self._next_id)
-            self._trackers[frame.source] = frame.epoch, tracker
-        return tracker.update(faces.boxes, faces.scores, frame.pts)
-
-    def forget(self, source: str) -> None:
-        self._trackers.pop(source, None)
-
-    def _next_id(self) -> int:
-        self._last_id += 1
-        return self._last_id
 
 
 class Pipeline:
@@ -67,7 +47,12 @@ class Pipeline:
             :func:`facestream.jobs.live.live_in_flight`); lossless jobs ask for more, so that every verb of every stage
             can be at work.
         tracks: numbers the faces; None leaves them unnumbered.
-        recogniser: says who they are; needs ``tracks``. None looks for nobody.
+        recogniser: says who they are, by the first identity model's embeddings. None looks for nobody.
+        chooser: chooses the faces that the identity models at the chain's end look at, those that are
+            :class:`facestream.stream.types.Selective`. None has them look at all.
+
+    Raises:
+        ValueError: faces are to be named or chosen that aren't tracked.
     """
 
     def __init__(
@@ -78,12 +63,16 @@ class Pipeline:
         in_flight: int = 2,
         tracks: Tracks | None = None,
         recogniser: Recogniser | None = None,
+        chooser: Chooser | None = None,
     ) -> None:
+        if tracks is None and (recogniser is not None or chooser is not None):
+            raise ValueError("a recogniser and a chooser need tracks")
         self._stages = list(stages)
         self._bridge = bridge
         self._in_flight = InFlight(max(1, in_flight))
-        self._tracks = tracks
-        self._recogniser = recogniser
+        self._choosing_from = len(self._stages) if chooser is None else _first_selective(self._stages)
+        chooser = chooser if self._chooses else None
+        self._following = None if tracks is None else Following(tracks, chooser, recogniser)
         self._room = asyncio.Event()
         self._room.set()
         self._progress = Counter[str]()  # frames of each source accounted for: published, or dropped before one
@@ -107,7 +96,11 @@ class Pipeline:
             async with task_group() as tasks:
                 sender, receiver = Channel[ExtractBatch](1).ends
                 tasks.create_task(self._admit(sender), name="pipeline.admit")
-                for stage in self._stages:
+                for place, stage in enumerate(self._stages):
+                    if place == self._choosing_from:
+                        outbound, chosen = Channel[ExtractBatch](1).ends
+                        tasks.create_task(self._choose(receiver, outbound), name="pipeline.choose")
+                        receiver = chosen
                     outbound, next_receiver = Channel[ExtractBatch](1).ends
                     tasks.create_task(stage.run(receiver, outbound), name=f"pipeline.{stage.name}")
                     receiver = next_receiver
@@ -223,10 +216,7 @@ class Pipeline:
         async for batch in receiver:
             await self._derive(batch)
             for faces in joiner.put(batch):
-                if self._tracks is not None:
-                    faces.tracks = self._tracks.update(faces)
-                if self._recogniser is not None:
-                    faces.people = self._recogniser.recognise(faces)
+                faces = await self._followed(faces)
                 await publish(faces)
                 self._in_flight.leave()
                 self._update_room()
@@ -236,13 +226,39 @@ class Pipeline:
                         self._forget(faces.frame.source)  # removed while this frame was in flight
                     self._published.notify_all()
 
+    async def _choose(self, receiver: Receiver[ExtractBatch], sender: Sender[ExtractBatch]) -> None:
+        """Between the other stages and those that look at chosen faces only: whole frames, followed by motion."""
+        assert self._following is not None
+        joiner = FrameJoiner()
+        async for batch in receiver:
+            await self._derive(batch)
+            chosen = []
+            for faces in joiner.put(batch):
+                chosen.append(self._following.before(faces, await self._qualities(faces)))
+            for part in batches_of(chosen):
+                await sender.send(part)
+        sender.close()
+
+    async def _followed(self, faces: FrameFaces) -> FrameFaces:
+        """All of the frame's faces, numbered and named, where that is wanted."""
+        if self._following is None:
+            return faces
+        if not self._chooses:
+            self._following.before(faces, await self._qualities(faces) if faces.identities else None)
+        return self._following.after(faces)
+
+    async def _qualities(self, faces: FrameFaces) -> Floats:
+        return await self._bridge.cpu(picture_quality, faces) if len(faces) else np.zeros(0, np.float32)
+
+    @property
+    def _chooses(self) -> bool:
+        return self._choosing_from < len(self._stages)
+
     def _forget(self, source: str) -> None:
         """Keep nothing of a source that has gone: neither for months, nor for the next of its name."""
         self._progress.pop(source, None)
-        if self._tracks is not None:
-            self._tracks.forget(source)
-        if self._recogniser is not None:
-            self._recogniser.forget(source)
+        if self._following is not None:
+            self._following.forget(source)
 
     async def _derive(self, batch: ExtractBatch) -> None:
         """For a chain without stages; a stage has done it otherwise."""
@@ -262,3 +278,11 @@ class Pipeline:
         """A frame that gave way counts once the newer one is out; a removed source has nothing left to wait for."""
         present = self.gate.captured()
         return all(self._progress[source] >= goal for source, goal in goals.items() if source in present)
+
+
+def _first_selective(stages: Sequence[Stage]) -> int:
+    """Where the stages begin, at the chain's end, all of which may look at some faces only; the length if none does."""
+    place = len(stages)
+    while place and stages[place - 1].selective:
+        place -= 1
+    return place

@@ -22,7 +22,16 @@ from facestream.stream.checks import check_detections, check_faces
 from facestream.stream.device import Bridge
 from facestream.stream.joining import batch_of
 from facestream.stream.tasks import task_group
-from facestream.stream.types import Detections, Detector, ExtractBatch, FacePlugin, Faces, FrameFaces, summary_of
+from facestream.stream.types import (
+    Detections,
+    Detector,
+    ExtractBatch,
+    FacePlugin,
+    Faces,
+    FrameFaces,
+    Selective,
+    summary_of,
+)
 
 log = logging.getLogger("facestream.stage")
 
@@ -178,6 +187,11 @@ class Stage:
     def finds_faces(self) -> bool:
         """Whether this is a detector's stage: its batches count frames."""
         return isinstance(self._role, DetectRole)
+
+    @property
+    def selective(self) -> bool:
+        """Whether its model may look at some of a frame's faces only."""
+        return isinstance(self._role.plugin, Selective) and self._role.plugin.selective
 
     def statistics(self) -> StageStatistics:
         return self._statistics

@@ -200,9 +200,9 @@ class Tracker:
             if sight.likeness is not None and sight.likeness >= _SOMEONE_ELSE and sight.tracklet.id in tracks:
                 similarity[row, tracks.index(sight.tracklet.id)] = sight.likeness + _KEEPING
         found: list[int | None] = [None] * len(sights)
-        for row, column in zip(*linear_sum_assignment(similarity, maximize=True)):
-            if similarity[row, column] > 0.0:
-                found[row] = tracks[column]
+        for place, column in zip(*linear_sum_assignment(similarity, maximize=True)):
+            if similarity[place, column] > 0.0:
+                found[place] = tracks[column]
         return found
 
     def _move(self, sight: _Sight, track: int) -> None:

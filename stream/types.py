@@ -442,6 +442,15 @@ class FacePlugin(Protocol):
 
 
 @runtime_checkable
+class Selective(Protocol):
+    """A face plugin that writes nothing but embeddings, and says of itself whether it may be asked about some of a
+    frame's faces only; the others then have none (NaN).
+    """
+
+    selective: bool
+
+
+@runtime_checkable
 class Summarised(Protocol):
     """A plugin that counts what it leaves out or does besides, and tells at the end of a job."""
 

@@ -221,6 +221,7 @@ class FakeIdentity(_FakeFaceModel):
     """
 
     usual_name = "fake-identity"
+    selective = True
 
     def infer(self, feed: _Faces) -> Floats:
         self._run(len(feed.boxes))

@@ -33,7 +33,10 @@ class TorchIdentity(TorchModel):
 
     Attributes:
         storage_name: the embeddings' name in batches and files.
+        selective: see :class:`facestream.stream.types.Selective`.
     """
+
+    selective = True
 
     @property
     def storage_name(self) -> str:
