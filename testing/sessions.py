@@ -9,8 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from facestream.errors import ConfigError, SourceUnavailable
+from facestream.errors import ConfigError, FacestreamError, SourceUnavailable
 from facestream.jobs.live import SessionStatistics, SourceInfo
+from facestream.jobs.recognition import NamedPerson
 from facestream.stream.device import Bridge
 from facestream.stream.hub import Hub
 from facestream.stream.stage import StageStatistics
@@ -77,6 +78,53 @@ class FakePush:
 
     def disconnect(self) -> None:
         self.connected = False
+
+
+class FakeRecognition:
+    """People without a gallery, who have a name as soon as they are given one.
+
+    Args:
+        faces: (source, track) of the faces that can be named.
+        broken: what every request fails with.
+    """
+
+    model = "fake-identity"
+
+    def __init__(self, *faces: tuple[str, int], broken: FacestreamError | None = None) -> None:
+        self.people: dict[str, int] = {}
+        self._faces = faces
+        self._broken = broken
+
+    async def name(self, source: str, track: int, name: str) -> None:
+        self._check()
+        if (source, track) not in self._faces:
+            raise KeyError(track)
+        self.people[name] = self.people.get(name, 0) + 1
+
+    async def list(self) -> list[NamedPerson]:
+        self._check()
+        return [NamedPerson(name, looks) for name, looks in sorted(self.people.items())]
+
+    async def rename(self, name: str, to: str) -> None:
+        self._check(name)
+        if to in self.people:
+            raise ConfigError(f"there is a {to!r} already: merge the two if they are one person")
+        self.people[to] = self.people.pop(name)
+
+    async def remove(self, name: str) -> None:
+        self._check(name)
+        del self.people[name]
+
+    async def merge(self, name: str, into: str) -> None:
+        self._check(name, into)
+        self.people[into] += self.people.pop(name)
+
+    def _check(self, *names: str) -> None:
+        if self._broken is not None:
+            raise self._broken
+        for name in names:
+            if name not in self.people:
+                raise ConfigError(f"there is nobody called {name!r}")
 
 
 class FakeSession:
