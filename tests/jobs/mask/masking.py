@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +14,7 @@ from facestream.io.faces import read_header
 from facestream.jobs.alignments.session import Session
 from facestream.jobs.mask.command import mask_input
 from facestream.jobs.mask.inputs import inputs_of
-from facestream.jobs.mask.job import MaskJob, Maskers
+from facestream.jobs.mask.job import Maskers, MaskJob
 from facestream.jobs.mask.options import Input, MaskOptions, Process, Shown
 from facestream.jobs.mask.summary import Summary
 from facestream.jobs.models import ModelOptions
@@ -31,17 +32,26 @@ def options_for(source: Path, *, masks: tuple[str, ...] = (MASK,), **options: An
     return MaskOptions(input=source, models=ModelOptions(device="cpu", masks=masks), **chosen)
 
 
-async def mask(
+def mask(options: MaskOptions, *models: FakeMasker, **settings: Any) -> Summary:
+    """Run the job on its one input; the fakes take the place of the chosen models.
+
+    Args:
+        settings: see :func:`mask_async`.
+    """
+    return asyncio.run(mask_async(options, *models, **settings))
+
+
+async def mask_async(
     options: MaskOptions,
     *models: FakeMasker,
     stop_after: int | None = None,
     said: list[str] | None = None,
     advanced: Callable[[int, int], None] = lambda done, total: None,
 ) -> Summary:
-    """Run the job on its one input; the fakes take the place of the chosen models.
-
+    """
     Args:
         stop_after: interrupt it, as Ctrl-C does, once so many faces are done.
+        said: takes what the job says.
     """
     options.check()
     plugins = models or (FakeMasker(),)
@@ -74,12 +84,8 @@ def masks_in_headers(folder: Path) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":  # python -m tests.jobs.mask.masking FACES FILE; a line for each face
-    import asyncio
-
-    asyncio.run(
-        mask(
-            options_for(Path(sys.argv[1]), alignments=Path(sys.argv[2]), input_type="faces", processing="missing"),
-            FakeMasker(batch_size=2),
-            advanced=lambda done, total: print(done, flush=True),
-        )
+    mask(
+        options_for(Path(sys.argv[1]), alignments=Path(sys.argv[2]), input_type="faces", processing="missing"),
+        FakeMasker(batch_size=2),
+        advanced=lambda done, total: print(done, flush=True),
     )

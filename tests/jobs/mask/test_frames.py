@@ -27,8 +27,8 @@ def backups(folder: Path) -> list[Path]:
     return list(folder.glob("*_bk_*.fsa"))
 
 
-async def test_every_face_of_a_folder_of_frames_gets_its_own_mask(frames: Path) -> None:
-    summary = await mask(options_for(frames))
+def test_every_face_of_a_folder_of_frames_gets_its_own_mask(frames: Path) -> None:
+    summary = mask(options_for(frames))
     file = Alignments.load(frames / "alignments.fsa")
     for _, _, face in file.each_face():
         assert (face.mask[MASK].pixels() == face.x).all()  # the fake's mask is the box's left edge
@@ -39,13 +39,13 @@ async def test_every_face_of_a_folder_of_frames_gets_its_own_mask(frames: Path) 
     assert all(not face.mask for _, _, face in Alignments.load(summary.backup).each_face())
 
 
-async def test_of_missing_masks_a_frame_gets_all_if_one_lacks_it_and_says_so(frames: Path) -> None:
-    await mask(options_for(frames))
+def test_of_missing_masks_a_frame_gets_all_if_one_lacks_it_and_says_so(frames: Path) -> None:
+    mask(options_for(frames))
     file = Alignments.load(frames / "alignments.fsa")
     del file.frames["img02.png"].faces[1].mask[MASK]
     file.save(None)
     masker = FakeMasker()
-    summary = await mask(options_for(frames, processing="missing"), masker)
+    summary = mask(options_for(frames, processing="missing"), masker)
     assert sum(masker.batches) == 2
     assert summary.made == {MASK: 2}
     assert summary.replaced == {MASK: 1}
@@ -55,61 +55,61 @@ async def test_of_missing_masks_a_frame_gets_all_if_one_lacks_it_and_says_so(fra
     )
 
 
-async def test_with_nothing_missing_nothing_is_written_and_no_model_loaded(frames: Path) -> None:
-    await mask(options_for(frames))
+def test_with_nothing_missing_nothing_is_written_and_no_model_loaded(frames: Path) -> None:
+    mask(options_for(frames))
     before = (frames / "alignments.fsa").read_bytes()
     masker = FakeMasker(error=ModelError("must not run"))
-    summary = await mask(options_for(frames, processing="missing"), masker)
+    summary = mask(options_for(frames, processing="missing"), masker)
     assert summary.lines() == [f"{MASK}: 4 faces had it already"]
     assert (frames / "alignments.fsa").read_bytes() == before
     assert len(backups(frames)) == 1
 
 
-async def test_several_maskers_and_what_else_a_face_has(frames: Path) -> None:
-    await mask(options_for(frames), FakeMasker(name="one"))
-    await mask(options_for(frames, processing="missing"), FakeMasker(name="one"), FakeMasker(name="two"))
+def test_several_maskers_and_what_else_a_face_has(frames: Path) -> None:
+    mask(options_for(frames), FakeMasker(name="one"))
+    mask(options_for(frames, processing="missing"), FakeMasker(name="one"), FakeMasker(name="two"))
     assert masks_in_file(frames / "alignments.fsa")["img02.png"] == [["one", "two"], ["one", "two"]]
 
 
-async def test_frames_that_only_one_side_has_are_told(frames: Path) -> None:
+def test_frames_that_only_one_side_has_are_told(frames: Path) -> None:
     (frames / "img03.png").rename(frames / "other.png")
-    summary = await mask(options_for(frames))
+    summary = mask(options_for(frames))
     assert summary.made == {MASK: 3}
     text = "\n".join(summary.lines())
     assert "1 frame skipped: not in the alignments: other.png" in text
     assert "1 frame of the alignments isn't in the input, and its faces got no mask: img03.png" in text
 
 
-async def test_a_picture_that_cannot_be_read_is_left_out(frames: Path) -> None:
+def test_a_picture_that_cannot_be_read_is_left_out(frames: Path) -> None:
     (frames / "img02.png").write_bytes(b"no picture")
-    summary = await mask(options_for(frames))
+    summary = mask(options_for(frames))
     assert summary.made == {MASK: 2}
     assert any(line.startswith("1 frame can't be read") for line in summary.lines())
 
 
-async def test_frames_of_a_video(tmp_path: Path) -> None:
+def test_frames_of_a_video(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=4)
     still = folder_of_frames(tmp_path / "stills", COUNTS)
     entries = Alignments.load(still).frames.values()
     file = tmp_path / "clip_alignments.fsa"
     write_fsa(file, ((f"clip_{number:06}.mp4", entry) for number, entry in enumerate(entries, 1)))
-    summary = await mask(options_for(clip))
+    summary = mask(options_for(clip))
     assert summary.made == {MASK: 4}
     assert masks_in_file(file)["clip_000003.mp4"] == [[MASK], [MASK]]
 
 
-async def test_what_was_done_before_an_interruption_is_kept_and_not_done_again(frames: Path) -> None:
-    summary = await mask(options_for(frames), FakeMasker(batch_size=1), stop_after=1)
+def test_what_was_done_before_an_interruption_is_kept_and_not_done_again(frames: Path) -> None:
+    summary = mask(options_for(frames), FakeMasker(batch_size=1), stop_after=1)
     made = summary.made[MASK]
     assert 1 <= made < 4
     assert sum(bool(face.mask) for _, _, face in Alignments.load(frames / "alignments.fsa").each_face()) == made
     rest = FakeMasker()
-    await mask(options_for(frames, processing="missing"), rest)
+    mask(options_for(frames, processing="missing"), rest)
     assert sum(rest.batches) == 4 - made
     assert all(all(faces) for faces in masks_in_file(frames / "alignments.fsa").values())
 
 
-async def test_a_models_failure_keeps_what_was_made(frames: Path) -> None:
+def test_a_models_failure_keeps_what_was_made(frames: Path) -> None:
     class Failing(FakeMasker):
         def infer(self, feed):  # type: ignore[no-untyped-def]
             if len(self.batches) == 2:
@@ -117,14 +117,14 @@ async def test_a_models_failure_keeps_what_was_made(frames: Path) -> None:
             return super().infer(feed)
 
     with pytest.raises(ModelError, match="broken"):
-        await mask(options_for(frames), Failing(batch_size=1))
+        mask(options_for(frames), Failing(batch_size=1))
     assert masks_in_file(frames / "alignments.fsa")["img00.png"] == [[MASK]]
 
 
-async def test_a_rehearsal_changes_nothing(frames: Path) -> None:
+def test_a_rehearsal_changes_nothing(frames: Path) -> None:
     before = (frames / "alignments.fsa").read_bytes()
     said: list[str] = []
-    await mask(options_for(frames, dry_run=True), FakeMasker(error=ModelError("must not run")), said=said)
+    mask(options_for(frames, dry_run=True), FakeMasker(error=ModelError("must not run")), said=said)
     assert said == [
         f"would make {MASK} of 4 faces in 3 frames",
         f"would save {frames / 'alignments.fsa'}",
@@ -132,18 +132,18 @@ async def test_a_rehearsal_changes_nothing(frames: Path) -> None:
     assert (frames / "alignments.fsa").read_bytes() == before
 
 
-async def test_what_cannot_be_done_is_one_line(tmp_path: Path, frames: Path) -> None:
+def test_what_cannot_be_done_is_one_line(tmp_path: Path, frames: Path) -> None:
     with pytest.raises(SourceUnavailable, match="isn't there"):
-        await mask(options_for(tmp_path / "nowhere"))
+        mask(options_for(tmp_path / "nowhere"))
     folder_of_faces(tmp_path / "faces", [1])
     with pytest.raises(ConfigError, match="give -I faces"):
-        await mask(options_for(tmp_path / "faces"))
+        mask(options_for(tmp_path / "faces"))
     (frames / "alignments.fsa").unlink()
     with pytest.raises(AlignmentsError, match="there's no alignments file"):
-        await mask(options_for(frames))
+        mask(options_for(frames))
     folder_of_frames(frames, [0, 0])
     with pytest.raises(AlignmentsError, match="holds no face"):
-        await mask(options_for(frames))
+        mask(options_for(frames))
 
 
 def test_options_that_do_not_go_together_are_told(tmp_path: Path) -> None:
@@ -165,8 +165,8 @@ def test_options_that_do_not_go_together_are_told(tmp_path: Path) -> None:
             options_for(tmp_path, **options).check()  # type: ignore[arg-type]
 
 
-async def test_stored_masks_lie_where_their_matrix_says(frames: Path) -> None:
-    await mask(options_for(frames))
+def test_stored_masks_lie_where_their_matrix_says(frames: Path) -> None:
+    mask(options_for(frames))
     face = Alignments.load(frames / "alignments.fsa").faces("img00.png")[0]
     view = view_of(face.mask[MASK])
     assert isinstance(view, MaskView)
