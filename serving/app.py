@@ -21,6 +21,7 @@ from facestream.jobs.models import ModelOptions, load_stages
 from facestream.jobs.recognition import LiveRecognition, somebody_known_to
 from facestream.jobs.references import load_references
 from facestream.server import Server
+from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.recognition import Recogniser
@@ -87,7 +88,12 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
         recogniser = Recogniser() if models.identities else None
         recognition = await stack.enter_async_context(_recognition(options, models, bridge, recogniser))
         pipeline = Pipeline(
-            stages, bridge, in_flight=live_in_flight(bridge.device), tracks=Tracks(), recogniser=recogniser
+            stages,
+            bridge,
+            in_flight=live_in_flight(bridge.device),
+            tracks=Tracks(),
+            recogniser=recogniser,
+            chooser=Chooser(),
         )
         session = await stack.enter_async_context(
             LiveSession(
