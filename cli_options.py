@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from facestream.jobs.licences import Ask
     from facestream.jobs.models import ModelOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -20,9 +22,51 @@ def names_given(context: click.Context, option: click.Parameter, values: tuple[s
 
 def model_options(command: Command) -> Command:
     """The options that choose models, for every command that runs them."""
+    command = mask_options(licence_option(command))
     for option in (*_refinement_options(), *_choice_options()):
         command = option(command)
     return command
+
+
+def mask_options(command: Command) -> Command:
+    """What the mask models' masks hold, for commands that run these."""
+    for option in (
+        click.option("--mask-fill", is_flag=True, help="Of custom: full masks, not empty ones."),
+        click.option(
+            "--mask-centering",
+            type=click.Choice(["face", "head"]),
+            default="face",
+            show_default=True,
+            help="Of custom: what its masks show.",
+        ),
+        click.option(
+            "--mask-glasses/--no-mask-glasses", default=True, help="Of bisenet-fp: glasses too; on by default."
+        ),
+        click.option("--mask-hair", is_flag=True, help="Of bisenet-fp: hair too, in a mask of the whole head."),
+        click.option("--mask-ears", is_flag=True, help="Of bisenet-fp: ears too."),
+        click.option(
+            "--mask-input-size",
+            type=int,
+            metavar="384|512",
+            help="Of bisenet-fp: edge of what it sees, in pixels; 512 by default, 384 takes half the time.",
+        ),
+        click.option(
+            "--mask-size",
+            type=click.IntRange(0, 1028),
+            default=128,
+            show_default=True,
+            help="Edge of stored masks, in pixels, 64 at least; 0 is the model's own.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def licence_option(command: Command) -> Command:
+    """For commands that may have to fetch weights."""
+    return click.option(
+        "--accept-licence", is_flag=True, help="You accept what the licences of the chosen models' weights forbid."
+    )(command)
 
 
 def _refinement_options() -> tuple[Callable[[Command], Command], ...]:
@@ -166,11 +210,34 @@ def reference_options(command: Command) -> Command:
 
 
 def chosen_models(options: dict[str, Any]) -> ModelOptions:
-    """What :func:`model_options` asked for, taken out of a command's ``options``."""
+    """What :func:`model_options` asked for, taken out of a command's ``options``.
+
+    On a terminal the user is asked about licences that have to be accepted.
+
+    Raises:
+        ConfigError: an option of mask models is set that none of those chosen knows.
+        WeightsMissing: a licence isn't accepted; the message says what to do.
+    """
     from dataclasses import fields
 
+    from facestream.jobs.licences import with_accepted_licences
+    from facestream.jobs.masking import check_mask_options
     from facestream.jobs.models import ModelOptions
 
-    return ModelOptions(
+    chosen = ModelOptions(
         **{field.name: options.pop(field.name) for field in fields(ModelOptions) if field.name in options}
     )
+    check_mask_options(chosen)
+    return with_accepted_licences(chosen, ask_on_terminal())
+
+
+def ask_on_terminal() -> Ask | None:
+    """How to ask for the acceptance of a licence; None where nobody sits."""
+    return _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
+
+
+def _ask(name: str, licence: str, limits: str) -> bool:
+    click.echo(
+        f"The weights of {name} have a licence with limits: {licence}.\n{limits[:1].upper()}{limits[1:]}.", err=True
+    )
+    return click.confirm("Do you accept that?", err=True)

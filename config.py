@@ -56,6 +56,13 @@ class ModelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     aligner_max_scale: float | None = None
     aligner_distance: float | None = None
     aligner_roll: float | None = None
+    mask_size: int | None = None
+    mask_input_size: int | None = None
+    mask_ears: bool | None = None
+    mask_hair: bool | None = None
+    mask_glasses: bool | None = None
+    mask_centering: str | None = None
+    mask_fill: bool | None = None
     filter: str | list[str] | None = None
     nfilter: str | list[str] | None = None
     ref_threshold: float | None = None

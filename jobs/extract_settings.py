@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from facestream.jobs.extract_plan import ExtractOptions, InputPlan
 
 _OPTION: Final = {"masks": "--mask", "aligner_features": "--no-aligner-features"}
-_SPEED: Final = ("device", "batch_size", "repeatable")
+_SPEED: Final = ("device", "batch_size", "repeatable", "accept_licence")
 
 
 def settings_of(options: ExtractOptions, item: InputPlan, detector: str, references: Mapping[str, str]) -> str:

@@ -252,7 +252,8 @@ async def load_plugins(
     detector = _searching(model, options)
     size = options.batch_size or (batch_sizes or {}).get(detector.name, detector.batch_size)
     model.batch_size = detector.batch_size = size  # a compiled network is made for batches of its own model's size
-    await bridge.infer(_load, model, "detect", bridge.device, options.accept_licence)
+    name = options.detector or registry.default("detect", bridge.device)
+    await bridge.infer(_load, model, "detect", name, options.accept_licence, bridge.device)
     return detector, await load_face_plugins(options, bridge, batch_sizes)
 
 
@@ -264,15 +265,15 @@ async def load_face_plugins(
     faces: list[FacePlugin] = [refined(plugin, options) if role == "align" else plugin for role, plugin in models]
     for plugin in faces:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
-    for role, model in models:
-        await bridge.infer(_load, model, role, bridge.device, options.accept_licence)
+    for (role, model), (_, name) in zip(models, options.face_models):
+        await bridge.infer(_load, model, role, name, options.accept_licence, bridge.device)
     return faces
 
 
-def _load(model: Any, role: str, device: str, accepted: bool) -> None:
-    """Load it, its weights fetched first where their licence asks and is ``accepted``."""
-    if accepted and licences_to_accept([model.name]):
-        pull([model.name], accepted=True)
+def _load(model: Any, role: str, name: str, accepted: bool, device: str) -> None:
+    """Load it; its weights are fetched first where their licence has to be, and is, ``accepted``."""
+    if accepted and licences_to_accept([name]):
+        pull([name], accepted=True)
     load_checked(model, role, device)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facestream.errors import ConfigError, WeightsMissing
-from facestream.plugins import registry, vouching, weights
+from facestream.plugins import licences, registry, vouching, weights
 from facestream.plugins.card import Card, Role
 from facestream.plugins.download import Progress
 
@@ -37,6 +37,18 @@ def listing() -> list[Entry]:
     ready = [Entry(card, weights.cached_weights(card)) for card in registry.cards()]
     entries = [*ready, *(Entry(card, None, hashed=False) for card in registry.unverified())]
     return sorted(entries, key=lambda entry: list(Role).index(entry.card.role))
+
+
+def licences_to_accept(names: Iterable[str]) -> list[Card]:
+    """The cards of those named whose licence somebody has to accept before :func:`pull` fetches the weights.
+
+    None for those whose weights are in the cache, that ask nothing, or that the environment accepts.
+
+    Raises:
+        UnknownModel: there is no such model.
+    """
+    cards = [registry.named(name) for name in dict.fromkeys(names)]
+    return [card for card in cards if not licences.accepted(card) and weights.cached_weights(card) is None]
 
 
 def pull(

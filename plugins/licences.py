@@ -1,6 +1,6 @@
 """Licences that a user has to accept before a model's weights are fetched: those that forbid some uses of them.
 
-Accepted is what the caller says is (``facestream models pull NAME --accept-licence``), and what
+Accepted is what the caller says is (``--accept-licence``, or a yes to the question on a terminal), and what
 ``FACESTREAM_ACCEPT_LICENCE`` names: models, separated by commas. Weights in the cache were accepted when they came.
 """
 
@@ -23,6 +23,6 @@ def accepted(card: Card) -> bool:
 def refusal(card: Card) -> WeightsMissing:
     """The error for a licence that nobody has accepted."""
     return WeightsMissing(
-        f"{card.name}: {card.limits}: if you accept that, run `facestream models pull {card.name} --accept-licence` "
-        f"(or set {VARIABLE}={card.name})"
+        f"{card.name}: {card.limits}: if you accept that, add --accept-licence, or run `facestream models pull "
+        f"{card.name} --accept-licence` once (or set {VARIABLE}={card.name})"
     )

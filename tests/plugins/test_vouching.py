@@ -15,6 +15,7 @@ from facestream.plugins.card import UrlFile
 
 UNSEEN = {"s3fd": "detect", "retinaface": "detect", "fan": "align", "hrnet": "align"}
 UNSEEN |= {"unet-dfl": "mask", "vgg-clear": "mask", "vgg-obstructed": "mask"}
+UNSEEN |= {"t-face": "identity", "t-face-ir-50": "identity", "vggface2": "identity"}
 A_HASH = "ab" * 32
 
 
