@@ -9,7 +9,6 @@ import torch
 from facestream.faces.crops import crop, crop_matrices
 from facestream.faces.extracted import extracted_face
 from facestream.plugins import registry
-from facestream.plugins.identity.cosine import unit_rows
 from facestream.plugins.identity.sface import SFaceNetwork
 from facestream.stream.joining import batch_of as joined
 from facestream.stream.stage import derive
@@ -121,10 +120,6 @@ def test_the_network_has_the_published_shape() -> None:
     assert sum(isinstance(module, torch.nn.Conv2d) for module in network.modules()) == 27
     with torch.inference_mode():
         assert network(torch.zeros(2, 3, 112, 112)).shape == (2, 128)
-
-
-def test_a_row_of_zeros_stays_one() -> None:
-    assert unit_rows(np.array([(3, 4), (0, 0)], np.float32)).tolist() == [pytest.approx([0.6, 0.8]), [0, 0]]
 
 
 def test_its_card_needs_no_torch_and_names_a_free_licence() -> None:
