@@ -23,7 +23,7 @@ from facestream.jobs.sort.looking import Left, Looked, Measure, look
 from facestream.jobs.sort.methods import Kind, Method, Need
 from facestream.jobs.sort.moves import Moved, carry_out, remove_empty
 from facestream.jobs.sort.order import Arranger
-from facestream.jobs.sort.plan import UNDO, Placed, free_name, places, record_of, undoing
+from facestream.jobs.sort.plan import UNDO, Placed, free_name, placed_of, places, record_of, undoing
 from facestream.jobs.sort.record import Entry, Record, place, read_record
 from facestream.stream.device import Bridge
 from facestream.stream.types import Floats
@@ -184,6 +184,7 @@ class SortJob:
             _forget(record)
             return None
         report.record = record.save(done=True)
+        report.placed = placed_of(record)
         return report.record
 
     async def _sort(self, folder: Path, target: Path, former: Record | None, report: Report, *, copies: bool) -> None:
@@ -191,7 +192,7 @@ class SortJob:
         if self.stopped:
             report.complete = False
             return
-        report.placed.clear()
+        report.placed = []
         if not pictures:
             return
         known = [each.picture for each in pictures]

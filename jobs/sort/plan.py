@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
 
+from facestream.io.images import natural_key
 from facestream.jobs.sort.methods import Kind, Method
 from facestream.jobs.sort.order import Group
 from facestream.jobs.sort.record import Entry, Record, place
@@ -101,6 +102,15 @@ def record_of(
         for index in sorted(targets)
     )
     return Record(folder, entries, how, copies, folders=tuple(sorted(folders)))
+
+
+def placed_of(record: Record) -> list[Placed]:
+    """The groups as a record's targets have them, by name."""
+    folders: dict[str, list[str]] = {}
+    for entry in record.entries:
+        folder, name = os.path.split(entry.target)
+        folders.setdefault(folder, []).append(name)
+    return [Placed(folder, sorted(folders[folder], key=natural_key)) for folder in sorted(folders)]
 
 
 def undoing(record: Record, pictures: Sequence[Picture], taken: Callable[[Path], bool] = os.path.lexists) -> Record:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 
-from facestream.faces.clustering import cluster
+from facestream.faces.clustering import cluster, group_people
 
 
 def golden() -> np.ndarray:
@@ -61,3 +62,54 @@ def test_equal_embeddings_share_a_bin() -> None:
 def test_what_is_not_finite_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         cluster(np.array([[0.0], [np.nan]]))
+
+
+def people(counts: list[int], spread: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors around one direction a person, shuffled, and who is who."""
+    noise = np.random.default_rng(3)
+    labels = noise.permutation(np.repeat(np.arange(len(counts)), counts))
+    rows = np.eye(len(counts), 32)[labels] + noise.normal(0, spread / np.sqrt(32), (len(labels), 32))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True), labels
+
+
+def same(groups: np.ndarray) -> np.ndarray:
+    return groups[:, None] == groups
+
+
+@pytest.mark.parametrize("counts", [[5, 5, 5], [20, 1, 3], [1] * 12, [30]])
+def test_groups_are_people_whoever_else_there_is(counts: list[int]) -> None:
+    rows, labels = people(counts)
+    assert np.array_equal(same(group_people(rows, 0.5).bins), same(labels))
+
+
+def test_people_are_grouped_as_scipys_average_linkage_of_cosines_has_it() -> None:
+    rows = np.random.default_rng(4).normal(size=(60, 5))
+    tree = linkage(rows, "average", "cosine")
+    found = group_people(rows, 0.4)
+    assert np.array_equal(same(found.bins), same(fcluster(tree, 0.4, "distance")))
+    assert found.order.tolist() == leaves_list(tree).tolist()
+    assert found.height == pytest.approx(tree[:, 2].max())
+
+
+def test_neighbours_in_order_are_of_one_person_and_numbers_follow_it() -> None:
+    rows, labels = people([4, 7, 2])
+    found = group_people(rows, 0.5)
+    assert found.bins[found.order].tolist() == sorted(found.bins)
+    assert (np.diff(labels[found.order]) != 0).sum() == 2
+
+
+def test_lengths_of_embeddings_dont_matter() -> None:
+    rows, _ = people([4, 7, 2])
+    scaled = rows * np.random.default_rng(5).uniform(0.1, 10, (len(rows), 1))
+    assert np.array_equal(group_people(scaled, 0.5).bins, group_people(rows, 0.5).bins)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_embeddings_of_zeros_and_folders_of_few_are_no_trouble(count: int) -> None:
+    found = group_people(np.zeros((count, 8), np.float32), 0.5)
+    assert sorted(found.order) == list(range(count))
+
+
+def test_people_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        group_people(np.array([[0.0], [np.nan]]), 0.5)
