@@ -86,6 +86,7 @@ class ServeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     allow_origins: list[str] | None = None
     people: str | None = None
     no_biometrics: bool | None = None
+    track_memory: float | None = None
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -55,6 +55,7 @@ class ServeOptions:
     no_demo: bool = False
     people: Path | None = None
     no_biometrics: bool = False
+    track_memory: float = 120.0
 
     @property
     def keeps_embeddings(self) -> bool:

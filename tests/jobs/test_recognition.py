@@ -154,6 +154,8 @@ async def test_a_gallery_that_breaks_is_told_once_and_its_people_stay_known(
 ):
     await recognition.name("door", 7, "Ada")
     (damaged := path.with_name("damaged.db")).write_bytes(b"no gallery at all" * 100)
+    for file in (path, *path.parent.glob("people.db-*")):
+        file.unlink()
     damaged.replace(path)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
