@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count, pairwise
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -286,3 +291,46 @@ async def test_a_face_that_vanishes_meanwhile_is_told(faces: Path) -> None:
         report = await SortJob(settings("blur"), bridge, advanced=vanish).run(faces)
     assert report.gone == ["3_1.png"]
     assert len(tree(faces)) == 6
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@contextmanager
+def dying_at(step: int) -> Iterator[list[int]]:
+    """The ``step``-th change of a name never happens, nor any later one; the list holds how many did."""
+    done = [0]
+
+    def counted(function: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            if done[0] >= step:
+                raise Killed
+            done[0] += 1
+            return function(*args, **options)
+
+        return call
+
+    with mock.patch.multiple(os, rename=counted(os.rename), replace=counted(os.replace)):
+        yield done
+
+
+@pytest.mark.parametrize("job", ["sort", "sort again", "undo"])
+async def test_killed_at_any_step_no_face_is_lost_and_the_next_run_finishes(tmp_path: Path, job: str) -> None:
+    for step in count():
+        folder = people(tmp_path / f"{step}", [2, 1])
+        before = tree(folder)
+        if job != "sort":
+            await sorted_by(settings("size", "face"), folder)
+        run = undone if job == "undo" else partial(sorted_by, settings("none", "face"))
+        with dying_at(step) as steps, suppress(Killed):
+            await run(folder)
+        assert contents(folder) == sorted(before.values())
+        if read_record(folder) is not None or job != "undo":
+            await run(folder)
+        assert contents(folder) == sorted(before.values())
+        assert {Path(name).name for name in tree(folder)} == before.keys()
+        assert groups_in(folder) == ([] if job == "undo" else ["_face_000", "_face_001"])
+        if steps[0] < step:
+            break
+    assert step > 3

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +103,6 @@ def test_across_file_systems_a_move_is_a_copy_that_lets_go(tmp_path: Path) -> No
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system here")
 def test_to_a_real_other_file_system(tmp_path: Path) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         other = Path(name)
         files(other, "a")
@@ -141,3 +142,34 @@ def test_a_refused_rename_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(OutputError, match=r"a can't be moved to .*: Permission denied"):
         carry_out(record(tmp_path, ("a", "g/a")))
     assert listing(tmp_path) == {"a": "a"}
+
+
+MOVER = (
+    "import sys; from pathlib import Path; from facestream.jobs.sort.moves import carry_out; "
+    "from facestream.jobs.sort.record import read_record; carry_out(read_record(Path(sys.argv[1])))"
+)
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_killed_at_any_moment_each_file_is_whole_and_in_one_place(tmp_path: Path, across: bool) -> None:
+    """Across file systems a file may be in both, whole, until the next run."""
+    rounds, count = (30, 2000) if os.environ.get("FACESTREAM_FULL") == "1" else (2, 300)
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if across and Path("/dev/shm").is_dir() else tmp_path) as name:
+            source, folder = Path(name), tmp_path / f"{number}"
+            files(source, *(f"{index}" for index in range(count)))
+            folder.mkdir()
+            plan = record(folder, *((str(source / f"{index}"), f"g/0_{index}") for index in range(count))).save()
+            process = subprocess.Popen([sys.executable, "-c", MOVER, str(folder)])
+            while process.poll() is None and len(os.listdir(source)) > count - 1 - number * 7:
+                pass
+            process.kill()
+            process.wait()
+            here = {path.name: path.read_text() for path in source.iterdir()}
+            there = {path.name: path.read_text() for path in (folder / "g").iterdir() if path.name != TEMPORARY}
+            assert all(name == text for name, text in here.items())
+            assert all(name == f"0_{text}" for name, text in there.items())
+            assert len(here) + len(there) - count in ((0, 1) if across else (0,))
+            assert carry_out(plan).arrived == count
+            assert sorted(os.listdir(folder / "g")) == sorted(f"0_{index}" for index in range(count))
+            assert os.listdir(source) == []
