@@ -370,23 +370,21 @@ class Gallery:
                 raise
 
     def _erase_what_is_left(self) -> None:
-        """Overwrite what removed people have left in freed space.
+        """Empty the log of changes, which still tells of people who are gone.
 
-        SQLite zeroes what it frees (``secure_delete``), but not the copies that moving rows between pages has left
-        behind, nor the log of changes. So the file is built anew, and the log is emptied. What keeps that from
-        happening now, such as a full disk, is told, and it happens when the file is opened next.
+        In the file itself SQLite has written zeroes over them (``secure_delete``). What keeps the log from being emptied
+        now is told, and it happens when the file is opened next; so it does after a kill between the two.
         """
         try:
             with _told(self.path):
                 if not self._connection.execute("SELECT to_erase FROM state").fetchone()[0]:
                     return
-                self._connection.execute("VACUUM")
                 (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if busy:
                     raise OutputError(f"{self.path}: another process is reading it")
                 self._connection.execute("UPDATE state SET to_erase = 0")
         except OutputError as error:
-            log.warning("traces of removed people stay in the file until it is opened next: %s", error)
+            log.warning("traces of people who are gone stay beside the file until it is opened next: %s", error)
 
 
 def vectors_of(embeddings: Floats) -> list[bytes]:
@@ -408,7 +406,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         "foreign_keys = ON",
         "secure_delete = ON",
         "synchronous = FULL",  # what was acknowledged outlives a power cut
-        "temp_store = MEMORY",  # building the file anew leaves no copy of it elsewhere
+        "temp_store = MEMORY",  # no temporary file with a copy
     ):
         connection.execute(f"PRAGMA {setting}")
     migrate(connection, path, STEPS)

@@ -5,7 +5,7 @@
     people      id, name, key (the name, capitals or not: unique), added_at
     models      id, name, sha256 (of the weights), width (numbers in an embedding); unique by name and sha256
     looks       id, person → people, model → models, vector (float32, little-endian)
-    state       one row: changes (counts up with every change), to_erase (freed space still has to be overwritten)
+    state       one row: changes (counts up with every change), to_erase (the log still tells of people who are gone)
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def import_from(path: Path | None, file: Path, *, merge: bool) -> str:
     """
     with Gallery.open(path or people_file()) as gallery:
         added = import_people(gallery, file, merge=merge)
-    return f"{counted(added.people, 'new person', 'new people')}, {counted(added.embeddings, 'new embedding')}"
+    return f"{counted(added.people, 'new person', 'new people')}, {counted(added.embeddings, 'new embedding', 'new embeddings')}"
 
 
 def as_json(people: Sequence[Person]) -> str:

@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,7 +25,10 @@ from facestream.plugins import registry
 from facestream.plugins.identity.filtered import storage_name
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline
+from facestream.stream.stage import Stage
 from facestream.stream.types import Floats, Frame, FrameFaces
+
+Load: TypeAlias = Callable[[ModelOptions, Bridge], Awaitable[list[Stage]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,13 +54,17 @@ class PhotoLooks:
         options: one identity model, and what finds faces for it.
         bridge: where the models run.
         largest: of several faces in a photo take the largest; otherwise such a photo isn't used.
+        load: makes the models' stages.
     """
 
-    def __init__(self, options: ModelOptions, bridge: Bridge, *, largest: bool = False) -> None:
+    def __init__(
+        self, options: ModelOptions, bridge: Bridge, *, largest: bool = False, load: Load = load_stages
+    ) -> None:
         (identity,) = options.identities
         self._options = options
         self._bridge = bridge
         self._largest = largest
+        self._load = load
         self._key = storage_name(registry.create("identity", identity))
         self._finding: Pipeline | None = None
         self._embedding: Pipeline | None = None
@@ -106,7 +114,7 @@ class PhotoLooks:
         return await self._embedding.process_one(known)
 
     async def _loaded(self, options: ModelOptions) -> Pipeline:
-        return Pipeline(await load_stages(options, self._bridge), self._bridge)
+        return Pipeline(await self._load(options, self._bridge), self._bridge)
 
 
 def _photos(name: Path) -> list[Path] | Unused:
