@@ -14,7 +14,14 @@ import click
 from facestream import __version__
 from facestream.cli_alignments import alignments
 from facestream.cli_mask import mask
-from facestream.cli_options import ask_on_terminal, chosen_models, licence_option, model_options, reference_options
+from facestream.cli_options import (
+    ask_on_terminal,
+    chosen_models,
+    licence_option,
+    model_options,
+    privacy_options,
+    reference_options,
+)
 from facestream.cli_people import people
 from facestream.cli_sort import sort
 from facestream.errors import ConfigError, FacestreamError
@@ -120,6 +127,14 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
 @click.option("--open-timeout", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds.")
 @click.option("--read-timeout", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds.")
 @click.option("--no-demo", is_flag=True, help="Start empty instead of with the demo video when no source is given.")
+@click.option(
+    "--track-memory",
+    type=click.FloatRange(0, 86400),
+    default=120,
+    show_default=True,
+    help="Seconds for which a face that left gets its id back when it returns; with an identity model.",
+)
+@privacy_options
 @reference_options
 @model_options
 def serve(config: Path | None, **options: Any) -> None:
@@ -194,6 +209,7 @@ def _keep_quiet(quiet: bool) -> None:
 @click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
 @click.option("--frames", type=click.Path(path_type=Path), help="Folder for every frame that is looked at.")
 @click.option("--quiet", "-q", is_flag=True, help="Warnings and errors only: no progress bar, no summary.")
+@privacy_options
 @reference_options
 @model_options
 def extract(**options: Any) -> int:

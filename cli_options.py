@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,7 +23,7 @@ def names_given(context: click.Context, option: click.Parameter, values: tuple[s
 
 def model_options(command: Command) -> Command:
     """The options that choose models, for every command that runs them."""
-    command = mask_options(licence_option(command))
+    command = _mask_size_option(mask_options(licence_option(command)))
     for option in (*_refinement_options(), *_choice_options()):
         command = option(command)
     return command
@@ -50,16 +51,19 @@ def mask_options(command: Command) -> Command:
             metavar="384|512",
             help="Of bisenet-fp: edge of what it sees, in pixels; 512 by default, 384 takes half the time.",
         ),
-        click.option(
-            "--mask-size",
-            type=click.IntRange(0, 1028),
-            default=128,
-            show_default=True,
-            help="Edge of stored masks, in pixels, 64 at least; 0 is the model's own.",
-        ),
     ):
         command = option(command)
     return command
+
+
+def _mask_size_option(command: Command) -> Command:
+    return click.option(
+        "--mask-size",
+        type=click.IntRange(0, 1028),
+        default=128,
+        show_default=True,
+        help="Edge of stored masks, in pixels, 64 at least; 0 is the model's own.",
+    )(command)
 
 
 def licence_option(command: Command) -> Command:
@@ -195,14 +199,38 @@ def reference_options(command: Command) -> Command:
             "-n",
             multiple=True,
             metavar="PATH",
-            help="Leave out the people in this picture or folder of pictures. Several: the option again.",
+            help="Leave out the people in this picture or folder, or person:NAME of the gallery; may be repeated.",
         ),
         click.option(
             "--filter",
             "-f",
             multiple=True,
             metavar="PATH",
-            help="Keep only the people in this picture or folder of pictures. Several: the option again.",
+            help="Keep only the people in this picture or folder, or person:NAME of the gallery; may be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def privacy_options(command: Command) -> Command:
+    """The options that cover faces and keep embeddings out of files, for commands that show or save what they find."""
+    for option in (
+        click.option(
+            "--people", type=click.Path(path_type=Path), help="The gallery's file; by default the user's own."
+        ),
+        click.option("--no-biometrics", is_flag=True, help="Store and send no embedding; nobody is known by name."),
+        click.option(
+            "--anonymise-who",
+            type=click.Choice(["everyone", "unknown", "known"]),
+            default="everyone",
+            show_default=True,
+            help="Whose: everyone's, all but known people's, or only known people's (facestream people add).",
+        ),
+        click.option(
+            "--anonymise",
+            type=click.Choice(["blur", "pixelate", "box"]),
+            help="Cover faces in all pictures that are saved or sent.",
         ),
     ):
         command = option(command)
@@ -210,25 +238,28 @@ def reference_options(command: Command) -> Command:
 
 
 def chosen_models(options: dict[str, Any]) -> ModelOptions:
-    """What :func:`model_options` asked for, taken out of a command's ``options``.
+    """What :func:`model_options` asked for, taken out of a command's ``options``; see :func:`checked_models`."""
+    from dataclasses import fields
 
-    On a terminal the user is asked about licences that have to be accepted.
+    from facestream.jobs.models import ModelOptions
+
+    return checked_models(
+        ModelOptions(**{field.name: options.pop(field.name) for field in fields(ModelOptions) if field.name in options})
+    )
+
+
+def checked_models(models: ModelOptions) -> ModelOptions:
+    """The same, with the licences accepted that have to be: on a terminal the user is asked.
 
     Raises:
         ConfigError: an option of mask models is set that none of those chosen knows.
         WeightsMissing: a licence isn't accepted; the message says what to do.
     """
-    from dataclasses import fields
-
     from facestream.jobs.licences import with_accepted_licences
     from facestream.jobs.masking import check_mask_options
-    from facestream.jobs.models import ModelOptions
 
-    chosen = ModelOptions(
-        **{field.name: options.pop(field.name) for field in fields(ModelOptions) if field.name in options}
-    )
-    check_mask_options(chosen)
-    return with_accepted_licences(chosen, ask_on_terminal())
+    check_mask_options(models)
+    return with_accepted_licences(models, ask_on_terminal())
 
 
 def ask_on_terminal() -> Ask | None:

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iter
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, Unpack
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, Unpack
 
 from facestream.errors import ConfigError, SourceError
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import SourceSpec, parse_source
 from facestream.jobs.models import FILE, ModelChoices, ModelOptions, load_stages
+from facestream.jobs.privacy import open_privacy, with_recognition
 from facestream.jobs.references import load_references
 from facestream.stream.channel import BrokenChannel, Channel, Sender
 from facestream.stream.device import Bridge
@@ -33,7 +34,14 @@ BATCHES_PER_STAGE = 3
 """In flight in a lossless job: one in each verb of each stage."""
 
 
-async def extract(*inputs: Input, track: bool = True, **models: Unpack[ModelChoices]) -> AsyncIterator[FrameFaces]:
+async def extract(
+    *inputs: Input,
+    track: bool = True,
+    anonymise: Literal["blur", "pixelate", "box"] | None = None,
+    anonymise_who: Literal["everyone", "unknown", "known"] = "everyone",
+    people: Path | None = None,
+    **models: Unpack[ModelChoices],
+) -> AsyncIterator[FrameFaces]:
     """The faces of every frame of ``inputs``, in order, frames without faces included.
 
     ::
@@ -47,6 +55,9 @@ async def extract(*inputs: Input, track: bool = True, **models: Unpack[ModelChoi
     Args:
         inputs: video files, image files, folders or camera URLs, each perhaps named as ``NAME=URL``.
         track: number the faces.
+        anonymise: cover faces in the frames' pictures. A frame is left out if it can't be said where its faces are.
+        anonymise_who: whose: everyone's, all but known people's, or only known people's; ``faces.people`` says who.
+        people: the gallery that knows them; by default the user's own.
         models: which models run and how: the attributes of :class:`facestream.jobs.models.ModelOptions`. Without any,
             ``yunet`` (on a GPU ``centerface``) finds the faces and ``mesh`` their landmarks. Masks appear in
             ``faces.masks[name]``, embeddings in ``faces.identities[name]``.
@@ -63,7 +74,8 @@ async def extract(*inputs: Input, track: bool = True, **models: Unpack[ModelChoi
     if FILE in (options.detector, options.aligner):
         raise ConfigError("faces from a file are for the command: facestream extract --detector file")
     sender, results = Channel[FrameFaces](1).ends
-    job = asyncio.create_task(_run(inputs, options, track, sender), name="extract")
+    whose = _Whose(anonymise, anonymise_who, people)
+    job = asyncio.create_task(_run(inputs, options, whose, track, sender), name="extract")
     try:
         async for faces in results:
             yield faces
@@ -74,13 +86,33 @@ async def extract(*inputs: Input, track: bool = True, **models: Unpack[ModelChoi
         await asyncio.wait([job])
 
 
-async def _run(inputs: tuple[Input, ...], options: ModelOptions, track: bool, results: Sender[FrameFaces]) -> None:
+class _Whose(NamedTuple):
+    """Whose faces are covered, and by what."""
+
+    cover: str | None
+    whose: str
+    people: Path | None
+
+
+async def _run(
+    inputs: tuple[Input, ...], asked: ModelOptions, whose: _Whose, track: bool, results: Sender[FrameFaces]
+) -> None:
     try:
-        async with Bridge(options.chosen_device) as bridge:
+        options = with_recognition(asked, whose.cover, whose.whose)
+        async with (
+            Bridge(options.chosen_device) as bridge,
+            open_privacy(bridge, whose.cover, whose.whose, asked, whose.people) as privacy,
+        ):
             stages = await load_stages(options, bridge, await load_references(options, bridge))
             in_flight = BATCHES_PER_STAGE * len(stages)
             pipeline = Pipeline(stages, bridge, in_flight=in_flight, tracks=Tracks() if track else None)
-            await run_inputs(inputs, pipeline, bridge, results.send)
+
+            async def publish(faces: FrameFaces) -> None:
+                shown = faces if privacy is None else await privacy.apply(faces)
+                if shown is not None:
+                    await results.send(shown)
+
+            await run_inputs(inputs, pipeline, bridge, publish)
     except BrokenChannel:
         pass  # the caller has left the loop
     finally:

@@ -15,10 +15,11 @@ from facestream.io.savers import FrameSaver
 from facestream.jobs.extract import BATCHES_PER_STAGE
 from facestream.jobs.extract_job import ExtractJob, Outcome, check_journal
 from facestream.jobs.extract_plan import ExtractOptions, ExtractPlan, plan
-from facestream.jobs.extract_report import Progress, failure, summary
+from facestream.jobs.extract_report import Progress, failure, summary, withheld
 from facestream.jobs.interrupt import INTERRUPTED, stopping
 from facestream.jobs.models import FILE, load_stages, prepare_models
 from facestream.jobs.passes import passes
+from facestream.jobs.privacy import open_privacy, with_recognition
 from facestream.jobs.references import load_references
 from facestream.jobs.serial import earlier_passes
 from facestream.plugins import registry
@@ -45,7 +46,8 @@ async def extract_command(options: ExtractOptions) -> int:
     for note in chosen.notes:
         print(note, file=sys.stderr)
     started = time.monotonic()
-    models = replace(chosen.options.models, repeatable=True)
+    asked = replace(chosen.options.models, repeatable=True)
+    models = with_recognition(asked, options.anonymise, options.anonymise_who)
     async with AsyncExitStack() as stack:
         bridge = await stack.enter_async_context(Bridge(models.chosen_device))
         detector = models.detector or registry.default("detect", bridge.device)
@@ -54,7 +56,10 @@ async def extract_command(options: ExtractOptions) -> int:
             await bridge.infer(prepare_models, models, bridge.device)
         # Before models are loaded, which takes long.
         begun = [await bridge.cpu(check_journal, chosen, item, detector) for item in chosen.inputs]
-        references = await load_references(models, bridge)
+        privacy = await stack.enter_async_context(
+            open_privacy(bridge, options.anonymise, options.anonymise_who, asked, options.people)
+        )
+        references = await load_references(models, bridge, options.people)
         load = partial(load_stages, references=references)
         earlier = await stack.enter_async_context(
             earlier_passes(chosen, todo, bridge, detector=detector, quiet=options.quiet, load=load)
@@ -74,6 +79,8 @@ async def extract_command(options: ExtractOptions) -> int:
             sinks=sinks,
             earlier=earlier.results,
             progress=progress.update,
+            privacy=privacy,
+            biometrics=not options.no_biometrics,
         )
         try:
             with stopping(job.stop):
@@ -87,6 +94,8 @@ async def extract_command(options: ExtractOptions) -> int:
                 rotating = bool(models.rotate_images) or detector == FILE
                 for line in summary(job.runs, [*earlier.stages, *stages], sinks, seconds, rotating=rotating):
                     print(line, file=sys.stderr)
+                if privacy is not None and privacy.withheld:
+                    print(withheld(privacy.withheld), file=sys.stderr)
     if (error := failure(job.runs)) is not None:
         raise error
     if any(run.outcome in (Outcome.STOPPED, Outcome.WAITING) for run in job.runs):
@@ -109,14 +118,14 @@ async def models_for(chosen: ExtractPlan) -> AsyncIterator[Models]:
     """The plan's models; the context ends the threads that they run in."""
     options = replace(chosen.options.models, repeatable=True)
     async with Bridge(options.chosen_device) as bridge:
-        stages = await load_stages(options, bridge, await load_references(options, bridge))
+        stages = await load_stages(options, bridge, await load_references(options, bridge, chosen.options.people))
         yield Models(stages, pipeline_of(chosen, stages, bridge), bridge)
 
 
 def pipeline_of(chosen: ExtractPlan, stages: Sequence[Stage], bridge: Bridge) -> Pipeline:
     """The chain of ``stages`` as the plan's outputs need it."""
     in_flight = BATCHES_PER_STAGE * max(1, len(stages))
-    tracks = Tracks() if chosen.options.jsonl else None
+    tracks = Tracks() if chosen.options.jsonl or chosen.options.anonymise else None
     return Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks)
 
 

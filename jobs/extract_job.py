@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from facestream.errors import AlignmentsError, SourceError
+from facestream.io.face_record import FaceAlignment, FrameEntry
 from facestream.io.journal import journal_path, read_index
 from facestream.io.journal_writer import AlignmentsWriter, check_header
 from facestream.io.picture_writer import Losses
@@ -38,6 +39,7 @@ from facestream.jobs.extract_frames import (
 )
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
 from facestream.jobs.known_faces import KnownFaces, known_faces
+from facestream.jobs.privacy import Privacy
 from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline
@@ -126,6 +128,8 @@ class ExtractJob:
         sinks: what all inputs share, entered already.
         earlier: what models that have seen the frames before have found, in place of what a file knows.
         progress: called with the input whenever something is known or done.
+        privacy: covers faces in whatever is written. A result that it withholds is written nowhere.
+        biometrics: whether embeddings are written.
     """
 
     def __init__(
@@ -138,8 +142,12 @@ class ExtractJob:
         sinks: Sequence[Sink] = (),
         earlier: Spool | None = None,
         progress: Callable[[InputRun], None] = lambda run: None,
+        privacy: Privacy | None = None,
+        biometrics: bool = True,
     ) -> None:
         self._plan = plan
+        self._privacy = privacy
+        self._biometrics = biometrics
         self._pipeline = pipeline
         self._bridge = bridge
         self._detector = detector
@@ -269,8 +277,21 @@ class ExtractJob:
             alignments=alignments,
             pictures=pictures,
             least_edge=self._plan.least_edge,
-            known=None if run.known is None else run.known.entries,
+            known=None if run.known is None else self._known_entries(run.known),
         )
+
+    def _known_entries(self, known: KnownFaces) -> Mapping[str, FrameEntry] | None:
+        """What the file says that the faces come from, but for what mustn't be written again."""
+        if known.entries is None or (self._privacy is None and self._biometrics):
+            return known.entries
+        return {
+            name: replace(entry, faces=[self._as_kept(record) for record in entry.faces])
+            for name, entry in known.entries.items()
+        }
+
+    def _as_kept(self, record: FaceAlignment) -> FaceAlignment:
+        thumb = None if self._privacy is not None else record.thumb
+        return replace(record, thumb=thumb, identity=record.identity if self._biometrics else {})
 
     async def _record(
         self, run: InputRun, recorder: Recorder, results: Receiver[FrameFaces], opened: asyncio.Future[None]
@@ -296,16 +317,24 @@ class ExtractJob:
 
     async def _publish(self, faces: FrameFaces) -> None:
         run = self._by_name[faces.frame.source]
-        for sink in self._sinks:
-            await sink.write(faces)
         assert run.results is not None, "results before the recorder is open"
-        try:
-            await run.results.send(faces)
-        except BrokenChannel:
-            return  # its recorder has failed, which ends the job
+        if (written := await self._as_written(faces)) is not None:
+            for sink in self._sinks:
+                await sink.write(written)
+            try:
+                await run.results.send(written)
+            except BrokenChannel:
+                return  # its recorder has failed, which ends the job
         run.published += 1 + faces.dropped
         self._close_when_complete(run)
         self._progress(run)
+
+    async def _as_written(self, faces: FrameFaces) -> FrameFaces | None:
+        """What files may hold of a result; None for nothing."""
+        written = faces if self._privacy is None else await self._privacy.apply(faces)
+        if written is None or self._biometrics:
+            return written
+        return replace(written, identities={})
 
     def _close_when_complete(self, run: InputRun) -> None:
         """No more results will come once reading has ended and everything that the pipeline has accepted is out."""

@@ -14,6 +14,7 @@ from facestream.io.journal import JournalHeader
 from facestream.io.urls import SourceKind, SourceSpec, redact_url
 from facestream.jobs.extract_inputs import chosen_inputs, location
 from facestream.jobs.extract_settings import settings_of
+from facestream.jobs.known_people import is_person
 from facestream.jobs.models import FILE, ModelOptions
 from facestream.jobs.references import FILTER, NFILTER, fingerprint
 
@@ -47,6 +48,10 @@ class ExtractOptions:
     debug_landmarks: bool = False
     resume: bool = True
     serial: bool = False
+    anonymise: str | None = None
+    anonymise_who: str = "everyone"
+    people: Path | None = None
+    no_biometrics: bool = False
     quiet: bool = False
 
 
@@ -112,6 +117,7 @@ def plan(options: ExtractOptions) -> ExtractPlan:
         AlignmentsError: the faces are to come from a file that isn't there.
     """
     check_names_a_file(options.alignments)
+    _check_privacy(options)
     options, notes = _without_conflicts(options)
     notes += [*_idle_thresholds(options.models), *_filter_notes(options.models)]
     read = chosen_inputs(options.inputs, batch=options.batch_mode)
@@ -129,7 +135,7 @@ def plan(options: ExtractOptions) -> ExtractPlan:
         if any(item.alignments is None for item in inputs) and not options.no_alignments:
             notes.append("the alignments stay as they are: nothing in them is computed anew")
         _check_target(options, inputs)
-    return ExtractPlan(options, tuple(inputs), tuple(notes), _references(options.models))
+    return ExtractPlan(options, tuple(inputs), tuple(notes), _references(options))
 
 
 def _check_places(options: ExtractOptions, specs: Sequence[SourceSpec]) -> None:
@@ -186,6 +192,27 @@ def _with_known_faces(options: ExtractOptions, item: InputPlan) -> InputPlan:
     return replace(item, faces=known, alignments=item.alignments if computed else None)
 
 
+def _check_privacy(options: ExtractOptions) -> None:
+    """
+    Raises:
+        ConfigError: faces would be shown that are to be covered, or embeddings be kept that aren't to be.
+    """
+    recognising = options.anonymise is not None and options.anonymise_who != "everyone"
+    named = any(map(is_person, (*options.models.filter, *options.models.nfilter)))
+    if options.no_biometrics and recognising:
+        raise ConfigError("--no-biometrics opens no gallery, so nobody is known: leave out --anonymise-who")
+    if options.no_biometrics and named:
+        raise ConfigError("--no-biometrics opens no gallery: filter by pictures, not by person:NAME")
+    if options.anonymise is not None and options.models.filtering:
+        raise ConfigError("--filter and --nfilter leave out faces, which are then not covered: leave out --anonymise")
+    if options.people is not None and not (recognising or named):
+        raise ConfigError(
+            "--people is for --anonymise-who unknown or known, and for --filter person:NAME; leave it out"
+        )
+    if options.anonymise is not None and options.models.detector == FILE and options.frames is not None:
+        raise ConfigError("a file doesn't know the faces of every frame: leave out --frames, or --detector file")
+
+
 def _check_target(options: ExtractOptions, inputs: Sequence[InputPlan]) -> None:
     targets = (options.output, options.jsonl, options.frames)
     if not any(targets) and all(item.alignments is None for item in inputs):
@@ -212,8 +239,12 @@ def _without_conflicts(options: ExtractOptions) -> tuple[ExtractOptions, list[st
     return options, notes
 
 
-def _references(models: ModelOptions) -> dict[str, str]:
-    return {FILTER: fingerprint(models.filter), NFILTER: fingerprint(models.nfilter)}
+def _references(options: ExtractOptions) -> dict[str, str]:
+    models = options.models
+    if not models.filtering:
+        return {}
+    lists = {FILTER: models.filter, NFILTER: models.nfilter}
+    return {option: fingerprint(names, models.identities[0], options.people) for option, names in lists.items()}
 
 
 def _filter_notes(models: ModelOptions) -> list[str]:

@@ -225,3 +225,8 @@ def failure(runs: Sequence[InputRun]) -> SourceError | None:
     if len(errors) < 2:
         return errors[0] if errors else None
     return SourceError(f"{len(errors)} of {len(runs)} inputs could not be read; the first: {errors[0]}")
+
+
+def withheld(frames: int) -> str:
+    """About results that privacy mode kept back."""
+    return counted(frames, "frame isn't", "frames aren't") + " written: it couldn't be said where its faces are"

@@ -41,6 +41,10 @@ def settings_of(options: ExtractOptions, item: InputPlan, detector: str, referen
         "skip_existing_faces",
     ):
         values["--" + name.replace("_", "-")] = getattr(options, name)
+    if options.anonymise is not None:  # said only where it matters, so that journals of before are still good
+        values |= {"--anonymise": options.anonymise, "--anonymise-who": options.anonymise_who}
+    if options.no_biometrics:
+        values["--no-biometrics"] = True
     if item.only is not None:
         values["--pictures"] = f"{len(item.only)} of the folder, {zlib.crc32(repr(sorted(item.only)).encode()):08x}"
     values["--output"] = _absolute(item.pictures)
