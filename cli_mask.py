@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from facestream.cli_options import names_given
+from facestream.cli_options import checked_models, licence_option, mask_options, names_given
 
 
 @click.command()
@@ -111,6 +111,8 @@ from facestream.cli_options import names_given
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Warnings and errors only: no progress bar, no summary.")
+@mask_options
+@licence_option
 def mask(**options: Any) -> int:
     """Make masks for the faces of INPUT that are known already; import or show them.
 
@@ -123,9 +125,20 @@ def mask(**options: Any) -> int:
 
     if options["quiet"] and logging.getLogger().level > logging.DEBUG:
         logging.getLogger().setLevel(logging.WARNING)
-    models = ModelOptions(
-        detector=FILE, aligner=FILE, masks=options.pop("masks") or ("bisenet-fp",), device=options.pop("device")
+    of_models = (
+        "device",
+        "accept_licence",
+        *(name for name in options if name.startswith("mask_") and name != "mask_path"),
     )
+    models = ModelOptions(
+        detector=FILE,
+        aligner=FILE,
+        masks=options.pop("masks") or ("bisenet-fp",),
+        mask_size=options["storage_size"],
+        **{name: options.pop(name) for name in of_models},
+    )
+    if options["processing"] in ("all", "missing"):
+        models = checked_models(models)
     kinds = {"input_type": Input, "processing": Process, "output_type": Shown}
     options |= {name: kind(options[name]) for name, kind in kinds.items()}
     say, tell = click.echo, lambda line: click.echo(line, err=True)
