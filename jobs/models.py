@@ -105,8 +105,8 @@ class ModelOptions:
             head: centred on that, and called ``bisenet-fp_head``.
         mask_centering: "face" or "head", what ``custom``'s masks show.
         mask_fill: ``custom``'s masks are full, not empty.
-        filter: pictures, or folders of pictures, of the people whose faces are kept; empty keeps everybody. The first
-            of the identity models judges. See :mod:`facestream.jobs.references`.
+        filter: pictures, or folders of pictures, of the people whose faces are kept, or ``person:NAME`` of the gallery;
+            empty keeps everybody. The first of the identity models judges. See :mod:`facestream.jobs.references`.
         nfilter: the same of people whose faces are left out.
         ref_threshold: 0.01–0.99, the cosine from which a face is taken for that of a reference; None is the model's
             own.

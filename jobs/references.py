@@ -1,7 +1,8 @@
-"""From the pictures after ``--filter`` and ``--nfilter`` to the embeddings that faces are judged by (spec §10.3).
+"""From what follows ``--filter`` and ``--nfilter`` to the embeddings that faces are judged by (spec §10.3).
 
 ::
 
+    person:NAME of the gallery ────────────────────────────────────────────────────► used as they are
     an extracted face with an embedding of the model ──────────────────────────────► used as it is
     an extracted face without one ───────────────────────────────────► identity ──► used
     any other photo ─────────────────────────► detect ─► align ──────► identity ──► used, if it shows one face
@@ -26,7 +27,8 @@ from facestream.errors import ConfigError, FaceHeaderError, SourceError
 from facestream.io.images import list_images, read_image
 from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.jobs.face_pictures import read_face_picture
-from facestream.jobs.models import FILE, ModelOptions, load_stages
+from facestream.jobs.known_people import is_person, looks_of_people
+from facestream.jobs.models import FILE, FILTERING, ModelOptions, load_stages
 from facestream.jobs.passes import passes
 from facestream.jobs.wording import counted
 from facestream.plugins import registry
@@ -57,14 +59,17 @@ class Reference:
     extracted: bool
 
 
-async def load_references(options: ModelOptions, bridge: Bridge) -> References | None:
+async def load_references(options: ModelOptions, bridge: Bridge, gallery: Path | None = None) -> References | None:
     """Embed what ``options.filter`` and ``options.nfilter`` name; None if they name nothing.
+
+    Args:
+        gallery: the file with the people that are meant by ``person:NAME``; None is the user's.
 
     What can't be used is left out with a warning: a file that isn't there or no picture, one without a face, and in
     ``filter`` one with several.
 
     Raises:
-        ConfigError: nothing is left of a list, or a picture is in both.
+        ConfigError: nothing is left of a list, something is in both, or somebody isn't in the gallery.
         ModelError: a model is unknown or its weights can't be had.
 
     Cancelling loses what was embedded.
@@ -72,10 +77,14 @@ async def load_references(options: ModelOptions, bridge: Bridge) -> References |
     if not options.filtering:
         return None
     references = await bridge.cpu(read_references, options)
-    key = storage_name(registry.create("identity", options.identities[0]))
+    card = registry.card("identity", options.identities[0])
+    key = storage_name(registry.create("identity", card.name))
     await _embed(references, _embedding(options), key, bridge)
     looks = {option: _looks(references, option, key) for option in (FILTER, NFILTER)}
     for option, names in ((FILTER, options.filter), (NFILTER, options.nfilter)):
+        if people := [name for name in names if is_person(name)]:
+            known = await bridge.cpu(looks_of_people, people, card, gallery)
+            looks[option] = np.concatenate([looks[option].reshape(-1, known.shape[1]), known])
         if names and not len(looks[option]):
             raise ConfigError(
                 f"{option}: no picture of {', '.join(names)} can be used; give one that shows the person's face alone"
@@ -88,10 +97,11 @@ def read_references(options: ModelOptions) -> list[Reference]:
     """Every picture of both lists, with what its header knows if it is an extracted face. Blocks.
 
     Raises:
-        ConfigError: a picture is in both lists.
+        ConfigError: a picture or person is in both lists.
     """
     named = {FILTER: pictures_of(options.filter, FILTER), NFILTER: pictures_of(options.nfilter, NFILTER)}
-    both = {os.path.realpath(path) for path in named[FILTER]} & {os.path.realpath(path) for path in named[NFILTER]}
+    both = {name for name in options.filter if is_person(name)} & set(options.nfilter)
+    both |= {os.path.realpath(path) for path in named[FILTER]} & {os.path.realpath(path) for path in named[NFILTER]}
     if both:
         raise ConfigError(f"{min(both)} is in both {FILTER} and {NFILTER}; leave it out of one")
     found = (_read(path, option, seq) for option, paths in named.items() for seq, path in enumerate(paths))
@@ -106,6 +116,8 @@ def pictures_of(names: Sequence[str], option: str) -> list[Path]:
     """
     paths: dict[str, Path] = {}
     for name in names:
+        if is_person(name):
+            continue
         try:
             found = list_images(name) if os.path.isdir(name) else [_picture(name)]
         except SourceError as error:
@@ -129,13 +141,24 @@ def _picture(name: str) -> Path:
     return path
 
 
-def fingerprint(names: Sequence[str]) -> str:
-    """The references of a list as a word, which changes with the files' contents: for a job's settings. Blocks."""
+def fingerprint(names: Sequence[str], model: str = FILTERING, gallery: Path | None = None) -> str:
+    """The references of a list as a few words, which change with the files' contents: for a job's settings. Blocks.
+
+    Args:
+        model: the identity model that filters; what the gallery has by it counts, where people of it are named.
+        gallery: its file; None is the user's.
+
+    Raises:
+        ConfigError, ModelError: as :func:`facestream.jobs.known_people.looks_of_people`.
+    """
+    paths = pictures_of(names, "")
+    people = sorted({name for name in names if is_person(name)})
     if not names:
         return ""
-    paths = pictures_of(names, "")
     sums = sorted(zlib.crc32(path.read_bytes()) for path in paths)
-    return f"{counted(len(paths), 'picture')} {zlib.crc32(repr(sums).encode()):08x}"
+    if people:
+        sums.append(zlib.crc32(looks_of_people(people, registry.card("identity", model), gallery).tobytes()))
+    return ",".join([counted(len(paths), "picture"), *people, f"{zlib.crc32(repr(sums).encode()):08x}"])
 
 
 def _read(path: Path, option: str, seq: int) -> Reference | None:

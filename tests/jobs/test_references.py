@@ -14,14 +14,18 @@ import pytest
 
 import facestream
 from facestream.cli import run
+from facestream.config import given, read_settings
 from facestream.errors import ConfigError, WeightsMissing
 from facestream.io.faces import read_header, update_header
+from facestream.io.gallery import Gallery
+from facestream.io.user_data import people_file
 from facestream.jobs.extract_command import extract_command, models_for
 from facestream.jobs.extract_job import ExtractJob
 from facestream.jobs.extract_plan import ExtractOptions, plan
 from facestream.jobs.models import FILE, ModelOptions, load_stages, reference_threshold
 from facestream.jobs.passes import passes
 from facestream.jobs.references import fingerprint, load_references, pictures_of
+from facestream.plugins.identity.cards import SFACE
 from facestream.plugins.identity.cosine import cosines
 from facestream.plugins.identity.filters import References
 from facestream.stream.device import Bridge
@@ -58,7 +62,7 @@ def people(weights: None, five_faces: Path, tmp_path_factory: pytest.TempPathFac
     return People(folder / "five.jpg", faces, [lefts[path] for path in faces])
 
 
-async def references(*, nfilter: tuple[Path, ...] = (), filter: tuple[Path, ...] = ()) -> References:
+async def references(*, nfilter: tuple[Path | str, ...] = (), filter: tuple[Path | str, ...] = ()) -> References:
     options = ModelOptions(device="cpu", filter=tuple(map(str, filter)), nfilter=tuple(map(str, nfilter)))
     async with Bridge("cpu", torch_threads=1) as bridge:
         found = await load_references(options, bridge)
@@ -97,13 +101,13 @@ class TestNames:
     def test_a_fingerprint_follows_the_contents_and_not_the_names(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(b"one")
         (tmp_path / "b.png").write_bytes(b"two")
-        before = fingerprint([str(tmp_path)])
-        assert before.startswith("2 pictures ")
+        before = fingerprint([str(tmp_path)], "sface")
+        assert before.startswith("2 pictures,")
         (tmp_path / "a.png").rename(tmp_path / "c.png")
-        assert fingerprint([str(tmp_path / "c.png"), str(tmp_path / "b.png")]) == before
+        assert fingerprint([str(tmp_path / "c.png"), str(tmp_path / "b.png")], "sface") == before
         (tmp_path / "c.png").write_bytes(b"other")
-        assert fingerprint([str(tmp_path)]) != before
-        assert fingerprint([]) == ""
+        assert fingerprint([str(tmp_path)], "sface") != before
+        assert fingerprint([], "sface") == ""
 
 
 class TestWithoutModels:
@@ -122,6 +126,34 @@ class TestWithoutModels:
         path = known_face(tmp_path / "faces", [1.0])
         with pytest.raises(ConfigError, match=r"^--nfilter: no picture of .*gone\.png can be used; give one"):
             await references(filter=(path,), nfilter=(tmp_path / "gone.png",))
+
+    async def test_people_of_the_gallery_are_references_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FACESTREAM_USER_DATA", str(tmp_path / "user"))
+        looks = np.eye(3, dtype=np.float32)
+        with Gallery.open(people_file()) as gallery:
+            gallery.add("ada", looks[:2], model="sface", sha256=SFACE.files[0].sha256)
+            gallery.add("bob", looks[2:], model="sface", sha256=SFACE.files[0].sha256)
+            gallery.add("eve", looks, model="other", sha256="0")
+        face = known_face(tmp_path / "faces", [0.0, 0.6, 0.8])
+        found = await references(filter=("person:ada", face), nfilter=("person:bob",))
+        assert sorted(found.wanted.tolist()) == [pytest.approx(row) for row in ([0, 0.6, 0.8], [0, 1, 0], [1, 0, 0])]
+        assert found.unwanted.tolist() == [[0, 0, 1]]
+        before = fingerprint(["person:ada"], "sface")
+        with Gallery.open(people_file()) as gallery:
+            gallery.add("ada", looks[2:], model="sface", sha256=SFACE.files[0].sha256)
+        assert fingerprint(["person:ada"], "sface") != before
+        for name, message in (("zoe", "nobody in the gallery is called 'zoe'"), ("eve", "by other models than sface")):
+            with pytest.raises(ConfigError, match=message):
+                await references(nfilter=(f"person:{name}",))
+        with pytest.raises(ConfigError, match="person:ada is in both"):
+            await references(filter=("person:ada",), nfilter=("person:ada",))
+
+    async def test_without_a_gallery_there_is_nobody(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FACESTREAM_USER_DATA", str(tmp_path / "user"))
+        with pytest.raises(ConfigError, match="there is no gallery of people"):
+            await references(filter=("person:ada",))
 
     async def test_nothing_named_is_nothing_to_load(self) -> None:
         async with Bridge("cpu", torch_threads=1) as bridge:
@@ -168,7 +200,7 @@ class TestOptions:
         before = settings()
         known_face(tmp_path / "faces", [0.0, 1.0])
         assert settings() != before
-        assert "--filter=1 picture " in before
+        assert "--filter=1 picture," in before
 
     def test_what_filtering_chooses_and_what_does_nothing_is_told(self, tmp_path: Path) -> None:
         def notes(models: ModelOptions) -> tuple[str, ...]:
@@ -178,6 +210,19 @@ class TestOptions:
             "faces are told apart by sface, since no --identity is chosen",
         )
         assert notes(ModelOptions(ref_threshold=0.5)) == ("--ref-threshold does nothing without --filter or --nfilter",)
+
+    def test_the_command_line_takes_faceswaps_names(self, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+        assert run(["extract", str(tmp_path), "--ref_threshold", "2"]) == 2
+        assert "2.0 is not in the range 0.01<=x<=0.99" in capsys.readouterr().err
+        (tmp_path / "faces").mkdir()
+        arguments = ["-f", str(tmp_path / "gone.png"), "-n", str(tmp_path / "faces"), "-l", "0.5", "--no-alignments"]
+        assert run(["extract", str(tmp_path), "-o", str(tmp_path / "out"), *arguments]) == 2
+        assert "--filter: no picture of" in capsys.readouterr().err
+
+    def test_a_configuration_file_names_one_or_many(self, tmp_path: Path) -> None:
+        (tmp_path / "facestream.toml").write_text('[models]\nfilter = "ada.png"\nnfilter = ["b", "c"]\n')
+        settings = read_settings(tmp_path / "facestream.toml")
+        assert given(settings.models) == {"filter": ["ada.png"], "nfilter": ["b", "c"]}
 
 
 class TestEmbedding:
