@@ -4,7 +4,8 @@ import { api, checkAccess, readToken, saveToken } from "./access.js";
 import { OwnCamera, isBrowserName } from "./camera.js";
 import { Connection } from "./connection.js";
 import { control } from "./control.js";
-import { PeopleView } from "./people.js";
+import { NamingDialog } from "./naming.js";
+import { KnownView, PeopleView } from "./people.js";
 import { describeState, socketUrl } from "./protocol.js";
 import { Settings, applyTheme } from "./settings.js";
 import { SourceBook, SourceListView, compact, describeNumbers, setText } from "./sources.js";
@@ -22,6 +23,7 @@ const book = new SourceBook();
 let token = readToken();
 let chosen = new URLSearchParams(location.search).get("source"); // a source's name, ALL, OWN, or null: nothing chosen yet
 let leaving = false; // the page is on its way out, perhaps to come back from the browser's cache
+let recognition = { on: false, reason: "" }; // what the server said about recognising people
 let problem = ""; // the last error that the server sent for the picture connection
 
 const address = (path, options = {}) => socketUrl(location.origin, path, { ...options, token });
@@ -60,15 +62,29 @@ const camera = new OwnCamera({
 });
 
 const list = new SourceListView($("sources"), $("source-template"), { onSelect: choose, onRemove: askToRemove });
-const people = new PeopleView($("people"), $("person-template"), $("people-empty"));
+const request = (method, params) => control(address, method, params);
+const known = new KnownView($("known"), $("known-template"), {
+  listPeople: () => request("people.list", {}),
+  onOpen: (person, element) => naming.openPerson(person, element.getBoundingClientRect()),
+});
+const naming = new NamingDialog($("naming"), { request, recognition: () => recognition, onChange: () => known.refresh() });
+const people = new PeopleView($("people"), $("person-template"), $("people-empty"), {
+  onOpen: (face, element) => nameFace(stageInView(), face, element.getBoundingClientRect(), "below"),
+});
 
 // --- what the server says -------------------------------------------------------------------------------------------
 
 function heard(message) {
-  if (message.type === "hello") book.replace(message.sources);
+  if (message.type === "hello") greeted(message);
   else if (message.type === "status") book.update(message);
   else return;
   sourcesChanged();
+}
+
+function greeted(hello) {
+  book.replace(hello.sources);
+  recognition = hello.recognition ?? { on: false, reason: "" };
+  $("known").hidden = !recognition.on;
 }
 
 function linkChanged(state, detail) {
@@ -227,9 +243,14 @@ function ownRow() {
   return { key: OWN, name: "Your camera", hint: `Others see it as ${camera.name}`, state: states[camera.state], note };
 }
 
-function showPeople() {
+/** The one stage in view, or null when there are several or none. */
+function stageInView() {
   const stages = showsOwn() ? [camera.stage] : [...viewer.tiles.values()].map(({ stage }) => stage);
-  const stage = stages.length === 1 ? stages[0] : null;
+  return stages.length === 1 ? stages[0] : null;
+}
+
+function showPeople() {
+  const stage = stageInView();
   $("people").closest("section").hidden = !stage;
   if (stage) people.render(stage.picture, stage.message, stage.mirrored());
 }
@@ -283,6 +304,22 @@ $("empty-camera").addEventListener("click", () => startCamera());
 $("camera-stop").addEventListener("click", stopCamera);
 $("camera-device").addEventListener("change", ({ target }) => startCamera(target.value));
 
+// --- naming faces ---------------------------------------------------------------------------------------------------
+
+function nameFace(stage, face, rect, where = "aside") {
+  if (!stage?.message) return;
+  naming.openFace({ face, picture: stage.picture, message: stage.message, mirrored: stage.mirrored() }, rect, where);
+}
+
+for (const container of [$("stages"), $("own")]) {
+  const faceUnder = ({ target, clientX, clientY }) => (target.closest("canvas") ? stageInView()?.faceAt(clientX, clientY) : null);
+  container.addEventListener("click", (event) => {
+    const found = faceUnder(event);
+    if (found) nameFace(stageInView(), found.face, found.rect);
+  });
+  container.addEventListener("pointermove", (event) => container.toggleAttribute("data-pointing", Boolean(faceUnder(event))));
+}
+
 // --- buttons and keys -----------------------------------------------------------------------------------------------
 
 for (const button of document.querySelectorAll("[data-setting]")) {
@@ -316,7 +353,7 @@ $("full").addEventListener("click", toggleFullScreen);
 $("full").hidden = !document.fullscreenEnabled;
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, dialog")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, dialog, summary")) return;
   const toggle = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   const actions = {
     s: () => $("save").click(),
@@ -425,4 +462,8 @@ sourcesChanged();
 feed.open();
 
 /** For tests and the curious: everything that the page knows. */
-window.facestream = { settings, book, feed, viewer, camera, get chosen() { return chosen; } };
+window.facestream = {
+  settings, book, feed, viewer, camera,
+  get chosen() { return chosen; },
+  get recognition() { return recognition; },
+};

@@ -70,3 +70,39 @@ export function thumbnailOf([left, top, right, bottom], [frameWidth, frameHeight
   const place = (middle, length) => Math.min(Math.max(middle - side / 2, 0), length - side);
   return [place((left + right) / 2, frameWidth), place((top + bottom) / 2, frameHeight), side];
 }
+
+const GAP = 12; // CSS pixels between a box and what it stands beside
+const SMALLEST_TARGET = 44; // CSS pixels, of what a finger can hit
+
+/** The face that a person means who points at (x, y) on the canvas: of those under the finger the nearest; or null. */
+export function faceAt(faces, placement, x, y) {
+  let found = null;
+  let least = Infinity;
+  for (const face of faces) {
+    if (!isConfirmed(face.track)) continue;
+    const [left, top, right, bottom] = placement.box(face.box);
+    const halfWidth = Math.max(right - left, SMALLEST_TARGET) / 2;
+    const halfHeight = Math.max(bottom - top, SMALLEST_TARGET) / 2;
+    const across = Math.abs(x - (left + right) / 2);
+    const down = Math.abs(y - (top + bottom) / 2);
+    if (across > halfWidth || down > halfHeight) continue;
+    const distance = Math.hypot(across, down);
+    if (distance < least) [found, least] = [face, distance];
+  }
+  return found;
+}
+
+/**
+ * Where to put a box of `size` beside a rectangle {left, top, right, bottom}: at its sides, below or above, wherever it
+ * covers nothing of it, and inside the window in any case. `first` is "aside" or "below". [x, y].
+ */
+export function besides({ left, top, right, bottom }, [width, height], [windowWidth, windowHeight], first = "aside") {
+  const keep = (value, room) => Math.max(GAP, Math.min(value, room - GAP));
+  const across = keep((left + right - width) / 2, windowWidth - width);
+  const down = keep((top + bottom - height) / 2, windowHeight - height);
+  const aside = [[right + GAP, down], [left - GAP - width, down]];
+  const stacked = [[across, bottom + GAP], [across, top - GAP - height]];
+  const places = first === "aside" ? [...aside, ...stacked] : [...stacked, ...aside];
+  const fits = ([x, y]) => x >= GAP && y >= GAP && x + width + GAP <= windowWidth && y + height + GAP <= windowHeight;
+  return places.find(fits) ?? [across, keep(bottom + GAP, windowHeight - height)];
+}

@@ -1,6 +1,6 @@
 // One picture with its faces on one canvas: both belong to the same frame and are painted in the same animation frame.
 
-import { Placement, fit } from "./geometry.js";
+import { Placement, faceAt, fit } from "./geometry.js";
 import { drawFaces } from "./overlay.js";
 
 /**
@@ -41,6 +41,17 @@ export class Stage {
 
   get cssWidth() {
     return this.#canvas.clientWidth;
+  }
+
+  /** The face at a place of the window, in CSS pixels: `{face, rect}` with what it covers there; or null. */
+  faceAt(x, y) {
+    if (!this.#current) return null;
+    const { left, top, width, height } = this.#canvas.getBoundingClientRect();
+    const placement = this.#placement(width, height);
+    const face = faceAt(this.message.faces, placement, x - left, y - top);
+    if (!face) return null;
+    const box = placement.box(face.box);
+    return { face, rect: { left: left + box[0], top: top + box[1], right: left + box[2], bottom: top + box[3] } };
   }
 
   show(picture, message, details = {}) {
@@ -117,10 +128,16 @@ export class Stage {
     this.onPaint(this.#current);
   }
 
+  /** Of the picture shown now, on a canvas of this size. */
+  #placement(width, height) {
+    const { size } = this.#current.message;
+    return new Placement(size, fit(...size, width, height), this.mirrored());
+  }
+
   #draw(context, width, height) {
     const { picture, message } = this.#current;
-    const area = fit(...message.size, width, height);
-    const mirrored = this.mirrored();
+    const placement = this.#placement(width, height);
+    const { area, mirrored } = placement;
     context.save();
     context.imageSmoothingQuality = "high";
     if (mirrored) {
@@ -129,6 +146,6 @@ export class Stage {
     }
     context.drawImage(picture, area.x, area.y, area.width, area.height);
     context.restore();
-    drawFaces(context, message.faces, new Placement(message.size, area, mirrored), this.#settings);
+    drawFaces(context, message.faces, placement, this.#settings);
   }
 }

@@ -10,9 +10,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)")
 SERVE = (sys.executable, "-m", "facestream", "serve")
+NOWHERE = Path(__file__).parent / "no-user-data"
 LIGHT = ("--device", "cpu", "--detect-size", "320")  # quick enough beside a browser that paints without a GPU
 
 
@@ -35,10 +37,15 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(*arguments: str, port: int = 0, token: str | None = None) -> AsyncIterator[Served]:
-    """Run ``facestream serve`` until the block ends; ``port`` 0 takes a free one."""
+async def serving(
+    *arguments: str, port: int = 0, token: str | None = None, user_data: Path = NOWHERE
+) -> AsyncIterator[Served]:
+    """Run ``facestream serve`` until the block ends; ``port`` 0 takes a free one.
+
+    ``user_data`` is the folder with the gallery of people, so that nobody's own is looked at.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FACESTREAM_TOKEN")}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "FACESTREAM_USER_DATA": str(user_data)}
     if token is not None:
         environment["FACESTREAM_TOKEN"] = token
     process = await asyncio.create_subprocess_exec(

@@ -162,7 +162,7 @@ async def test_an_empty_server_says_how_to_add_a_source_and_takes_one(open_page:
         await page.locator("#add-wrong").filter(has_text="rtsp://").wait_for()
         await picture(page, "add-refused")
         await page.get_by_label("Address").fill("rtsp://127.0.0.1:9/nobody-is-here")
-        await page.get_by_label("Name").fill("door")
+        await page.locator("#add-name").fill("door")
         await page.get_by_role("button", name="Add", exact=True).click()
         await page.locator(".source", has_text="door").filter(has_text="degraded").wait_for()
         await picture(page, "degraded")

@@ -1,0 +1,134 @@
+"""People get names in the viewer, on a real server with the real models and a gallery of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, Page, expect
+
+from facestream.tests.e2e.conftest import OpenPage, Picture
+from facestream.tests.e2e.looking import FACES, shows_a_face, until
+from facestream.tests.e2e.serving import Served, serving
+from facestream.tests.e2e.test_viewer import PHONE
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CALLED = f"name => ({FACES})('demo').some(face => face.identity?.name === name)"
+FACE = """() => {
+  const { stage } = facestream.viewer.tiles.get("demo"), { left, top, width } = stage.tile.getBoundingClientRect();
+  const [x0, y0, x1, y1] = stage.message.faces[0].box, scale = width / stage.message.size[0];
+  return [left + scale * (x0 + x1) / 2, top + scale * (y0 + y1) / 2];
+}"""
+
+
+@pytest.fixture(scope="module")
+def user_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("user-data")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def recognising(clip: Path, user_data: Path) -> AsyncIterator[Served]:
+    """A server that recognises people."""
+    async with serving(f"demo={clip}", "--loop", "--identity", "sface", user_data=user_data) as served:
+        yield served
+
+
+async def click_the_face(page: Page) -> None:
+    await shows_a_face(page)
+    await page.mouse.click(*await page.evaluate(FACE))
+    await page.locator("#naming").wait_for()
+
+
+def name_field(page: Page) -> Locator:
+    return page.locator("#naming").get_by_label("Name")
+
+
+async def the_name_appears(page: Page, name: str) -> None:
+    """On the picture itself: the label is drawn from this message."""
+    await until(page, CALLED, name)
+
+
+async def nobody_is_known(page: Page) -> None:
+    await until(page, f"() => ({FACES})('demo').length && ({FACES})('demo').every(face => !face.identity)")
+
+
+async def test_a_face_that_is_clicked_gets_a_name_and_keeps_it_after_a_restart(
+    recognising: Served, clip: Path, user_data: Path, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(recognising.url)
+    await click_the_face(page)
+    await expect(name_field(page)).to_be_focused()
+    await picture(page, "naming")
+    await page.keyboard.type("Ada")
+    entered = time.perf_counter()
+    await page.keyboard.press("Enter")
+    await the_name_appears(page, "Ada")
+    print(f"the name is on the picture {time.perf_counter() - entered:.3f} s after Enter")
+    await page.locator("#naming").wait_for(state="hidden")
+    await page.locator(".person-name", has_text="Ada").wait_for()
+    await picture(page, "named")
+    async with serving(f"demo={clip}", "--loop", user_data=user_data) as restarted:
+        later = await open_page(restarted.url)
+        await the_name_appears(later, "Ada")
+
+
+async def test_keys_alone_rename_and_forget(recognising: Served, open_page: OpenPage) -> None:
+    page = await open_page(recognising.url)
+    await click_the_face(page)
+    if await name_field(page).is_visible():  # by itself: nobody was named before
+        await page.keyboard.type("Ada")
+        await page.keyboard.press("Enter")
+    else:
+        await page.keyboard.press("Escape")
+    await the_name_appears(page, "Ada")
+    await page.locator(".person").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Ada", exact=True).wait_for()
+    await expect(page.get_by_role("button", name="Rename")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(name_field(page)).to_have_value("Ada")
+    await page.keyboard.type("Ada Lovelace")
+    await page.keyboard.press("Enter")
+    await the_name_appears(page, "Ada Lovelace")
+    await page.locator("#known summary").focus()
+    await page.keyboard.press("Enter")
+    await page.locator(".known", has_text="Ada Lovelace").filter(has_text="look").press("Enter")
+    await page.get_by_role("button", name="Forget").press("Enter")
+    await expect(page.get_by_role("button", name="Keep")).to_be_focused()
+    await page.get_by_role("button", name="Forget").press("Enter")
+    await nobody_is_known(page)
+    await page.locator(".known").wait_for(state="detached")
+
+
+async def test_what_the_server_says_against_a_name_is_shown(recognising: Served, open_page: OpenPage) -> None:
+    page = await open_page(recognising.url)
+    await click_the_face(page)
+    await name_field(page).fill("a\u0007b")
+    await page.keyboard.press("Enter")
+    await page.locator("#naming [role=alert]").filter(has_text="can't be seen").wait_for()
+    await page.keyboard.press("Escape")
+    await page.locator("#naming").wait_for(state="hidden")
+
+
+async def test_a_phone_shows_the_dialog_at_its_foot(recognising: Served, open_page: OpenPage, picture: Picture) -> None:
+    page = await open_page(recognising.url, **PHONE, color_scheme="dark")
+    await click_the_face(page)
+    box = await page.locator("#naming").bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"]) == (0, 390)
+    assert box["y"] + box["height"] == pytest.approx(844, abs=1)
+    await picture(page, "naming-phone-dark")
+
+
+async def test_where_nobody_is_recognised_the_dialog_says_how_to_change_that(
+    server: Served, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(server.url)
+    await click_the_face(page)
+    await page.locator("#naming").filter(has_text="--identity sface").wait_for()
+    await picture(page, "naming-off")
+    assert not await page.locator("#known").is_visible()
