@@ -94,7 +94,9 @@ class Chooser:
         count = len(qualities)
         worth, awaited = np.zeros(count), np.zeros(count, np.bool_)
         for face, pictures in known.items():
-            worth[face] = self._worth(pictures, float(qualities[face]), bool(unsettled[face]), now)
+            if not (followed.crowded[face] and pictures.chosen):  # two faces in one picture prove nothing
+                doubtful = bool(unsettled[face] or followed.resumed[face])
+                worth[face] = self._worth(pictures, float(qualities[face]), doubtful, now)
             awaited[face] = not pictures.chosen and now - pictures.began < policy.patience
         order = np.argsort(-worth, kind="stable")[: policy.at_most]
         wanted = np.zeros(count, np.bool_)

@@ -24,12 +24,14 @@ class _Kept:
     Attributes:
         rows: float32 (K, D), each of length 1.
         qualities: float32 (K,).
+        since: when the first was remembered.
         seen: when the track was last visible.
         version: counts the changes of ``rows``.
     """
 
     rows: Floats
     qualities: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    since: float = 0.0
     seen: float = 0.0
     version: int = 0
 
@@ -51,7 +53,7 @@ class Looks:
 
     def remember(self, track: int, look: Floats, quality: float, now: float) -> None:
         """Keep an embedding (D,) of length 1, if it says more than those that are there."""
-        kept = self._tracks.setdefault(track, _Kept(np.zeros((0, len(look)), np.float32)))
+        kept = self._tracks.setdefault(track, _Kept(np.zeros((0, len(look)), np.float32), since=now))
         kept.seen = now
         place = self._place(kept, look, quality)
         if place is None:
@@ -89,6 +91,16 @@ class Looks:
         """float32 (K, D), each of length 1; none for a track that isn't known."""
         kept = self._tracks.get(track)
         return np.zeros((0, 0), np.float32) if kept is None else kept.rows
+
+    def since(self, track: int) -> float:
+        """When a known track was first looked at."""
+        return self._tracks[track].since
+
+    def join(self, track: int, into: int) -> None:
+        """Two known tracks are one: ``track`` is known no more, and its embeddings are ``into``'s."""
+        gone = self._tracks.pop(track)
+        for row, quality in zip(gone.rows, gone.qualities.tolist()):
+            self.remember(into, row, quality, max(gone.seen, self._tracks[into].seen))
 
     def version(self, track: int) -> int:
         """Changes when :meth:`of` does."""

@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 from facestream.stream.looks import Looks, unit
 from facestream.stream.motion import Followed, Motion
-from facestream.stream.types import Bools, Floats, Longs
+from facestream.stream.types import Bools, Doubles, Floats, Longs
 
 UNCONFIRMED: Final = -1
 
@@ -26,6 +26,14 @@ _SOMEONE_ELSE: Final = 0.2
 
 _KEEPING: Final = 0.1
 """What the id that a tracklet has counts more than another."""
+
+_YOUNG: Final = 3.0
+"""Seconds after its first look for which a track may turn out to be an older one that came back."""
+
+_CONTRADICTED: Final = (1.0, 0.3)
+"""Seconds for which a face has to look unlike every known one to be a new one: as a rule, and after a gap."""
+
+_LEAST: Final = 1e-6
 
 _POOR: Final = 0.1
 """The quality below which a picture proves nothing."""
@@ -42,29 +50,33 @@ class _Tracklet:
         id: the track that it is part of, -1 while that isn't decided.
         settled: its looks were compared since it began, and since it may have passed to another face.
         seen: when it was last visible.
+        unlike: since when it has looked like someone else; None while it doesn't.
     """
 
     id: int = UNCONFIRMED
     settled: bool = False
     seen: float = 0.0
+    unlike: float | None = None
 
 
 @dataclass(slots=True, eq=False)
 class _Sight:
-    """One tracklet in one frame.
+    """One tracklet in one frame, looked at.
 
     Attributes:
-        place: which of the frame's faces it is.
-        look: its embedding, of length 1; None where it wasn't looked at.
-        likeness: the look's similarity to those of its track; None where one of them is missing.
-        crowded: another face is so near that the look may show that one.
+        look: its embedding, of length 1.
+        quality: of the picture, 0..1.
+        likeness: the look's similarity to those of its track; None where there are none.
     """
 
     tracklet: _Tracklet
-    place: int
-    look: Floats | None = None
-    likeness: float | None = None
-    crowded: bool = False
+    look: Floats
+    quality: float
+    likeness: float | None
+
+    @property
+    def like_itself(self) -> bool:
+        return self.likeness is not None and self.likeness >= _SOMEONE_ELSE
 
 
 class Tracker:
@@ -133,15 +145,15 @@ class Tracker:
         count = len(followed.keys)
         quality = np.ones(count, np.float32) if qualities is None else qualities
         waiting = np.zeros(count, np.bool_) if awaited is None else awaited
-        sights = self._sights(followed, embeddings)
-        seen = [sight for sight in sights if sight.look is not None and quality[sight.place] >= _POOR]
-        self._decide(seen, sights)
+        tracklets = self._tracklets_of(followed)
+        sights = [] if embeddings is None else self._sights(followed, tracklets, unit(embeddings), quality)
+        self._decide(sights, tracklets, followed.now)
         ids = np.full(count, UNCONFIRMED, np.int64)
-        for sight in sights:
-            if sight.tracklet.id < 0 and followed.sure[sight.place] and not waiting[sight.place]:
-                sight.tracklet.id = self._next_id()
-            ids[sight.place] = sight.tracklet.id
-        self._remember(seen, quality, followed.now)
+        for place, tracklet in tracklets.items():
+            if tracklet.id < 0 and followed.sure[place] and not waiting[place]:
+                tracklet.id = self._next_id()
+            ids[place] = tracklet.id
+        self._remember(sights, followed.now)
         self.looks.seen(ids, followed.now)
         return ids
 
@@ -151,75 +163,108 @@ class Tracker:
         """
         self._motion.reset(elapsed)
 
-    def _sights(self, followed: Followed, embeddings: Floats | None) -> list[_Sight]:
-        """The frame's tracklets, the oldest first, so that new ids don't depend on the order of the boxes."""
+    def _tracklets_of(self, followed: Followed) -> dict[int, _Tracklet]:
+        """Place → tracklet, the oldest first, so that new ids don't depend on the order of the boxes."""
         now = followed.now
         self._tracklets = {key: one for key, one in self._tracklets.items() if now - one.seen <= _FORGOTTEN}
-        looks = None if embeddings is None else unit(embeddings)
-        sights = []
+        visible = {}
         for place in np.argsort(followed.keys, kind="stable").tolist():
-            if followed.keys[place] < 0:
-                continue
-            sight = _Sight(self._tracklets.setdefault(int(followed.keys[place]), _Tracklet()), place)
-            sight.tracklet.seen = now
-            sight.crowded = bool(followed.crowded[place])
-            sight.tracklet.settled &= not (sight.crowded or followed.resumed[place])
-            if looks is not None and looks[place].any():
-                sight.look = looks[place]
-                sight.likeness = self._likeness_to_itself(sight.tracklet, looks[place])
-            sights.append(sight)
-        return sights
+            if followed.keys[place] >= 0:
+                visible[place] = tracklet = self._tracklets.setdefault(int(followed.keys[place]), _Tracklet())
+                tracklet.seen = now
+                tracklet.settled &= not (followed.crowded[place] or followed.resumed[place])
+        return visible
+
+    def _sights(
+        self, followed: Followed, tracklets: dict[int, _Tracklet], looks: Floats, quality: Floats
+    ) -> list[_Sight]:
+        """The looks that prove something: of a face in a crowd only if nothing is known of it yet."""
+        return [
+            _Sight(tracklet, looks[place], float(quality[place]), self._likeness_to_itself(tracklet, looks[place]))
+            for place, tracklet in tracklets.items()
+            if looks[place].any() and quality[place] >= _POOR and (tracklet.id < 0 or not followed.crowded[place])
+        ]
 
     def _likeness_to_itself(self, tracklet: _Tracklet, look: Floats) -> float | None:
         if tracklet.id not in self.looks:
             return None
         return float(self.looks.similarity(look[None], [tracklet.id])[0, 0])
 
-    def _decide(self, seen: list[_Sight], sights: list[_Sight]) -> None:
-        """Decide by their looks which tracks the tracklets are part of that are open: those not settled.
+    def _decide(self, sights: list[_Sight], tracklets: dict[int, _Tracklet], now: float) -> None:
+        """Decide by their looks which tracks the open tracklets are part of.
 
-        All of them are compared with all tracks that no other visible tracklet has, and the best assignment counts.
+        Open is one that isn't settled, looks like someone else, or is so young that it may be an older track. All of
+        them are compared with all tracks that no other visible tracklet has, and the best assignment counts.
         """
-        open_ = [sight for sight in seen if not sight.tracklet.settled]
+        open_ = [
+            sight
+            for sight in sights
+            if not (sight.tracklet.settled and sight.like_itself) or self._is_young(sight.tracklet, now)
+        ]
         if not open_:
             return
-        taken = {sight.tracklet.id for sight in sights if sight not in open_}
+        decided = {id(sight.tracklet) for sight in open_}
+        taken = {one.id for one in tracklets.values() if id(one) not in decided}
         tracks = [track for track in self.looks.tracks() if track not in taken]
-        for sight, track in zip(open_, self._assigned(open_, tracks)):
-            sight.tracklet.settled = not sight.crowded
+        for sight, track in zip(open_, self._assigned(open_, tracks, now)):
             if track is not None:
-                self._move(sight, track)
-            elif sight.likeness is not None and not sight.crowded:
-                sight.tracklet.id, sight.likeness = UNCONFIRMED, None  # neither who it was nor another that is known
+                self._move(sight, track, now)
+            elif sight.likeness is not None:
+                self._doubt(sight, now)
 
-    def _assigned(self, sights: list[_Sight], tracks: list[int]) -> list[int | None]:
+    def _assigned(self, sights: list[_Sight], tracks: list[int], now: float) -> list[int | None]:
         """Which of ``tracks`` each sight shows, None for a face that isn't known."""
-        similarity = self.looks.similarity(np.stack([sight.look for sight in sights if sight.look is not None]), tracks)
-        similarity[similarity < self._same_person] = 0.0
-        for row, sight in enumerate(sights):
-            if sight.likeness is not None and sight.likeness >= _SOMEONE_ELSE and sight.tracklet.id in tracks:
-                similarity[row, tracks.index(sight.tracklet.id)] = sight.likeness + _KEEPING
+        similarity = np.stack([self._similarity(sight, tracks, now) for sight in sights])
         found: list[int | None] = [None] * len(sights)
         for place, column in zip(*linear_sum_assignment(similarity, maximize=True)):
             if similarity[place, column] > 0.0:
                 found[place] = tracks[column]
         return found
 
-    def _move(self, sight: _Sight, track: int) -> None:
-        """The face goes on as ``track``; whatever was that before is nobody's now."""
-        if track != sight.tracklet.id:
-            for other in self._tracklets.values():
-                if other.id == track:
-                    other.id, other.settled = UNCONFIRMED, False
-            sight.tracklet.id, sight.likeness = track, None
+    def _similarity(self, sight: _Sight, tracks: list[int], now: float) -> Doubles:
+        """(T,) to the tracks, 0 where it isn't enough. The track that a tracklet is part of counts more than others,
+        unless it is young: then any older one that is similar to all that was seen of it.
+        """
+        own, young = sight.tracklet.id, sight.like_itself and self._is_young(sight.tracklet, now)
+        rows = np.concatenate([self.looks.of(own), sight.look[None]]) if young else sight.look[None]
+        similarity = np.asarray(self.looks.similarity(rows, tracks).mean(axis=0))
+        similarity[similarity < self._same_person] = 0.0
+        if young:
+            similarity[[self.looks.since(track) >= self.looks.since(own) for track in tracks]] = 0.0
+        if sight.like_itself and own in tracks:
+            similarity[tracks.index(own)] = _LEAST if young else (sight.likeness or 0.0) + _KEEPING
+        return similarity
 
-    def _remember(self, seen: list[_Sight], quality: Floats, now: float) -> None:
-        """Keep the looks of which it is certain whom they show. One that shows someone else is looked at again."""
-        for sight in seen:
-            tracklet, look = sight.tracklet, sight.look
-            if look is None or tracklet.id < 0:
-                continue
-            if sight.likeness is not None and sight.likeness < _SOMEONE_ELSE:
-                tracklet.settled = False
-            elif not sight.crowded or tracklet.id not in self.looks:
-                self.looks.remember(tracklet.id, look, float(quality[sight.place]), now)
+    def _is_young(self, tracklet: _Tracklet, now: float) -> bool:
+        return tracklet.id in self.looks and now - self.looks.since(tracklet.id) < _YOUNG
+
+    def _move(self, sight: _Sight, track: int, now: float) -> None:
+        """The face goes on as ``track``; whatever was that before is nobody's now."""
+        tracklet, former = sight.tracklet, sight.tracklet.id
+        tracklet.settled, tracklet.unlike = True, None
+        if track == former:
+            return
+        joined = sight.like_itself and self._is_young(tracklet, now)  # both tracks are this face
+        for other in self._tracklets.values():
+            if other.id == track:
+                other.id, other.settled = UNCONFIRMED, False
+        tracklet.id = track
+        if joined:
+            self.looks.join(former, track)
+        sight.likeness = None
+
+    def _doubt(self, sight: _Sight, now: float) -> None:
+        """The face looks like no known one, its own track's included: after a while it is somebody new."""
+        tracklet = sight.tracklet
+        if tracklet.unlike is None:
+            tracklet.unlike = now
+        if now - tracklet.unlike >= _CONTRADICTED[not tracklet.settled]:
+            tracklet.id, tracklet.unlike, sight.likeness = UNCONFIRMED, None, None
+
+    def _remember(self, sights: list[_Sight], now: float) -> None:
+        """Keep the looks of which it is certain whom they show."""
+        for sight in sights:
+            tracklet = sight.tracklet
+            if tracklet.id >= 0 and (sight.likeness is None or sight.like_itself):
+                tracklet.settled, tracklet.unlike = True, None
+                self.looks.remember(tracklet.id, sight.look, sight.quality, now)
