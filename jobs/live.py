@@ -139,6 +139,9 @@ class Discretion(Protocol):
     async def apply(self, faces: FrameFaces) -> FrameFaces | None:
         """The result as it may be shown, in pixels of its own; None when it must not be shown at all."""
 
+    def forget(self, source: str) -> None:
+        """Keep nothing of a source that has gone."""
+
 
 class LiveSession:
     """Owns the sources, drives the pipeline and hands its results to the hub and the sinks.
@@ -278,6 +281,8 @@ class LiveSession:
         feed.final = self._pipeline.gate.statistics(name)
         await self._pipeline.remove(name)
         del self._feeds[name]
+        if self._privacy is not None:
+            self._privacy.forget(name)
         self.hub.forget(name)
 
     async def push_source(self, name: str) -> PushSource:

@@ -9,15 +9,17 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from facestream.errors import ConfigError, FacestreamError
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.live_recorder import LiveRecorder
 from facestream.io.savers import FaceSaver
 from facestream.jobs.demo import demo_video
+from facestream.jobs.known_people import is_person
 from facestream.jobs.live import LiveSession, SourceOptions, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
+from facestream.jobs.privacy import RECOGNISING, Privacy, check_finds_all, with_recognition
 from facestream.jobs.recognition import LiveRecognition, somebody_known_to
 from facestream.jobs.references import load_references
 from facestream.server import Server
@@ -25,12 +27,10 @@ from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.recognition import Recogniser
+from facestream.stream.tracking import Tracker
 from facestream.stream.types import Sink
 
 log = logging.getLogger("facestream.serve")
-
-RECOGNISING: Final = "sface"
-"""The identity model that runs where there are people to recognise and none was chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,8 @@ class ServeOptions:
     people: Path | None = None
     no_biometrics: bool = False
     track_memory: float = 120.0
+    anonymise: str | None = None
+    anonymise_who: str = "everyone"
 
     @property
     def keeps_embeddings(self) -> bool:
@@ -82,8 +84,9 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         bridge = await stack.enter_async_context(Bridge(options.models.chosen_device))
+        check_privacy(options)
         models = await bridge.cpu(with_people_recognised, options)
-        stages = await load_stages(models, bridge, await load_references(models, bridge))
+        stages = await load_stages(models, bridge, await load_references(models, bridge, options.people))
         for number in (signal.SIGINT, signal.SIGTERM):  # only now: models that still load are simply left
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         recogniser = Recogniser() if models.identities else None
@@ -92,7 +95,7 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
             stages,
             bridge,
             in_flight=live_in_flight(bridge.device),
-            tracks=Tracks(),
+            tracks=Tracks(lambda next_id: Tracker(next_id, gallery=options.track_memory)),
             recogniser=recogniser,
             chooser=Chooser(),
         )
@@ -102,6 +105,7 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
                 bridge,
                 sinks=_sinks(options, bridge),
                 options=options.source_options,
+                privacy=Privacy(bridge, options.anonymise, options.anonymise_who) if options.anonymise else None,
                 biometrics=options.keeps_embeddings,
             )
         )
@@ -125,25 +129,38 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
         say("stopping …")
 
 
-def with_people_recognised(options: ServeOptions) -> ModelOptions:
-    """The chosen models, and one that recognises people if there are any and nothing was said about it. Blocks.
-
+def check_privacy(options: ServeOptions) -> None:
+    """
     Raises:
-        ConfigError: people are to be recognised and nothing of them kept.
+        ConfigError: people are to be known and nothing of them kept, or faces would be shown that are to be covered.
     """
     if options.no_biometrics and options.people is not None:
         raise ConfigError("--people names a gallery, and --no-biometrics opens none: leave out one of the two")
-    if options.no_biometrics or options.models.identity or options.models.identities:
-        return options.models
+    if options.no_biometrics and any(map(is_person, (*options.models.filter, *options.models.nfilter))):
+        raise ConfigError("--no-biometrics opens no gallery: filter by pictures, not by person:NAME")
+    if options.anonymise is None:
+        return
+    if options.no_biometrics and options.anonymise_who != "everyone":
+        raise ConfigError("--no-biometrics opens no gallery, so nobody is known: leave out --anonymise-who")
+    check_finds_all(options.models)
+
+
+def with_people_recognised(options: ServeOptions) -> ModelOptions:
+    """The chosen models, and one that recognises people if that matters, or if there are any and nothing was said
+    about it. Blocks.
+    """
+    models = with_recognition(options.models, options.anonymise, options.anonymise_who)
+    if options.no_biometrics or models.identity or models.identities:
+        return models
     try:
         somebody = somebody_known_to(RECOGNISING, options.people)
     except FacestreamError as error:
         log.warning("nobody is recognised: %s", error)
-        return options.models
+        return models
     if not somebody:
-        return options.models
+        return models
     log.info("people are recognised with %s, as the gallery holds some; --identity none turns that off", RECOGNISING)
-    return replace(options.models, identity=RECOGNISING)
+    return replace(models, identity=RECOGNISING)
 
 
 def why_nobody_is_recognised(options: ServeOptions) -> str:

@@ -69,13 +69,30 @@ def test_without_biometrics_the_gallery_is_not_looked_at(gallery):
     assert identities(no_biometrics=True) == ()
     assert identities(("sface",), no_biometrics=True) == ("sface",)  # for tracks, in memory
     with pytest.raises(ConfigError, match="--people"):
-        identities(people=gallery, no_biometrics=True)
+        app.check_privacy(app.ServeOptions(models=ModelOptions(), people=gallery, no_biometrics=True))
 
 
 def test_a_gallery_that_cannot_be_read_keeps_nothing_from_being_served(gallery, caplog):
     gallery.write_bytes(b"no gallery at all" * 100)
     assert identities() == ()
     assert "nobody is recognised" in caplog.text
+
+
+def test_who_covers_some_peoples_faces_knows_people(gallery):
+    assert identities(anonymise="blur", anonymise_who="known", people=gallery.with_name("nobody.db")) == ("sface",)
+    assert identities(("t-face",), anonymise="blur", anonymise_who="unknown") == ("t-face",)
+
+
+@pytest.mark.parametrize(
+    ("models", "options"),
+    [
+        (ModelOptions(), {"no_biometrics": True, "anonymise_who": "known"}),
+        (ModelOptions(align_filters=True), {}),
+    ],
+)
+def test_faces_that_would_be_shown_all_the_same_are_wrong_usage(models, options):
+    with pytest.raises(ConfigError):
+        app.check_privacy(app.ServeOptions(models=models, anonymise="blur", **options))
 
 
 def test_files_hold_embeddings_only_if_a_model_was_asked_for(gallery):
