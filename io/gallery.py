@@ -372,8 +372,8 @@ class Gallery:
     def _erase_what_is_left(self) -> None:
         """Empty the log of changes, which still tells of people who are gone.
 
-        In the file itself SQLite has written zeroes over them (``secure_delete``). What keeps the log from being emptied
-        now is told, and it happens when the file is opened next; so it does after a kill between the two.
+        In the file itself SQLite has written zeroes over them (``secure_delete``). What keeps the log from being
+        emptied now is told, and it happens when the file is opened next; so it does after a kill between the two.
         """
         try:
             with _told(self.path):

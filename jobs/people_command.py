@@ -16,10 +16,10 @@ from facestream.io.gallery import Gallery, Person
 from facestream.io.gallery_export import export_people, import_people
 from facestream.io.gallery_names import checked_name, name_key
 from facestream.io.user_data import people_file
-from facestream.jobs.models import ModelOptions
+from facestream.jobs.models import ModelOptions, load_stages
 from facestream.jobs.people import People
 from facestream.jobs.people_doubts import doubts
-from facestream.jobs.people_photos import Look, PhotoLooks
+from facestream.jobs.people_photos import Load, Look, PhotoLooks
 from facestream.jobs.wording import counted
 from facestream.plugins import registry
 from facestream.stream.device import Bridge
@@ -52,10 +52,14 @@ class AddOptions:
     device: str = "auto"
 
 
-async def add(options: AddOptions, say: Say) -> None:
+async def add(options: AddOptions, say: Say, *, load: Load = load_stages) -> None:
     """Add a person by photos, or give a person further ones: all that can be used, in one transaction at the end.
 
     Interrupted before that, nothing is added.
+
+    Args:
+        say: takes the one line that tells what was added.
+        load: makes the models' stages.
 
     Raises:
         SourceError: none of the photos can be used.
@@ -71,7 +75,7 @@ async def add(options: AddOptions, say: Say) -> None:
         detector=options.detector, aligner=options.aligner, identity=options.identity, device=options.device
     )
     async with Bridge(models.chosen_device) as bridge, People.open(bridge, card, options.people) as people:
-        found = await _looks(PhotoLooks(models, bridge, largest=options.largest), options.photos)
+        found = await _looks(PhotoLooks(models, bridge, largest=options.largest, load=load), options.photos)
         embeddings = np.stack([look.embedding for look in found])
         for known in people.known.names:
             name = known if name_key(known) == name_key(name) else name
@@ -127,7 +131,8 @@ def import_from(path: Path | None, file: Path, *, merge: bool) -> str:
     """
     with Gallery.open(path or people_file()) as gallery:
         added = import_people(gallery, file, merge=merge)
-    return f"{counted(added.people, 'new person', 'new people')}, {counted(added.embeddings, 'new embedding', 'new embeddings')}"
+    people = counted(added.people, "new person", "new people")
+    return f"{people}, {counted(added.embeddings, 'new embedding', 'new embeddings')}"
 
 
 def as_json(people: Sequence[Person]) -> str:
