@@ -24,6 +24,9 @@ UNCONFIRMED: Final = -1
 _SOMEONE_ELSE: Final = 0.2
 """Cosine similarity below which a face isn't the one that its track has shown so far."""
 
+_CERTAIN: Final = 0.35
+"""Cosine similarity to the looks of its track below which a look isn't kept: it may be half of another face."""
+
 _KEEPING: Final = 0.1
 """What the id that a tracklet has counts more than another."""
 
@@ -32,8 +35,6 @@ _YOUNG: Final = 3.0
 
 _CONTRADICTED: Final = (1.0, 0.3)
 """Seconds for which a face has to look unlike every known one to be a new one: as a rule, and after a gap."""
-
-_LEAST: Final = 1e-6
 
 _POOR: Final = 0.1
 """The quality below which a picture proves nothing."""
@@ -229,10 +230,12 @@ class Tracker:
         rows = np.concatenate([self.looks.of(own), sight.look[None]]) if young else sight.look[None]
         similarity = np.asarray(self.looks.similarity(rows, tracks).mean(axis=0))
         similarity[similarity < self._same_person] = 0.0
+        keeping = (sight.likeness or 0.0) + _KEEPING
         if young:
-            similarity[[self.looks.since(track) >= self.looks.since(own) for track in tracks]] = 0.0
+            older = np.array([self.looks.since(track) < self.looks.since(own) for track in tracks])
+            similarity = np.where(older & (similarity > 0.0), np.maximum(similarity, keeping + _KEEPING), 0.0)
         if sight.like_itself and own in tracks:
-            similarity[tracks.index(own)] = _LEAST if young else (sight.likeness or 0.0) + _KEEPING
+            similarity[tracks.index(own)] = keeping
         return similarity
 
     def _is_young(self, tracklet: _Tracklet, now: float) -> bool:
@@ -267,4 +270,5 @@ class Tracker:
             tracklet = sight.tracklet
             if tracklet.id >= 0 and (sight.likeness is None or sight.like_itself):
                 tracklet.settled, tracklet.unlike = True, None
-                self.looks.remember(tracklet.id, sight.look, sight.quality, now)
+                if sight.likeness is None or sight.likeness >= _CERTAIN:
+                    self.looks.remember(tracklet.id, sight.look, sight.quality, now)

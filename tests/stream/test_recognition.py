@@ -202,7 +202,7 @@ def test_names_are_never_on_two_faces_and_do_not_flicker(seed: int) -> None:
         visible = [track for track in range(4) if noise.random() < 0.9]
         rows = {}
         for track in visible:
-            row = look(**{"abcd"[track]: 1.0}) + noise.normal(0, 0.25, 8).astype(np.float32)
+            row = look(**{"abcd"[track]: 1.0}) + noise.normal(0, 0.15, 8).astype(np.float32)
             rows[track] = unit(row[None])[0] if noise.random() < 0.2 else None
         for track, name in scene.see(rows).items():
             if name is not None:
