@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -24,8 +24,9 @@ from facestream.jobs.mask.job import Advanced, Maskers, MaskJob
 from facestream.jobs.mask.options import Input, MaskOptions, Process
 from facestream.jobs.mask.show import check_output, show_faces, show_frames
 from facestream.jobs.mask.summary import Summary
-from facestream.jobs.models import load_stages, mask_names
+from facestream.jobs.models import ModelOptions, load_stages, mask_names
 from facestream.stream.device import Bridge
+from facestream.stream.stage import Stage
 
 
 async def mask_input(job: MaskJob, work: MaskInput, summary: Summary) -> None:
@@ -98,12 +99,19 @@ async def mask_inputs(job: MaskJob, works: list[MaskInput], tell: Say) -> None:
         raise FacestreamError(f"{failures} of {len(works)} inputs failed; the lines above say why")
 
 
-async def mask_command(options: MaskOptions, say: Say, tell: Say) -> int:
+async def mask_command(
+    options: MaskOptions,
+    say: Say,
+    tell: Say,
+    *,
+    load: Callable[[ModelOptions, Bridge], Awaitable[list[Stage]]] = load_stages,
+) -> int:
     """The command: its exit code, 0 or 130.
 
     Args:
         say: takes a result: a line for standard output.
         tell: takes a line about the work, for standard error.
+        load: makes the models' stages.
 
     Raises:
         FacestreamError: one line that says what to do; what was done before is kept.
@@ -115,7 +123,7 @@ async def mask_command(options: MaskOptions, say: Say, tell: Say) -> int:
     session = Session(say, tell, datetime.now(), options.dry_run, ignore_unfinished=options.ignore_unfinished)
     with _progress(quiet=options.quiet) as advanced:
         async with Bridge(options.models.chosen_device) as bridge:
-            maskers = Maskers(names, partial(load_stages, options.models))
+            maskers = Maskers(names, partial(load, options.models))
             job = MaskJob(options, bridge, session, maskers, advanced)
             with stopping(job.interrupted.set):
                 await mask_inputs(job, works, quiet)

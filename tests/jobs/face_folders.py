@@ -49,14 +49,14 @@ def save_faces(folder: Path, faces: FrameFaces, stem: str) -> list[Path]:
 
 def folder_of_faces(folder: Path, counts: list[int]) -> list[Path]:
     """Face pictures of frames of a folder of pictures, which have so many faces each: ``img00_0.png``, …"""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     frames = [frame_with_faces(number, count, name=f"img{number:02}.png") for number, count in enumerate(counts)]
     return [path for number, faces in enumerate(frames) for path in save_faces(folder, faces, f"img{number:02}")]
 
 
 def folder_of_frames(folder: Path, counts: list[int]) -> Path:
     """The frames of :func:`folder_of_faces` themselves; returns their alignments file."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     entries = {}
     for number, count in enumerate(counts):
         faces = frame_with_faces(number, count, name=f"img{number:02}.png")
