@@ -20,6 +20,7 @@ from facestream.jobs.face_chain import UnreadFace
 from facestream.jobs.sort.embedding import Embedder
 from facestream.jobs.sort.folder import list_pictures, locked
 from facestream.jobs.sort.looking import Left, Looked, Measure, look
+from facestream.jobs.sort.memory import available_memory, check_room
 from facestream.jobs.sort.methods import Kind, Method, Need
 from facestream.jobs.sort.moves import Moved, carry_out, remove_empty
 from facestream.jobs.sort.order import Arranger
@@ -113,6 +114,10 @@ class SortJob:
         self._advanced = advanced
         self.stopped = False
 
+    @property
+    def _by_face(self) -> bool:
+        return Need.EMBEDDING in (self._settings.sort.need, self._settings.group.need)
+
     def stop(self) -> None:
         """Finish the picture in hand and return; an incomplete :class:`Report` says how far it came."""
         self.stopped = True
@@ -128,7 +133,7 @@ class SortJob:
         Raises:
             SourceError: ``folder`` can't be read.
             OutputError: pictures can't be moved. Those that were not are where they were.
-            ConfigError: ``output`` holds something else.
+            ConfigError: ``output`` holds something else, or there are more faces than fit into memory.
             FileFormatError: the record of a former sort is damaged.
             ModelError, DeviceError: embeddings can't be computed.
         """
@@ -197,6 +202,8 @@ class SortJob:
             return
         known = [each.picture for each in pictures]
         settings = self._settings
+        if self._by_face:
+            check_room(len(pictures), available_memory())
         arranger = Arranger(
             await self._bridge.cpu(_stacked, [each.measures for each in pictures]),
             len(pictures),
@@ -251,9 +258,7 @@ class SortJob:
             for each in await asyncio.gather(*(self._bridge.cpu(look, one, methods, name) for one in some)):
                 (looked if isinstance(each, Looked) else report.left).append(each)  # type: ignore[arg-type]
             self._advanced("looking", start + len(some), len(pictures))
-        if Need.EMBEDDING in {method.need for method in methods}:
-            looked = await self._embed(looked, report)
-        return looked
+        return await self._embed(looked, report) if self._by_face else looked
 
     async def _embed(self, looked: list[Looked], report: Report) -> list[Looked]:
         assert self._embedder is not None

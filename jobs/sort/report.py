@@ -21,9 +21,15 @@ def summary(
     """The lines: what was done, what was left where it was and why, and where to look at it."""
     lines = []
     if report.finished:
-        lines.append(f"{counted(report.finished, 'face')} of an interrupted run at their places now")
+        lines.append(
+            counted(
+                report.finished,
+                "face of an interrupted run is at its place now",
+                "faces of an interrupted run are at their places now",
+            )
+        )
     if undone and report.record is not None:
-        lines.append(f"{counted(len(report.record.entries), 'face')} back at their former places")
+        lines.append(counted(len(report.record.entries), "face back at its place", "faces back at their places"))
     elif report.complete and not undone:
         if report.placed:
             verb = "copied to" if copies else "sorted in"
