@@ -30,6 +30,7 @@ CELLS: Final = {Cover.BLUR: 6, Cover.PIXELATE: 8}
 """Averages along a face's longer edge."""
 
 _LEAST_CELL: Final = 3  # pixels: a tiny face is fewer cells rather than hardly changed
+_STEPS: Final = 4  # of a blur from one average to the next
 _BOX_COLOUR: Final = 32  # grey level
 _BOX_MARGIN: Final = 0.15  # of the box's longer edge, to each side, where nothing else tells a face's outline
 _OUTLINE_GROWTH: Final = 1.25  # around the landmarks' hull, forehead included
@@ -71,15 +72,15 @@ def covered(image: Image, regions: Sequence[Region], cover: Cover) -> Image:
 def _averaged(pixels: Image, edge: float, cover: Cover) -> Image:
     """``pixels`` (h, w, C) as averages of squares, so many along ``edge``."""
     height, width = pixels.shape[:2]
-    cell = max(_LEAST_CELL, int(np.ceil(edge / CELLS[cover])))
+    cell = max(_LEAST_CELL, min(int(np.ceil(edge / CELLS[cover])), max(height, width)))
     columns, rows = -(-width // cell), -(-height // cell)
     whole = cv2.copyMakeBorder(pixels, 0, rows * cell - height, 0, columns * cell - width, cv2.BORDER_REPLICATE)
     averages = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
-    if cover is Cover.PIXELATE:
-        again = cv2.resize(averages, (columns * cell, rows * cell), interpolation=cv2.INTER_NEAREST)
-    else:
-        again = cv2.resize(averages, (columns * cell, rows * cell), interpolation=cv2.INTER_LINEAR)
-        again = cv2.GaussianBlur(again, (0, 0), cell / 2)
+    if cover is Cover.BLUR:  # smoothed while it is small: a blur as wide as a large face takes seconds
+        averages = cv2.resize(averages, (columns * _STEPS, rows * _STEPS), interpolation=cv2.INTER_LINEAR)
+        averages = cv2.GaussianBlur(averages, (0, 0), _STEPS / 2)
+    between = cv2.INTER_LINEAR if cover is Cover.BLUR else cv2.INTER_NEAREST
+    again = cv2.resize(averages, (columns * cell, rows * cell), interpolation=between)
     return np.asarray(again[:height, :width], np.uint8).reshape(pixels.shape)
 
 

@@ -102,8 +102,9 @@ class SeenRecently:
         lost = []
         present = {track for track in tracks.tolist() if track >= 0}
         for seen in before:
-            again = seen.track in present or _overlaps(seen.box, boxes, tracks)
-            if not again:
+            # Two tracks that have numbers tell themselves apart, wherever they are.
+            maybe = boxes if seen.track < 0 else boxes[tracks < 0]
+            if seen.track not in present and not _overlaps(seen.box, maybe):
                 seen.missed += 1
                 if now - seen.at <= MEMORY or seen.missed <= LEAST_FRAMES:
                     lost.append(seen)
@@ -121,14 +122,13 @@ class SeenRecently:
         return named | np.array([track in self.named for track in tracks.tolist()], np.bool_)
 
 
-def _overlaps(box: Floats, boxes: Floats, tracks: Longs) -> bool:
-    """Whether a face without a track is where ``box`` was: tracks that have a number tell for themselves."""
-    others = boxes[tracks < 0]
-    if not len(others):
+def _overlaps(box: Floats, boxes: Floats) -> bool:
+    """Whether one of ``boxes`` is where ``box`` was."""
+    if not len(boxes):
         return False
-    sides = np.minimum(others[:, 2:], box[2:]) - np.maximum(others[:, :2], box[:2])
+    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
     shared = np.maximum(sides, 0).prod(axis=1)
-    areas = (others[:, 2:] - others[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
     return bool((shared >= _SAME_PLACE * (areas - shared)).any())
 
 
