@@ -86,6 +86,53 @@ async def test_a_picture_is_fitted_in_the_middle(page: Page) -> None:
     }  # fmt: skip
 
 
+POINTED_AT = """({ Placement, faceAt }, [x, y, mirrored]) => {
+    const placement = new Placement([400, 200], { x: 10, y: 20, width: 200, height: 100 }, mirrored);
+    const faces = [
+      { track: 1, box: [40, 20, 120, 140] }, { track: 2, box: [100, 20, 180, 140] },
+      { track: 3, box: [380, 180, 384, 184] }, { box: [200, 20, 280, 140] },
+    ];
+    return faceAt(faces, placement, x, y)?.track ?? null;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "track"),
+    [
+        (50, 60, 1),
+        (64, 60, 1),  # in both: nearer to the first
+        (68, 60, 2),
+        (68, 95, None),
+        (201, 111, 3),  # itself 2 pixels wide
+        (185, 100, 3),
+        (130, 60, None),  # not confirmed
+    ],
+)
+async def test_who_is_pointed_at_is_the_nearest_face_under_the_finger(page: Page, x: int, y: int, track: int) -> None:
+    assert await in_module(page, "geometry.js", POINTED_AT, [x, y, False]) == track
+    assert await in_module(page, "geometry.js", POINTED_AT, [220 - x, y, True]) == track
+
+
+@pytest.mark.parametrize(
+    ("rect", "first", "place"),
+    [
+        ([100, 100, 200, 200], "aside", [212, 100]),
+        ([800, 100, 900, 200], "aside", [588, 100]),
+        ([100, 100, 900, 200], "aside", [400, 212]),
+        ([100, 600, 900, 700], "aside", [400, 488]),
+        ([800, 100, 900, 200], "below", [750, 212]),
+        ([0, 0, 20, 20], "aside", [32, 12]),
+        ([0, 0, 1000, 800], "aside", [400, 688]),  # no room beside it
+    ],
+)
+async def test_a_box_stands_beside_and_inside_the_window(
+    page: Page, rect: list[int], first: str, place: list[int]
+) -> None:
+    body = """({ besides }, [[left, top, right, bottom], first]) =>
+        besides({ left, top, right, bottom }, [200, 100], [1000, 800], first)"""
+    assert await in_module(page, "geometry.js", body, [rect, first]) == place
+
+
 @pytest.mark.parametrize(
     ("pose", "axis", "direction"),
     [

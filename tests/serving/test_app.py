@@ -86,13 +86,14 @@ def test_who_covers_some_peoples_faces_knows_people(gallery):
 @pytest.mark.parametrize(
     ("models", "options"),
     [
-        (ModelOptions(), {"no_biometrics": True, "anonymise_who": "known"}),
-        (ModelOptions(align_filters=True), {}),
+        (ModelOptions(), {"no_biometrics": True, "anonymise": "blur", "anonymise_who": "known"}),
+        (ModelOptions(filter=("person:ada",)), {"no_biometrics": True}),
+        (ModelOptions(align_filters=True), {"anonymise": "blur"}),
     ],
 )
-def test_faces_that_would_be_shown_all_the_same_are_wrong_usage(models, options):
+def test_what_privacy_contradicts_is_wrong_usage(models, options):
     with pytest.raises(ConfigError):
-        app.check_privacy(app.ServeOptions(models=models, anonymise="blur", **options))
+        app.check_privacy(app.ServeOptions(models=models, **options))
 
 
 def test_files_hold_embeddings_only_if_a_model_was_asked_for(gallery):
