@@ -103,7 +103,7 @@ async def _run(
             Bridge(options.chosen_device) as bridge,
             open_privacy(bridge, whose.cover, whose.whose, asked, whose.people) as privacy,
         ):
-            stages = await load_stages(options, bridge, await load_references(options, bridge))
+            stages = await load_stages(options, bridge, await load_references(options, bridge, whose.people))
             in_flight = BATCHES_PER_STAGE * len(stages)
             pipeline = Pipeline(stages, bridge, in_flight=in_flight, tracks=Tracks() if track else None)
 

@@ -203,8 +203,6 @@ def _check_privacy(options: ExtractOptions) -> None:
         raise ConfigError("--no-biometrics opens no gallery, so nobody is known: leave out --anonymise-who")
     if options.no_biometrics and named:
         raise ConfigError("--no-biometrics opens no gallery: filter by pictures, not by person:NAME")
-    if options.anonymise is not None and options.models.filtering:
-        raise ConfigError("--filter and --nfilter leave out faces, which are then not covered: leave out --anonymise")
     if options.people is not None and not (recognising or named):
         raise ConfigError(
             "--people is for --anonymise-who unknown or known, and for --filter person:NAME; leave it out"

@@ -28,7 +28,7 @@ from facestream.io.images import list_images, read_image
 from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.jobs.face_pictures import read_face_picture
 from facestream.jobs.known_people import is_person, looks_of_people
-from facestream.jobs.models import FILE, FILTERING, ModelOptions, load_stages
+from facestream.jobs.models import FILE, ModelOptions, load_stages
 from facestream.jobs.passes import passes
 from facestream.jobs.wording import counted
 from facestream.plugins import registry
@@ -141,7 +141,7 @@ def _picture(name: str) -> Path:
     return path
 
 
-def fingerprint(names: Sequence[str], model: str = FILTERING, gallery: Path | None = None) -> str:
+def fingerprint(names: Sequence[str], model: str, gallery: Path | None = None) -> str:
     """The references of a list as a few words, which change with the files' contents: for a job's settings. Blocks.
 
     Args:
