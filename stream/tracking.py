@@ -79,6 +79,10 @@ class _Sight:
     def like_itself(self) -> bool:
         return self.likeness is not None and self.likeness >= _SOMEONE_ELSE
 
+    @property
+    def certain(self) -> bool:
+        return self.likeness is not None and self.likeness >= _CERTAIN
+
 
 class Tracker:
     """Follows the faces of one source.
@@ -149,6 +153,7 @@ class Tracker:
         tracklets = self._tracklets_of(followed)
         sights = [] if embeddings is None else self._sights(followed, tracklets, unit(embeddings), quality)
         self._decide(sights, tracklets, followed.now)
+        self._reunite(sights, tracklets, followed.now)
         ids = np.full(count, UNCONFIRMED, np.int64)
         for place, tracklet in tracklets.items():
             if tracklet.id < 0 and followed.sure[place] and not waiting[place]:
@@ -194,67 +199,59 @@ class Tracker:
     def _decide(self, sights: list[_Sight], tracklets: dict[int, _Tracklet], now: float) -> None:
         """Decide by their looks which tracks the open tracklets are part of.
 
-        Open is one that isn't settled, looks like someone else, or is so young that it may be an older track. All of
-        them are compared with all tracks that no other visible tracklet has, and the best assignment counts.
+        Open is one that isn't settled or doesn't look like itself. All of them are compared with all tracks that no
+        other visible tracklet has, and the best assignment counts.
         """
-        open_ = [
-            sight
-            for sight in sights
-            if not (sight.tracklet.settled and sight.like_itself) or self._is_young(sight.tracklet, now)
-        ]
+        open_ = [sight for sight in sights if not (sight.tracklet.settled and sight.certain)]
         if not open_:
             return
         decided = {id(sight.tracklet) for sight in open_}
-        taken = {one.id for one in tracklets.values() if id(one) not in decided}
-        tracks = [track for track in self.looks.tracks() if track not in taken]
-        for sight, track in zip(open_, self._assigned(open_, tracks, now)):
-            if track is not None:
-                self._move(sight, track, now)
+        holders = {one.id: one for one in tracklets.values() if id(one) not in decided}
+        tracks = self.looks.tracks()
+        similarity = np.stack([self._similarity(sight, tracks) for sight in open_])
+        free = np.array([track not in holders for track in tracks], np.bool_)
+        found = dict(zip(*linear_sum_assignment(np.where(free, similarity, 0.0), maximize=True)))
+        for row, sight in enumerate(open_):
+            column = found.get(row)
+            if column is not None and free[column] and similarity[row, column] > 0.0:
+                if tracks[column] != sight.tracklet.id:
+                    sight.likeness = None  # there is nothing to compare it with any more
+                self._move(sight.tracklet, tracks[column])
             elif sight.likeness is not None:
                 self._doubt(sight, now)
 
-    def _assigned(self, sights: list[_Sight], tracks: list[int], now: float) -> list[int | None]:
-        """Which of ``tracks`` each sight shows, None for a face that isn't known."""
-        similarity = np.stack([self._similarity(sight, tracks, now) for sight in sights])
-        found: list[int | None] = [None] * len(sights)
-        for place, column in zip(*linear_sum_assignment(similarity, maximize=True)):
-            if similarity[place, column] > 0.0:
-                found[place] = tracks[column]
-        return found
-
-    def _similarity(self, sight: _Sight, tracks: list[int], now: float) -> Doubles:
-        """(T,) to the tracks, 0 where it isn't enough. The track that a tracklet is part of counts more than others,
-        unless it is young: then any older one that is similar to all that was seen of it.
-        """
-        own, young = sight.tracklet.id, sight.like_itself and self._is_young(sight.tracklet, now)
-        rows = np.concatenate([self.looks.of(own), sight.look[None]]) if young else sight.look[None]
-        similarity = np.asarray(self.looks.similarity(rows, tracks).mean(axis=0))
+    def _similarity(self, sight: _Sight, tracks: list[int]) -> Doubles:
+        """(T,) to the tracks, 0 where it isn't enough. The track that a tracklet is part of counts more."""
+        similarity = self.looks.similarity(sight.look[None], tracks)[0]
         similarity[similarity < self._same_person] = 0.0
-        keeping = (sight.likeness or 0.0) + _KEEPING
-        if young:
-            older = np.array([self.looks.since(track) < self.looks.since(own) for track in tracks])
-            similarity = np.where(older & (similarity > 0.0), np.maximum(similarity, keeping + _KEEPING), 0.0)
-        if sight.like_itself and own in tracks:
-            similarity[tracks.index(own)] = keeping
+        if sight.like_itself:
+            similarity[tracks.index(sight.tracklet.id)] = (sight.likeness or 0.0) + _KEEPING
         return similarity
 
-    def _is_young(self, tracklet: _Tracklet, now: float) -> bool:
-        return tracklet.id in self.looks and now - self.looks.since(tracklet.id) < _YOUNG
+    def _reunite(self, sights: list[_Sight], tracklets: dict[int, _Tracklet], now: float) -> None:
+        """Young tracks of which everything seen so far is similar to an older one that isn't visible are that one."""
+        visible = {one.id for one in tracklets.values()}
+        for sight in sights:
+            own = sight.tracklet.id
+            if not sight.like_itself or own not in self.looks or now - self.looks.since(own) >= _YOUNG:
+                continue
+            since = self.looks.since(own)
+            older = [track for track in self.looks.tracks() if track not in visible and self.looks.since(track) < since]
+            rows = np.concatenate([self.looks.of(own), sight.look[None]])
+            similarity = self.looks.similarity(rows, older).mean(axis=0)
+            if len(older) and similarity.max() >= self._same_person:
+                track = older[int(similarity.argmax())]
+                self.looks.join(own, track)
+                self._move(sight.tracklet, track)
+                visible.add(track)
 
-    def _move(self, sight: _Sight, track: int, now: float) -> None:
+    def _move(self, tracklet: _Tracklet, track: int) -> None:
         """The face goes on as ``track``; whatever was that before is nobody's now."""
-        tracklet, former = sight.tracklet, sight.tracklet.id
-        tracklet.settled, tracklet.unlike = True, None
-        if track == former:
-            return
-        joined = sight.like_itself and self._is_young(tracklet, now)  # both tracks are this face
-        for other in self._tracklets.values():
-            if other.id == track:
-                other.id, other.settled = UNCONFIRMED, False
-        tracklet.id = track
-        if joined:
-            self.looks.join(former, track)
-        sight.likeness = None
+        if track != tracklet.id:
+            for other in self._tracklets.values():
+                if other.id == track:
+                    other.id, other.settled = UNCONFIRMED, False
+        tracklet.id, tracklet.settled, tracklet.unlike = track, True, None
 
     def _doubt(self, sight: _Sight, now: float) -> None:
         """The face looks like no known one, its own track's included: after a while it is somebody new."""
@@ -270,5 +267,5 @@ class Tracker:
             tracklet = sight.tracklet
             if tracklet.id >= 0 and (sight.likeness is None or sight.like_itself):
                 tracklet.settled, tracklet.unlike = True, None
-                if sight.likeness is None or sight.likeness >= _CERTAIN:
+                if sight.likeness is None or sight.certain:
                     self.looks.remember(tracklet.id, sight.look, sight.quality, now)
