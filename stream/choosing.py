@@ -19,14 +19,14 @@ class _Pictures:
     """What was chosen of one tracklet so far.
 
     Attributes:
-        began: when it appeared.
+        open: since when it isn't known whom it shows: it is new, or may have become another face; None while it is.
         seen: when it was last visible.
         chosen: how many pictures.
         last: when the last one was chosen.
         best: the best one's quality.
     """
 
-    began: float
+    open: float | None
     seen: float
     chosen: int = 0
     last: float = -np.inf
@@ -38,7 +38,7 @@ class Choice(NamedTuple):
 
     Attributes:
         wanted: bool (N,): the identity models are to look at it.
-        awaited: bool (N,): a new face of which there's no usable picture yet, but soon will be.
+        awaited: bool (N,): it will be looked at soon, and isn't known until then.
     """
 
     wanted: Bools
@@ -52,17 +52,18 @@ class ChoosingPolicy:
     Attributes:
         usable: the quality below which a picture isn't looked at; see :func:`facestream.faces.quality.picture_quality`.
         enough: pictures of a face that are looked at soon, whatever their quality is.
-        interval: seconds between these, so that they differ. About a face that may be another one now they come twice
-            as fast.
+        interval: seconds between these, so that they differ.
+        again: seconds between looks at a face that may be another one now.
         better: how many times as good as the best so far a later picture has to be.
         refresh: seconds after which a face is looked at again all the same.
-        patience: seconds for which a new face may wait for a usable picture before it gets an id.
+        patience: seconds for which a face waits for a usable picture before it gets an id without one.
         at_most: faces of one frame that are looked at; the others have their turn in the next.
     """
 
     usable: float = 0.2
     enough: int = 4
-    interval: float = 0.4
+    interval: float = 0.3
+    again: float = 0.1
     better: float = 1.2
     refresh: float = 3.0
     patience: float = 0.4
@@ -94,10 +95,11 @@ class Chooser:
         count = len(qualities)
         worth, awaited = np.zeros(count), np.zeros(count, np.bool_)
         for face, pictures in known.items():
+            doubtful = bool(not pictures.chosen or unsettled[face] or followed.resumed[face])
+            pictures.open = (now if pictures.open is None else pictures.open) if doubtful else None
             if not (followed.crowded[face] and pictures.chosen):  # two faces in one picture prove nothing
-                doubtful = bool(unsettled[face] or followed.resumed[face])
-                worth[face] = self._worth(pictures, float(qualities[face]), doubtful, now)
-            awaited[face] = not pictures.chosen and now - pictures.began < policy.patience
+                worth[face] = self._worth(pictures, float(qualities[face]), now)
+            awaited[face] = pictures.open is not None and now - pictures.open < policy.patience
         order = np.argsort(-worth, kind="stable")[: policy.at_most]
         wanted = np.zeros(count, np.bool_)
         wanted[order] = worth[order] > 0.0
@@ -121,15 +123,15 @@ class Chooser:
             pictures.seen = now
         return known
 
-    def _worth(self, pictures: _Pictures, quality: float, unsettled: bool, now: float) -> float:
+    def _worth(self, pictures: _Pictures, quality: float, now: float) -> float:
         """How much a look would tell; 0 if it isn't worth one. New faces come first, then doubtful ones."""
         policy, waited = self._policy, now - pictures.last
         if quality < policy.usable:
             return 0.0
         if not pictures.chosen:
             return 3.0 + quality
-        if unsettled:
-            return 2.0 + quality if waited >= policy.interval / 2 else 0.0
+        if pictures.open is not None:
+            return 2.0 + quality if waited >= policy.again else 0.0
         if waited < policy.interval:
             return 0.0
         if pictures.chosen < policy.enough or quality >= policy.better * pictures.best or waited >= policy.refresh:

@@ -107,7 +107,7 @@ class Tracker:
         strong: float = 0.5,
         clear: float = 0.8,
         memory: float = 2.0,
-        same_person: float = 0.45,
+        same_person: float = 0.4,
         gallery: float = 120.0,
     ) -> None:
         self._next_id = next_id

@@ -110,4 +110,4 @@ def test_the_policy_is_in_seconds_whatever_the_frame_rate(rate: float) -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=100))
 def test_whatever_the_pictures_are_like_looks_of_one_face_are_apart(qualities: list[float]) -> None:
     looks = chosen(qualities)
-    assert all(later - earlier >= POLICY.interval / 2 - 1e-6 for earlier, later in pairwise(looks))
+    assert all(later - earlier >= POLICY.again - 1e-6 for earlier, later in pairwise(looks))
