@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from facestream.io.alignments import Alignments
+from facestream.io.savers import FrameSaver
 from facestream.jobs.extract_job import ExtractJob, InputRun
 from facestream.jobs.extract_plan import ExtractOptions, plan
 from facestream.jobs.models import FILE, ModelOptions
+from facestream.jobs.privacy import open_privacy
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline
 from facestream.stream.stage import Stage
@@ -52,7 +55,13 @@ async def extract(
     Args:
         stop_after: stop it, as Ctrl-C does, once so many frames are out.
     """
-    async with Bridge("cpu", cpu_workers=2) as bridge:
+    async with AsyncExitStack() as stack:
+        bridge = await stack.enter_async_context(Bridge("cpu", cpu_workers=2))
+        privacy = await stack.enter_async_context(
+            open_privacy(bridge, options.anonymise, options.anonymise_who, options.models)
+        )
+        frames = [] if options.frames is None else [FrameSaver(options.frames, bridge, format="png")]
+        sinks = [await stack.enter_async_context(saver) for saver in frames]
         models = options.models
         stages = [] if models.detector == FILE else [Stage.detect(detector or FakeDetector(boxes_of), bridge, 1)]
         stages += [] if models.aligner == FILE else [Stage.faces(FakeAligner(), bridge, 1)]
@@ -64,7 +73,16 @@ async def extract(
                 job.stop()
 
         pipeline = Pipeline(stages, bridge, in_flight=6)
-        job = ExtractJob(plan(options), pipeline, bridge, detector="fake", progress=noted)
+        job = ExtractJob(
+            plan(options),
+            pipeline,
+            bridge,
+            detector="fake",
+            sinks=sinks,
+            progress=noted,
+            privacy=privacy,
+            biometrics=not options.no_biometrics,
+        )
         await job.run()
     return job
 
