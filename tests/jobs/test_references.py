@@ -7,6 +7,7 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -269,17 +270,19 @@ class TestJobs:
         ]
         assert sorted(np.rint(results[0].boxes[:, 0]).tolist()) == pytest.approx(people.lefts[1:], abs=1)
 
-    async def test_a_job_that_goes_on_ends_as_if_undisturbed(self, people: People, tmp_path: Path) -> None:
-        def options(name: str) -> ExtractOptions:
+    async def test_a_job_that_goes_on_ends_as_one_model_after_another_does(
+        self, people: People, tmp_path: Path
+    ) -> None:
+        def options(name: str, **more: Any) -> ExtractOptions:
             models = ModelOptions(device="cpu", filter=(str(people.faces[2]),))
-            return options_for(tmp_path / name, output=tmp_path / name / "faces", models=models)
+            return options_for(tmp_path / name, output=tmp_path / name / "faces", models=models, **more)
 
         photo = read_photo(people.photo)
         for name in ("once", "twice"):
             (tmp_path / name).mkdir()
             for seq in range(3):
                 cv2.imwrite(str(tmp_path / name / f"{seq}.bmp"), np.roll(photo[::2, ::2], 5 * seq, axis=1))
-        assert await extract_command(options("once")) == 0
+        assert await extract_command(options("once", serial=True)) == 0
 
         chosen = plan(options("twice"))
         async with models_for(chosen) as (_, pipeline, bridge):

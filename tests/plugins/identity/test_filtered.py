@@ -110,3 +110,9 @@ def test_it_is_as_large_as_its_model() -> None:
     filtered.load("cpu")
     assert (model.batch_size, model.device) == (5, "cpu")
     assert (filtered.batch_size, filtered.name, filtered.storage_name) == (5, "fake-identity", "fake-identity")
+
+
+async def test_a_live_stream_embeds_every_face_when_it_filters() -> None:
+    async with Bridge(torch_threads=1) as bridge:
+        assert Stage.faces(FakeIdentity(), bridge).selective
+        assert not Stage.faces(FilteredIdentity(FakeIdentity(), LIKE_ADA, 0.5), bridge).selective
