@@ -76,10 +76,13 @@ class Looks:
         return [worst] if quality > kept.qualities[worst] else None
 
     def seen(self, tracks: Longs, now: float) -> None:
-        """These tracks are visible; forget those that haven't been for too long."""
+        """These tracks are visible."""
         for track in tracks.tolist():
             if track in self._tracks:
                 self._tracks[track].seen = now
+
+    def forget(self, now: float) -> None:
+        """Forget the tracks that haven't been visible for too long, or are too many."""
         gone = [track for track, kept in self._tracks.items() if now - kept.seen > self._memory]
         excess = len(self._tracks) - len(gone) - self._most
         if excess > 0:

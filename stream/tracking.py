@@ -150,6 +150,7 @@ class Tracker:
         count = len(followed.keys)
         quality = np.ones(count, np.float32) if qualities is None else qualities
         waiting = np.zeros(count, np.bool_) if awaited is None else awaited
+        self.looks.forget(followed.now)
         tracklets = self._tracklets_of(followed)
         sights = [] if embeddings is None else self._sights(followed, tracklets, unit(embeddings), quality)
         self._decide(sights, tracklets, followed.now)

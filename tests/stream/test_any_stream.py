@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facestream.stream.channel import BrokenChannel
+from facestream.stream.choosing import Chooser, ChoosingPolicy
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.recognition import Recogniser
 from facestream.stream.stage import Stage
 from facestream.stream.types import Frame, FrameFaces, Image
 from facestream.testing.plugins import FACE_68, FakeAligner, FakeDetector, FakeIdentity, FakeMasker, in_boxes
@@ -40,6 +42,7 @@ class Plan:
         counts: faces in each frame of each source.
         live: for each source, whether it drops what isn't taken in time.
         chain: the models; where the first doesn't detect, faces are put.
+        looks_at: most faces of a frame that the identity models look at, where faces are tracked; None for all.
         flushes: numbers of frames before which their source's feeder flushes.
         hurries: numbers of frames whose feeder gives up flushing and putting after so many turns of the loop, and then
             puts them after all.
@@ -52,6 +55,7 @@ class Plan:
     chain: list[Model]
     in_flight: int
     tracks: bool
+    looks_at: int | None
     flushes: set[int]
     hurries: dict[int, int]
     cancel_after: int | None = None
@@ -60,6 +64,10 @@ class Plan:
     @property
     def cancelled(self) -> bool:
         return self.cancel_after is not None or self.cancel_turn is not None
+
+    @property
+    def chooses(self) -> bool:
+        return self.tracks and self.looks_at is not None
 
     @property
     def detects(self) -> bool:
@@ -90,6 +98,7 @@ def plans(draw: st.DrawFn, *, cancelled: bool) -> Plan:
         chain=[Model(role, draw(st.integers(1, 32)), draw(fits)) for role in draw(roles)],
         in_flight=draw(st.integers(1, 9)),
         tracks=draw(st.booleans()),
+        looks_at=draw(st.one_of(st.none(), st.integers(1, 8))),
         flushes=draw(st.sets(st.integers(0, 11), max_size=4)),
         hurries=draw(st.dictionaries(st.integers(0, 11), st.integers(0, 8), max_size=4)),
         cancel_after=draw(st.integers(1, 1 + sum(map(len, counts)))) if cancelled and not by_turn else None,
@@ -148,8 +157,14 @@ async def turned(turns: int) -> None:
 async def carried_out(plan: Plan) -> Outcome:
     outcome = Outcome()
     async with asyncio.timeout(60), Bridge(torch_threads=1, cpu_workers=2) as bridge:
-        tracks = Tracks() if plan.tracks else None
-        pipeline = Pipeline(stages(plan, bridge), bridge, in_flight=plan.in_flight, tracks=tracks)
+        pipeline = Pipeline(
+            stages(plan, bridge),
+            bridge,
+            in_flight=plan.in_flight,
+            tracks=Tracks() if plan.tracks else None,
+            recogniser=Recogniser() if plan.tracks else None,
+            chooser=Chooser(ChoosingPolicy(usable=0.0, at_most=plan.looks_at or 0)) if plan.chooses else None,
+        )
 
         async def publish(faces: FrameFaces) -> None:
             outcome.results.append(faces)
@@ -205,12 +220,17 @@ def check_faces(plan: Plan, faces: FrameFaces, count: int) -> None:
     masks = {f"mask-{i}" for i, model in enumerate(plan.chain) if model.role == "mask"}
     identities = {f"who-{i}" for i, model in enumerate(plan.chain) if model.role == "identity"}
     assert faces.masks.keys() == masks
-    assert faces.identities.keys() == identities
+    alone = faces.frame.source == "alone"
+    assert faces.identities.keys() <= identities if plan.chooses else faces.identities.keys() == identities
     assert all((faces.masks[name].masks[:, 0, 0] == seq).all() for name in masks)
-    assert all(np.array_equal(faces.identities[name], faces.boxes) for name in identities)
-    if plan.tracks and faces.frame.source != "alone":
+    for rows in faces.identities.values():
+        seen = np.isfinite(rows).all(axis=1)
+        assert np.array_equal(rows[seen], faces.boxes[seen])
+        assert seen.all() if alone or not plan.chooses else 0 < seen.sum() <= (plan.looks_at or 0)
+    if plan.tracks and not alone:
         assert faces.tracks is not None
         assert len(faces.tracks) == count
+        assert faces.people == (None,) * count
 
 
 def check_order(plan: Plan, outcome: Outcome) -> dict[str, int]:

@@ -46,7 +46,7 @@ def test_who_has_not_been_seen_for_too_long_is_forgotten() -> None:
     looks.remember(1, look(1), 0.5, now=0.0)
     looks.remember(2, look(0, 1), 0.5, now=0.0)
     looks.seen(np.array([2, -1]), now=50.0)
-    looks.seen(np.array([-1]), now=61.0)
+    looks.forget(now=61.0)
     assert looks.tracks() == [2]
 
 
@@ -54,7 +54,7 @@ def test_of_too_many_tracks_the_one_seen_longest_ago_gives_way() -> None:
     looks = Looks(most=2)
     for now, track in enumerate([5, 6, 7]):
         looks.remember(track, look(1), 0.5, now=now)
-        looks.seen(np.array([track]), now=now)
+        looks.forget(now)
     assert looks.tracks() == [6, 7]
 
 
@@ -72,7 +72,7 @@ def test_memory_is_bounded_whatever_is_remembered(events: list[tuple[int, int, f
     for track, side, quality, pause in events:
         now += pause
         looks.remember(track, look(*[0] * side, 1), quality, now)
-        looks.seen(np.array([track]), now)
+        looks.forget(now)
         assert len(looks.tracks()) <= 4
         assert track in looks
         assert all(len(looks.of(one)) <= 3 for one in looks.tracks())

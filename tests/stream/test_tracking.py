@@ -254,3 +254,122 @@ def test_embeddings_without_sense_are_no_ones() -> None:
     nothing = np.full((1, 8), np.nan, np.float32)
     assert to.update(boxes_of([(100, 100)]), score, 0.0, nothing).tolist() == [1]
     assert to.update(boxes_of([(900, 600)]), score, 0.04, nothing).tolist() == [2]
+
+
+def mixed(who: int, share: float, other: int) -> Floats:
+    """A look of that cosine similarity to ``who``'s, the rest of it ``other``'s."""
+    return share * embedding(who) + float(np.sqrt(1 - share**2)) * embedding(other)
+
+
+def seen(to: Tracker, looks: Floats, time: float, quality: float = 1.0, spots: Iterable[Spot] = ((100, 100),)) -> int:
+    """The first face's id in a frame in which faces at ``spots`` were looked at."""
+    boxes = boxes_of(spots)
+    followed = to.follow(boxes, np.full(len(boxes), 0.9, np.float32), time)
+    return int(to.identify(followed, looks, np.full(len(boxes), quality, np.float32))[0])
+
+
+def test_a_face_that_left_for_longer_than_the_gallery_remembers_is_a_new_one() -> None:
+    to = tracker(gallery=30)
+    assert seen(to, embedding(0), 0.0) == 1
+    assert seen(to, embedding(0), 29.0) == 1
+    assert seen(to, embedding(0), 60.0) == 2
+
+
+def test_a_known_face_has_its_id_after_a_reset_unless_that_took_too_long() -> None:
+    to = tracker(gallery=30)
+    seen(to, embedding(0), 0.0)
+    to.reset(elapsed=20.0)
+    assert seen(to, embedding(0), 0.0) == 1
+    to.reset(elapsed=40.0)
+    assert seen(to, embedding(0), 0.0) == 2
+
+
+def test_faces_that_were_taken_for_each_other_get_their_ids_back() -> None:
+    to, spots = tracker(), [(100, 100), (500, 100)]
+    for frame in range(3):
+        assert seen(to, np.concatenate([embedding(0), embedding(1)]), frame / 25, spots=spots) == 1
+    assert seen(to, np.concatenate([embedding(1), embedding(0)]), 0.12, spots=spots) == 2
+
+
+def test_a_returning_face_that_motion_took_for_another_has_its_id() -> None:
+    to = tracker()
+    seen(to, embedding(0), 0.0, spots=[(500, 500)])
+    seen(to, embedding(1), 20.0)
+    assert seen(to, embedding(0), 21.0) == 1
+
+
+def test_one_odd_look_changes_nothing() -> None:
+    to = tracker()
+    looks = [embedding(0)] * 10 + [embedding(3)] + [embedding(0)] * 10
+    assert {seen(to, look, frame / 25) for frame, look in enumerate(looks)} == {1}
+
+
+def test_somebody_else_in_the_same_place_is_somebody_new_after_a_second() -> None:
+    to = tracker()
+    looks = [embedding(0)] * 25 + [embedding(3)] * 50
+    ids = [seen(to, look, frame / 25) for frame, look in enumerate(looks)]
+    assert ids == [1] * 50 + [2] * 25
+
+
+def test_poor_pictures_prove_nothing() -> None:
+    to = tracker()
+    seen(to, embedding(0), 0.0)
+    assert {seen(to, embedding(3), frame / 25, quality=0.02) for frame in range(1, 100)} == {1}
+
+
+def test_a_first_look_that_shows_little_is_made_good_by_the_next_ones() -> None:
+    to = tracker()
+    seen(to, embedding(0), 0.0)
+    assert seen(to, mixed(0, 0.3, 5), 20.0) == 2
+    assert seen(to, mixed(0, 0.8, 5), 20.5) == 1
+
+
+def test_a_track_of_which_much_was_seen_is_not_taken_for_another() -> None:
+    to = tracker()
+    seen(to, embedding(0), 0.0)
+    for frame in range(100):
+        assert seen(to, mixed(0, 0.3, 5), 20 + frame / 25) == 2
+    assert seen(to, mixed(0, 0.6, 5), 25.0) == 2
+
+
+def test_a_face_whose_look_is_awaited_has_no_id_yet() -> None:
+    to, boxes, score = tracker(), boxes_of([(100, 100)]), np.array([0.9], np.float32)
+    seen(to, embedding(0), 0.0)
+    yes = np.array([True])
+    assert to.identify(to.follow(boxes_of([(900, 100)]), score, 20.0), awaited=yes).tolist() == [-1]
+    assert to.identify(to.follow(boxes_of([(900, 100)]), score, 20.1), embedding(0), awaited=~yes).tolist() == [1]
+    assert to.identify(to.follow(boxes, score, 40.0), awaited=yes).tolist() == [-1]
+    assert to.identify(to.follow(boxes, score, 40.1), awaited=~yes).tolist() == [2]
+
+
+def test_what_is_not_settled_is_told() -> None:
+    to, score = tracker(), np.array([0.9], np.float32)
+    followed = to.follow(boxes_of([(100, 100)]), score, 0.0)
+    assert to.unsettled(followed.keys).tolist() == [True]
+    to.identify(followed, embedding(0))
+    assert to.unsettled(followed.keys).tolist() == [False]
+    assert to.unsettled(np.array([-1])).tolist() == [False]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_people_who_come_and_go_keep_their_ids_whatever_is_looked_at_and_however_late(seed: int) -> None:
+    """Five people, of whom up to three sit far apart; a tenth of the faces is looked at, and identified frames later."""
+    noise = np.random.default_rng(seed)
+    to, between, seats, owners = tracker(), [], dict[int, int](), dict[int, set[int]]()
+    for frame in range(600):
+        if frame % 60 == 0:  # everybody leaves for longer than motion remembers, and others come
+            seats = dict(zip(noise.permutation(5)[:3].tolist(), [(100, 100), (500, 100), (900, 100)]))
+        people = list(seats)
+        boxes = boxes_of(seats.values()) + noise.normal(0, 1, (3, 4)).astype(np.float32)
+        followed = to.follow(boxes, np.full(3, 0.9, np.float32), frame / 25 + 5 * (frame // 60))
+        rows = np.concatenate([embedding(who) for who in people]) + noise.normal(0, 0.05, (3, 8)).astype(np.float32)
+        rows[(noise.random(3) > 0.1) & (frame % 60 > 0)] = np.nan
+        between.append((people, followed, rows))
+        if len(between) > noise.integers(3):
+            people, followed, rows = between.pop(0)
+            for who, track in zip(people, to.identify(followed, rows).tolist()):
+                owners.setdefault(track, set()).add(who)
+    assert sorted(owners) == list(range(1, len(owners) + 1))
+    assert all(len(people) == 1 for people in owners.values())
+    assert len(owners) <= 5
