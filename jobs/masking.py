@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from facestream.errors import ConfigError
+from facestream.faces.masks import NAMES as LANDMARK_MASKS
 from facestream.plugins import registry
 from facestream.plugins.mask.cards import CARDS, UNVERIFIED
 
@@ -47,8 +48,14 @@ def check_mask_options(options: ModelOptions) -> None:
     """Loads no model.
 
     Raises:
-        ConfigError: an option is set that none of the chosen mask models knows.
+        ConfigError: an option is set that none of the chosen mask models knows, or a mask is chosen that no model makes.
     """
+    drawn = [name for name in options.masks if name in LANDMARK_MASKS]
+    if drawn:
+        raise ConfigError(
+            f"{drawn[0]} is drawn from landmarks when it is wanted, and isn't stored: leave it out here, and see "
+            f"`facestream mask -p output -M {drawn[0]}`"
+        )
     changed = _changed(options)
     for model, names in _FOR.items():
         idle = [name for name in names if name in changed]

@@ -54,3 +54,8 @@ def test_a_mask_model_of_an_installed_package_may_know_any_option() -> None:
 def test_what_is_asked_of_them_is_checked_for_keywords_too() -> None:
     with pytest.raises(ConfigError, match="--mask-ears"):
         ModelOptions.chosen({"mask_ears": True})
+
+
+def test_a_mask_drawn_from_landmarks_is_no_models() -> None:
+    with pytest.raises(ConfigError, match="components is drawn from landmarks when it is wanted"):
+        ModelOptions.chosen({"masks": ["bisenet-fp", "components"]})
