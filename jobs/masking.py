@@ -48,7 +48,7 @@ def check_mask_options(options: ModelOptions) -> None:
     """Loads no model.
 
     Raises:
-        ConfigError: an option is set that none of the chosen mask models knows, or a mask is chosen that no model makes.
+        ConfigError: an option is set that none of the chosen mask models knows, or a mask is chosen that none makes.
     """
     drawn = [name for name in options.masks if name in LANDMARK_MASKS]
     if drawn:
