@@ -63,6 +63,7 @@ async def run_over_faces(
     stages: Sequence[Stage],
     bridge: Bridge,
     *,
+    whole: bool = True,
     advanced: Callable[[int, int], None] = lambda done, total: None,
 ) -> AsyncIterator[AsyncIterator[FoundFace | UnreadFace]]:
     """Run pictures of extracted faces through loaded stages, in batches. Each comes out once, in the order given::
@@ -79,6 +80,8 @@ async def run_over_faces(
 
     Args:
         stages: mask and identity models, in this order; none at all only reads the pictures.
+        whole: with the masks and embeddings that the headers have; see
+            :func:`facestream.jobs.face_pictures.read_face_picture`.
         advanced: called with the pictures that are through and how many there are in all, for each.
 
     Raises:
@@ -87,7 +90,7 @@ async def run_over_faces(
     pipeline = Pipeline(stages, bridge, in_flight=BATCHES_PER_STAGE * max(1, len(stages)))
     unread: dict[int, UnreadFace] = {}
     async with task_group() as tasks, pipeline.running() as results:
-        feeding = tasks.create_task(_feed(paths, pipeline, bridge, unread), name="faces.read")
+        feeding = tasks.create_task(_feed(paths, whole, pipeline, bridge, unread), name="faces.read")
         try:
             async with aclosing(_in_order(paths, results, unread, advanced)) as found:
                 yield found
@@ -95,12 +98,14 @@ async def run_over_faces(
             feeding.cancel()
 
 
-async def _feed(paths: Sequence[Path], pipeline: Pipeline, bridge: Bridge, unread: dict[int, UnreadFace]) -> None:
+async def _feed(
+    paths: Sequence[Path], whole: bool, pipeline: Pipeline, bridge: Bridge, unread: dict[int, UnreadFace]
+) -> None:
     reading: deque[asyncio.Task[FrameFaces | UnreadFace]] = deque()
     async with task_group() as tasks:
         for seq in range(len(paths) + READ_AHEAD):
             if seq < len(paths):
-                reading.append(tasks.create_task(bridge.cpu(_read, paths[seq], seq)))
+                reading.append(tasks.create_task(bridge.cpu(_read, paths[seq], seq, whole)))
             if seq < READ_AHEAD:
                 continue
             picture = await reading.popleft()
@@ -114,9 +119,9 @@ async def _feed(paths: Sequence[Path], pipeline: Pipeline, bridge: Bridge, unrea
     await pipeline.close()
 
 
-def _read(path: Path, seq: int) -> FrameFaces | UnreadFace:
+def _read(path: Path, seq: int, whole: bool) -> FrameFaces | UnreadFace:
     try:
-        return read_face_picture(path, source="faces", seq=seq)
+        return read_face_picture(path, source="faces", seq=seq, whole=whole)
     except OSError as error:
         return UnreadFace(path, f"{path}: can't be read: {error.strerror}")
     except (FaceHeaderError, SourceError) as error:

@@ -16,7 +16,7 @@ from facestream.stream.types import Frame, FrameFaces
 _LEGACY_UNTIL = 2.0  # pictures of older files have the nose in the middle
 
 
-def read_face_picture(path: Path, *, source: str, seq: int) -> FrameFaces:
+def read_face_picture(path: Path, *, source: str, seq: int, whole: bool = True) -> FrameFaces:
     """One picture with all that its header knows, in the picture's own pixels; see :mod:`facestream.faces.extracted`.
 
     Blocks: for a CPU worker.
@@ -24,6 +24,7 @@ def read_face_picture(path: Path, *, source: str, seq: int) -> FrameFaces:
     Args:
         source: the name of the folder's source.
         seq: the picture's number in it.
+        whole: with masks and embeddings; without, those that are damaged don't matter.
 
     Raises:
         FaceHeaderError: there is no header that can be trusted, or it and the picture don't fit; names the file.
@@ -37,7 +38,8 @@ def read_face_picture(path: Path, *, source: str, seq: int) -> FrameFaces:
     frame = Frame(source, 0, seq, float(seq), path.stat().st_mtime, image, name=path.name)
     centering = "legacy" if origin["alignments_version"] < _LEGACY_UNTIL else "head"
     try:
-        known = whole_faces_of([FaceAlignment.from_dict(header["alignments"])])
+        fields = header["alignments"] | ({} if whole else {"mask": {}, "identity": {}})
+        known = whole_faces_of([FaceAlignment.from_dict(fields)])
         return extracted_face(frame, known, (width, height), source=origin, centering=centering)
     except (AlignmentsError, ValueError) as error:
         raise FaceHeaderError(f"{path}: {error}") from error

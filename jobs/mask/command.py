@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -20,7 +20,7 @@ from facestream.jobs.mask.faces import mask_faces
 from facestream.jobs.mask.frames import mask_frames
 from facestream.jobs.mask.importing import import_faces, import_frames
 from facestream.jobs.mask.inputs import MaskInput, inputs_of
-from facestream.jobs.mask.job import Advanced, Maskers, MaskJob
+from facestream.jobs.mask.job import Maskers, MaskJob
 from facestream.jobs.mask.options import Input, MaskOptions, Process
 from facestream.jobs.mask.show import check_output, show_faces, show_frames
 from facestream.jobs.mask.summary import Summary
@@ -69,7 +69,7 @@ def _shows(job: MaskJob, work: MaskInput, changed: set[str] | set[Path] | None) 
     return work.output is not None and not job.interrupted.is_set() and (changed is None or bool(changed))
 
 
-async def mask_inputs(job: MaskJob, works: list[MaskInput], tell: Say) -> None:
+async def mask_inputs(job: MaskJob, works: list[MaskInput], tell: Say) -> list[Summary]:
     """One input after another; one that fails doesn't keep the others from being worked on.
 
     Args:
@@ -79,8 +79,9 @@ async def mask_inputs(job: MaskJob, works: list[MaskInput], tell: Say) -> None:
         FacestreamError: the only one failed; or how many did, when each has been told about.
     """
     failures = 0
+    summaries = []
     for work in works:
-        summary = Summary()
+        summaries.append(summary := Summary())
         if len(works) > 1:
             tell(f"— {work}")
         try:
@@ -97,6 +98,7 @@ async def mask_inputs(job: MaskJob, works: list[MaskInput], tell: Say) -> None:
             break
     if failures:
         raise FacestreamError(f"{failures} of {len(works)} inputs failed; the lines above say why")
+    return summaries
 
 
 async def mask_command(
@@ -119,21 +121,28 @@ async def mask_command(
     options.check()
     works = inputs_of(options)
     names = mask_names(options.models) if options.processing.runs_models else ()
-    quiet: Say = (lambda line: None) if options.quiet else tell
-    session = Session(say, tell, datetime.now(), options.dry_run, ignore_unfinished=options.ignore_unfinished)
-    with _progress(quiet=options.quiet) as advanced:
+    progress = _Progress(quiet=options.quiet)
+    above = progress.above(tell)
+    session = Session(say, above, datetime.now(), options.dry_run, ignore_unfinished=options.ignore_unfinished)
+    with progress:
         async with Bridge(options.models.chosen_device) as bridge:
             maskers = Maskers(names, partial(load, options.models))
-            job = MaskJob(options, bridge, session, maskers, advanced)
+            job = MaskJob(options, bridge, session, maskers, progress.advanced)
             with stopping(job.interrupted.set):
-                await mask_inputs(job, works, quiet)
+                summaries = await mask_inputs(job, works, _unheard if options.quiet else above)
     if job.interrupted.is_set():
-        tell(f"facestream: interrupted; {_how_to_go_on(options)}")
+        tell(f"facestream: interrupted; {_how_to_go_on(options, summaries)}")
         return INTERRUPTED
     return 0
 
 
-def _how_to_go_on(options: MaskOptions) -> str:
+def _unheard(line: str) -> None:
+    """Nobody wants to know."""
+
+
+def _how_to_go_on(options: MaskOptions, summaries: list[Summary]) -> str:
+    if any(summary.replaced for summary in summaries) and options.processing is Process.ALL:
+        return "what is done is kept; run it again to make all of them anew"
     if options.processing.runs_models:
         return "what is done is kept: run it again with -p missing to go on"
     if options.processing is Process.IMPORT:
@@ -141,22 +150,41 @@ def _how_to_go_on(options: MaskOptions) -> str:
     return "run it again with --overwrite"
 
 
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Advanced]:
-    """A bar over the faces of one input after another."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    bar: tqdm[NoReturn] = tqdm(unit="face", dynamic_ncols=True, leave=False)
+class _Progress:
+    """A bar over the faces of one input after another, where somebody looks."""
 
-    def advanced(done: int, total: int) -> None:
-        if done < bar.n:
-            bar.reset()
-        bar.total = total
-        bar.update(done - bar.n)
+    def __init__(self, *, quiet: bool) -> None:
+        self._hidden = quiet or not sys.stderr.isatty()
+        self._bar: tqdm[NoReturn] | None = None
+        self._stack = ExitStack()
 
-    try:
-        with logging_redirect_tqdm():
-            yield advanced
-    finally:
-        bar.close()
+    def __enter__(self) -> Self:
+        if not self._hidden:
+            self._stack.enter_context(logging_redirect_tqdm())  # lines above the bar, not on it
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._clear()
+        self._stack.close()
+
+    def advanced(self, done: int, total: int) -> None:
+        if self._hidden:
+            return
+        if self._bar is None or done < self._bar.n or total != self._bar.total:
+            self._clear()
+            self._bar = tqdm(total=total, unit="face", dynamic_ncols=True, leave=False)
+        self._bar.update(done - self._bar.n)
+
+    def above(self, tell: Say) -> Say:
+        """``tell``, without a bar on the same line."""
+
+        def told(line: str) -> None:
+            self._clear()
+            tell(line)
+
+        return told
+
+    def _clear(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -220,7 +220,7 @@ class _Run:
             return
         stages = await self.job.maskers.stages(self.job.bridge)
         slots = asyncio.Semaphore(IN_FLIGHT)
-        async with task_group() as tasks, run_over_faces(paths, stages, self.job.bridge) as results:
+        async with task_group() as tasks, run_over_faces(paths, stages, self.job.bridge, whole=False) as results:
             done = 0
             async for result in results:
                 await slots.acquire()
