@@ -84,7 +84,7 @@ async def load_references(options: ModelOptions, bridge: Bridge, gallery: Path |
     for option, names in ((FILTER, options.filter), (NFILTER, options.nfilter)):
         if people := [name for name in names if is_person(name)]:
             known = await bridge.cpu(looks_of_people, people, card, gallery)
-            looks[option] = np.concatenate([looks[option].reshape(-1, known.shape[1]), known])
+            looks[option] = _joined(looks[option], known, option)
         if names and not len(looks[option]):
             raise ConfigError(
                 f"{option}: no picture of {', '.join(names)} can be used; give one that shows the person's face alone"
@@ -155,10 +155,18 @@ def fingerprint(names: Sequence[str], model: str, gallery: Path | None = None) -
     people = sorted({name for name in names if is_person(name)})
     if not names:
         return ""
-    sums = sorted(zlib.crc32(path.read_bytes()) for path in paths)
+    sums = sorted(map(_checksum, paths))
     if people:
         sums.append(zlib.crc32(looks_of_people(people, registry.card("identity", model), gallery).tobytes()))
     return ",".join([counted(len(paths), "picture"), *people, f"{zlib.crc32(repr(sums).encode()):08x}"])
+
+
+def _checksum(path: Path) -> int:
+    """Of what can't be read, which is told later, 0."""
+    try:
+        return zlib.crc32(path.read_bytes())
+    except OSError:
+        return 0
 
 
 def _read(path: Path, option: str, seq: int) -> Reference | None:
@@ -228,9 +236,26 @@ def _with_pixels(reference: Reference) -> Frame:
 
 
 def _looks(references: Sequence[Reference], option: str, key: str) -> Floats:
-    """float32 (K, D): the embeddings of one list, by the rules of spec §10.3."""
-    rows = [look for it in references if it.option == option for look in _counted(it, key)]
+    """float32 (K, D): the embeddings of one list, by the rules of spec §10.3.
+
+    Raises:
+        ConfigError: those in some headers are of another length.
+    """
+    rows: list[Floats] = []
+    for reference in (it for it in references if it.option == option):
+        for look in _counted(reference, key):
+            if rows and look.shape != rows[0].shape:
+                raise ConfigError(f"{option}: {reference.path} has an embedding of another model; extract it again")
+            rows.append(look)
     return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
+
+
+def _joined(looks: Floats, known: Floats, option: str) -> Floats:
+    if not len(looks):
+        return known
+    if looks.shape[1] != known.shape[1]:
+        raise ConfigError(f"{option}: a picture has an embedding of another model than the gallery; extract it again")
+    return np.concatenate([looks, known])
 
 
 def _counted(reference: Reference, key: str) -> list[Floats]:

@@ -70,7 +70,7 @@ class FilteredIdentity:
         """As the model's; the batch is shorter afterwards by the faces refused.
 
         Raises:
-            ModelError: the model has written no embeddings under its name.
+            ModelError: the model has written no embeddings under its name, or none that compare with the references.
         """
         self.identity.post_process(raw, feed, batch)
         if not len(batch):
@@ -78,6 +78,12 @@ class FilteredIdentity:
         looks = batch.identities.get(self.storage_name)
         if looks is None:
             raise ModelError(f"{self.name}: wrote no embeddings called {self.storage_name!r} to filter by")
+        for rows in (self._references.wanted, self._references.unwanted):
+            if len(rows) and rows.shape[1] != looks.shape[1]:
+                raise ModelError(
+                    f"{self.name}: gives {looks.shape[1]} numbers a face, and a reference has {rows.shape[1]}: "
+                    "extract the reference again"
+                )
         wrong = refused(looks, self._references, self._threshold)
         with self._counting:
             self._counts.add(wrong, len(batch))

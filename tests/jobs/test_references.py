@@ -128,6 +128,11 @@ class TestWithoutModels:
         with pytest.raises(ConfigError, match=r"^--nfilter: no picture of .*gone\.png can be used; give one"):
             await references(filter=(path,), nfilter=(tmp_path / "gone.png",))
 
+    async def test_embeddings_that_do_not_compare_are_refused(self, tmp_path: Path) -> None:
+        faces = [known_face(tmp_path / "one", [1.0, 0.0]), known_face(tmp_path / "other", [1.0, 0.0, 0.0])]
+        with pytest.raises(ConfigError, match=r"other/img00_0\.png has an embedding of another model"):
+            await references(filter=tuple(faces))
+
     async def test_people_of_the_gallery_are_references_too(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -90,8 +90,19 @@ class Silent(FakeIdentity):
     def post_process(self, raw: object, feed: object, batch: ExtractBatch) -> None: ...
 
 
-def test_a_model_that_writes_nothing_to_filter_by_is_named() -> None:
-    identity = FilteredIdentity(Silent(), LIKE_ADA, 0.5)
+@pytest.mark.parametrize(
+    ("model", "references", "message"),
+    [
+        (Silent(), LIKE_ADA, "fake-identity: wrote no embeddings"),
+        (
+            FakeIdentity(),
+            References(unwanted=np.ones((1, 3), np.float32)),
+            "4 numbers a face, and a reference has 3",
+        ),
+    ],
+)
+def test_what_can_not_be_compared_is_named(model: FakeIdentity, references: References, message: str) -> None:
+    identity = FilteredIdentity(model, references, 0.5)
     batch = ExtractBatch(
         frames=[frame(0)],
         boxes=np.float32([ADA]),
@@ -99,7 +110,7 @@ def test_a_model_that_writes_nothing_to_filter_by_is_named() -> None:
         frame_ids=np.zeros(1, np.int32),
     )
     feed = identity.pre_process(batch)
-    with pytest.raises(ModelError, match="fake-identity: wrote no embeddings"):
+    with pytest.raises(ModelError, match=message):
         identity.post_process(identity.infer(feed), feed, batch)
 
 
