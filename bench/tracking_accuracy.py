@@ -1,4 +1,4 @@
-"""Do track ids stay with their people? IDF1, id switches and ids on clips, real and made. Skips without the data.
+"""Do track ids stay with their people, by motion alone? IDF1, id switches and ids on two clips. Skips without the data.
 
 ``multi_face.avi`` (702 frames at 30/s) shows three people, one of whom passes behind another; nobody
 annotated it. Its truth is made here by a rule that holds in every frame, as watching it showed: the largest
@@ -13,9 +13,7 @@ person's id changed; IDF1 (Ristani et al. 2016) over the named detections, since
 elsewhere. Slower rows leave out frames, as a live source does; "misses" leaves out that share of the
 detections.
 
-The second table compares following by motion alone with following by motion and embeddings, in the same run and on the
-same detections: ``multi_face.avi`` and the scenes of ``crossings.py``, whose truth is exact. There IDF1 is over
-everybody of whose face at least half can be seen, found or not, and a track on no face counts as wrong.
+``tracking_identity.py`` measures what embeddings add, in scenes where people hide, leave and come back.
 """
 
 from __future__ import annotations
@@ -30,7 +28,6 @@ from typing import Any, NamedTuple, TypeVar
 import cv2
 import numpy as np
 import numpy.typing as npt
-from crossings import Truth, scenes
 from data import data_folder, read_bgr
 from report import report
 from scipy.optimize import linear_sum_assignment
@@ -38,7 +35,7 @@ from scipy.optimize import linear_sum_assignment
 from facestream.plugins import registry
 from facestream.plugins.nms import box_iou
 from facestream.stream.tracking import Tracker
-from facestream.stream.types import Detections, ExtractBatch, Floats, Frame
+from facestream.stream.types import Detections, Floats, FrameFaces
 
 NOBODY = -1
 WRONG = -2  # no face at all
@@ -46,9 +43,6 @@ RATE = 30.0  # frames/s
 CASES = ((1, 0.0), (3, 0.0), (6, 0.0), (1, 0.3), (3, 0.3))  # every n-th frame, share of missed detections
 FOLLOWED = 0.8
 SAME_FACE = 0.4  # IoU with her box; the man passing before her reaches 0.34
-SEEN = 0.5  # share of a face that makes it one to follow
-TRULY = 0.5  # IoU of a detection with the true box
-IDENTITY = "sface"
 BATCH = 4
 
 Image = npt.NDArray[np.uint8]
@@ -64,14 +58,16 @@ class Seen(NamedTuple):
         scores: (N,).
         people: (N,) who they are, -1 for somebody who doesn't count.
         truths: who should have been found; None for those who were.
-        looks: (N, D) embeddings; None where nobody asked for them.
+        faces: the same, with their embeddings, where there are any; without pixels.
+        qualities: (N,), how much their pictures tell; see :mod:`facestream.faces.quality`.
     """
 
     boxes: Floats
     scores: Floats
     people: People
     truths: People | None = None
-    looks: Floats | None = None
+    faces: FrameFaces | None = None
+    qualities: Floats | None = None
 
 
 Follow = Callable[[Seen, float], People]
@@ -82,15 +78,6 @@ def by_motion() -> Follow:
     ids = count(1)
     tracker = Tracker(lambda: next(ids))
     return lambda seen, pts: tracker.update(seen.boxes, seen.scores, pts)
-
-
-def by_looks() -> Follow:
-    ids = count(1)
-    tracker = Tracker(lambda: next(ids))
-    return lambda seen, pts: tracker.update(seen.boxes, seen.scores, pts, seen.looks)
-
-
-FOLLOWING: dict[str, Callable[[], Follow]] = {"motion": by_motion, "identity": by_looks}
 
 
 def run(
@@ -118,60 +105,6 @@ def run(
             ]
             rows += [measure(clip, name, seen, *case) for case in CASES]
     return rows
-
-
-def compare(data_dir: Path, seed: int = 0, device: str = "cpu") -> list[dict[str, Any]]:
-    """One row a clip and way of following."""
-    detector, identity = registry.create("detect", "yunet"), registry.create("identity", IDENTITY)
-    detector.load(device)
-    identity.load(device)
-    frames = ((image, None) for image in video(data_dir / "video" / "multi_face.avi"))
-    clips = [("multi_face", RATE, list(watch(frames, detector, identity)))]
-    clips += [(scene.name, scene.rate, list(watch(scene, detector, identity))) for scene in scenes(data_dir, seed)]
-    return [
-        {"clip": clip, "following": name, **judged(follow(make(), seen, rate))}
-        for clip, rate, seen in clips
-        for name, make in FOLLOWING.items()
-    ]
-
-
-def watch(frames: Iterable[tuple[Image, Truth | None]], detector: Any, identity: Any) -> Iterator[Seen]:
-    """What the models see in each frame, and who it is."""
-    for batch in batches(frames):
-        for (image, truth), found in zip(batch, found_in(detector, [image for image, _ in batch])):
-            looks = looks_of(image, found, identity)
-            if truth is None:
-                yield Seen(found.boxes, found.scores, by_place(found), None, looks)
-            else:
-                yield Seen(
-                    found.boxes, found.scores, by_truth(found, truth), truth.people[truth.visible >= SEEN], looks
-                )
-
-
-def looks_of(image: Image, found: Detections, identity: Any) -> Floats | None:
-    if not len(found.boxes):
-        return None
-    batch = ExtractBatch(
-        frames=[Frame("clip", 0, 0, 0.0, 0.0, image)],
-        boxes=found.boxes,
-        scores=found.scores,
-        points=found.points,
-        frame_ids=np.zeros(len(found.boxes), np.int32),
-    )
-    feed = identity.pre_process(batch)
-    identity.post_process(identity.infer(feed), feed, batch)
-    looks: Floats = batch.identities[identity.storage_name]
-    return looks
-
-
-def by_truth(found: Detections, truth: Truth) -> People:
-    """Who each face is, -1 for somebody hardly visible, -2 for no face."""
-    people = np.full(len(found.boxes), WRONG)
-    overlap = box_iou(found.boxes, truth.boxes)
-    for face, who in zip(*linear_sum_assignment(np.where(overlap >= TRULY, overlap, 0.0), maximize=True)):
-        if overlap[face, who] >= TRULY:
-            people[face] = truth.people[who] if truth.visible[who] >= SEEN else NOBODY
-    return people
 
 
 def video(path: Path) -> Iterator[npt.NDArray[Any]]:
@@ -293,31 +226,16 @@ def switches(pairs: list[tuple[int, int]]) -> int:
     return changes
 
 
-def report_all(folder: Path, device: str, seed: int = 0) -> None:
-    share = f"followed: one id for at least {FOLLOWED:.0%} of a person's detections"
-    report("tracking_accuracy", run(folder, device=device), share)
-    report_comparison(folder, device, seed)
-
-
-def report_comparison(folder: Path, device: str, seed: int = 0) -> None:
-    rows = compare(folder, seed, device)
-    made = [row for row in rows if row["clip"] != "multi_face"]
-    means = {name: np.mean([row["IDF1"] for row in made if row["following"] == name]) for name in FOLLOWING}
-    mean = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-    report("tracking_identity", rows, f"mean IDF1 of the made scenes (seed {seed}): {mean}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seed", type=int, default=0, help="of the made scenes")
-    parser.add_argument("--only", choices=("comparison",), help="the second table")
-    options = parser.parse_args()
+    device = parser.parse_args().device
     folder = data_folder()
     if folder is None:
         print("tracking_accuracy: skipped, no data set here (see FACESTREAM_DATA in bench/data.py)")
         return 0
-    (report_comparison if options.only else report_all)(folder, options.device, options.seed)
+    rows = run(folder, device=device)
+    report("tracking_accuracy", rows, f"followed: one id for at least {FOLLOWED:.0%} of a person's detections")
     return 0
 
 
