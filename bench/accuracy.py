@@ -7,7 +7,8 @@ the area under the precision envelope.
 Landmarks: mean point error over the distance between the outer eye corners (NME). Each annotated face is
 matched with the detection whose box overlaps the box of its points most; one without a detection at IoU 0.2
 counts as missed, and is given to the aligner with the box of its points, so that every face is measured.
-Tracking is ``tracking_accuracy.py``.
+
+``python bench/run.py accuracy`` runs this and what measures masks, identities, clustering, covered faces and tracking.
 """
 
 from __future__ import annotations
