@@ -10,10 +10,19 @@ import numpy as np
 from facestream.stream.types import Bools, Floats, Recognised
 
 BEST: Final = 2
-"""How many of a person's embeddings, the nearest ones, have a say in how near that person is."""
+"""How many of a person's embeddings, the nearest ones, have a say in how near that person is.
+
+With one, a single odd photo decides: among 152 people it gave 1.3 % of the strangers a name, two 1.0 %. Three did no
+better than two, and ask more of a person of whom there are just three photos, each from another side.
+"""
 
 MARGIN: Final = 0.03
-"""How much nearer the nearest person has to be than the second, in cosine similarity."""
+"""How much nearer the nearest person has to be than the second, in cosine similarity.
+
+Measured, nobody was mistaken for somebody else with a margin or without, and it left one of 212 faces unknown. It is
+for people who look more alike than the measured ones: between two who are equally near, no name is better than a guess.
+So somebody who is there under two names is unknown until the two are merged.
+"""
 
 _CELLS_AT_ONCE: Final = 16_000_000  # similarities held at a time: 64 MB
 
@@ -23,7 +32,10 @@ class KnownPeople:
 
     A person is as near to a face as the mean of the :data:`BEST` nearest of their embeddings (all, if there are fewer).
     The nearest person is whom the face is taken for if that is at least ``threshold``, and at least :data:`MARGIN` more
-    than for anybody else. Everybody else is unknown.
+    than for anybody else. Everybody else is unknown. Measured among 152 people at a threshold of 0.427: 0.5 % of those
+    who are there are missed, none is mistaken, 1 % of strangers get a name (``bench/gallery.py``).
+
+    A batch of 16 faces among 100,000 embeddings of 128 numbers takes one product and 6 ms on two cores.
 
     Args:
         embeddings: float32 (M, D), of any length; rows with NaN and rows of zeros belong to nobody.
