@@ -19,7 +19,7 @@ from facestream.io.user_data import people_file
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.jobs.people import People
 from facestream.jobs.people_doubts import doubts
-from facestream.jobs.people_photos import Load, Look, PhotoLooks
+from facestream.jobs.people_photos import Load, Look, PhotoLooks, Unused
 from facestream.jobs.wording import counted
 from facestream.plugins import registry
 from facestream.stream.device import Bridge
@@ -75,7 +75,8 @@ async def add(options: AddOptions, say: Say, *, load: Load = load_stages) -> Non
         detector=options.detector, aligner=options.aligner, identity=options.identity, device=options.device
     )
     async with Bridge(models.chosen_device) as bridge, People.open(bridge, card, options.people) as people:
-        found = await _looks(PhotoLooks(models, bridge, largest=options.largest, load=load), options.photos)
+        reader = PhotoLooks(models, bridge, largest=options.largest, load=load)
+        found = await _looks(reader, options.photos, people.known.width)
         embeddings = np.stack([look.embedding for look in found])
         for known in people.known.names:
             name = known if name_key(known) == name_key(name) else name
@@ -88,14 +89,19 @@ async def add(options: AddOptions, say: Say, *, load: Load = load_stages) -> Non
     say(f"{name}: {counted(new, 'photo')} added{old}; {there} in all")
 
 
-async def _looks(reader: PhotoLooks, photos: Sequence[Path]) -> list[Look]:
+async def _looks(reader: PhotoLooks, photos: Sequence[Path], width: int) -> list[Look]:
+    """What can be used; the rest is told. ``width`` is of the model's embeddings, 0 where it isn't known."""
     found, unused = [], 0
     async for result in reader.looks(photos):
-        if isinstance(result, Look):
+        if isinstance(result, Unused):
+            reason = result.reason
+        elif len(result.embedding) == (width := width or len(result.embedding)):
             found.append(result)
-        else:
-            unused += 1
-            log.warning("not used: %s", result.reason)
+            continue
+        else:  # two models can bear one name
+            reason = f"{result.path}: its header's embedding is another model's; extract the face again"
+        unused += 1
+        log.warning("not used: %s", reason)
     if not found:
         raise SourceError(f"none of {counted(unused, 'photo')} can be used, so nobody was added; see above why")
     return found

@@ -62,6 +62,11 @@ class KnownPeople:
         """Whether there is nobody to be recognised."""
         return not self.names
 
+    @property
+    def width(self) -> int:
+        """D, the numbers in an embedding; 0 where nobody is known."""
+        return 0 if self.empty else self._units.shape[1]
+
     def looks_of(self, name: str) -> Floats:
         """float32 (K, D), of length 1 each: one person's embeddings; none of a stranger."""
         if name not in self.names:
