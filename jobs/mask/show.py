@@ -172,7 +172,7 @@ class _Writer:
                 await self._job.bridge.cpu(_write, path, content)
                 self._summary.shown[path.parent] += 1
             for name in lacking:
-                self._summary.leave_out(name, "mask that there isn't", "masks that there aren't")
+                self._summary.leave_out(name, "mask isn't there", "masks aren't there")
         except (SourceError, FaceHeaderError) as error:
             self._summary.leave_out(str(error), "file can't be read", "files can't be read")
         finally:

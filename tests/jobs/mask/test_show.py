@@ -131,7 +131,7 @@ def test_faces_without_the_mask_are_told(tmp_path: Path, frames: Path) -> None:
     file.save(None)
     summary = mask(options_for(frames, processing="output", output=tmp_path / "out", masks=("custom",)))
     assert sum(summary.shown.values()) == 2
-    assert "1 mask that there isn't: img02_1 custom" in summary.lines()
+    assert "1 mask isn't there: img02_1 custom" in summary.lines()
     with pytest.raises(ConfigError, match="has no mask vgg-clear: there is custom_face; make them first"):
         mask(options_for(frames, processing="output", output=tmp_path / "out", masks=("vgg-clear",)))
 
