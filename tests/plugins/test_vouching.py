@@ -88,6 +88,7 @@ def test_a_file_that_its_user_vouches_for_is_loaded_then_and_later(release: Path
     assert catalogue.path("hrnet") == path
     assert next(entry for entry in catalogue.listing() if entry.card.name == "hrnet").cached == path
     model = registry.create("align", "hrnet")
+    model.backend = "torch"  # the weights are what matters, not how fast they run
     model.load("cpu")
 
 
