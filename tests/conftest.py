@@ -16,8 +16,9 @@ from facestream.testing.photos import FIVE_PEOPLE
 
 @pytest.fixture(autouse=True)
 def no_user_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests run alike on every machine, whatever its user has profiled."""
+    """Tests run alike on every machine, whatever its user has profiled and whomever they have named."""
     monkeypatch.setenv("FACESTREAM_SETTINGS", str(tmp_path / "no-settings.toml"))
+    monkeypatch.setenv("FACESTREAM_USER_DATA", str(tmp_path / "no-user-data"))
 
 
 def _unavailable(error: WeightsMissing) -> None:

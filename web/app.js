@@ -308,6 +308,7 @@ $("camera-device").addEventListener("change", ({ target }) => startCamera(target
 
 function nameFace(stage, face, rect, where = "aside") {
   if (!stage?.message) return;
+  face = stage.message.faces.find(({ track }) => track === face.track) ?? face; // the strip is a moment behind
   naming.openFace({ face, picture: stage.picture, message: stage.message, mirrored: stage.mirrored() }, rect, where);
 }
 

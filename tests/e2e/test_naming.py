@@ -9,19 +9,21 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
+from websockets.asyncio.client import connect
 
 from facestream.tests.e2e.conftest import OpenPage, Picture
 from facestream.tests.e2e.looking import FACES, shows_a_face, until
 from facestream.tests.e2e.serving import Served, serving
 from facestream.tests.e2e.test_viewer import PHONE
+from facestream.tests.serving.conftest import ask, hear
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CALLED = f"name => ({FACES})('demo').some(face => face.identity?.name === name)"
-FACE = """() => {
-  const { stage } = facestream.viewer.tiles.get("demo"), { left, top, width } = stage.tile.getBoundingClientRect();
-  const [x0, y0, x1, y1] = stage.message.faces[0].box, scale = width / stage.message.size[0];
-  return [left + scale * (x0 + x1) / 2, top + scale * (y0 + y1) / 2];
+FACE = """stage => {
+  const { left, right, top, width } = stage.tile.getBoundingClientRect(), scale = width / stage.message.size[0];
+  const [x0, y0, x1, y1] = stage.message.faces[0].box, across = scale * (x0 + x1) / 2;
+  return [stage.mirrored() ? right - across : left + across, top + scale * (y0 + y1) / 2];
 }"""
 
 
@@ -31,15 +33,24 @@ def user_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def recognising(clip: Path, user_data: Path) -> AsyncIterator[Served]:
-    """A server that recognises people."""
+async def recognising_server(clip: Path, user_data: Path) -> AsyncIterator[Served]:
     async with serving(f"demo={clip}", "--loop", "--identity", "sface", user_data=user_data) as served:
         yield served
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def recognising(recognising_server: Served) -> AsyncIterator[Served]:
+    """A server that recognises people, and knows nobody yet."""
+    yield recognising_server
+    async with connect(f"ws://127.0.0.1:{recognising_server.port}/ws/control") as websocket:
+        await hear(websocket)
+        for person in (await ask(websocket, "people.list"))["result"]:
+            await ask(websocket, "people.remove", name=person["name"])
+
+
 async def click_the_face(page: Page) -> None:
     await shows_a_face(page)
-    await page.mouse.click(*await page.evaluate(FACE))
+    await page.mouse.click(*await page.evaluate(f"({FACE})(facestream.viewer.tiles.get('demo').stage)"))
     await page.locator("#naming").wait_for()
 
 
@@ -78,12 +89,10 @@ async def test_a_face_that_is_clicked_gets_a_name_and_keeps_it_after_a_restart(
 
 async def test_keys_alone_rename_and_forget(recognising: Served, open_page: OpenPage) -> None:
     page = await open_page(recognising.url)
-    await click_the_face(page)
-    if await name_field(page).is_visible():  # by itself: nobody was named before
-        await page.keyboard.type("Ada")
-        await page.keyboard.press("Enter")
-    else:
-        await page.keyboard.press("Escape")
+    await shows_a_face(page)
+    await page.locator(".person").press("Enter")
+    await page.keyboard.type("Ada")
+    await page.keyboard.press("Enter")
     await the_name_appears(page, "Ada")
     await page.locator(".person").focus()
     await page.keyboard.press("Enter")
@@ -102,6 +111,17 @@ async def test_keys_alone_rename_and_forget(recognising: Served, open_page: Open
     await page.get_by_role("button", name="Forget").press("Enter")
     await nobody_is_known(page)
     await page.locator(".known").wait_for(state="detached")
+
+
+async def test_somebody_names_their_own_mirrored_face(recognising: Served, open_page: OpenPage) -> None:
+    page = await open_page(recognising.url)
+    await page.locator("#camera-start").click()
+    await until(page, "() => facestream.camera.stage.message?.faces.some(face => face.track >= 0)")
+    await page.mouse.click(*await page.evaluate(f"({FACE})(facestream.camera.stage)"))
+    await page.locator("#naming").filter(has_text="in browser-").wait_for()
+    await page.keyboard.type("Me")
+    await page.keyboard.press("Enter")
+    await until(page, "() => facestream.camera.stage.message.faces.some(face => face.identity?.name === 'Me')")
 
 
 async def test_what_the_server_says_against_a_name_is_shown(recognising: Served, open_page: OpenPage) -> None:
