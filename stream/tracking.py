@@ -207,23 +207,27 @@ class Tracker:
         if not open_:
             return
         decided = {id(sight.tracklet) for sight in open_}
-        holders = {one.id: one for one in tracklets.values() if id(one) not in decided}
-        tracks = self.looks.tracks()
-        similarity = np.stack([self._similarity(sight, tracks) for sight in open_])
-        free = np.array([track not in holders for track in tracks], np.bool_)
-        found = dict(zip(*linear_sum_assignment(np.where(free, similarity, 0.0), maximize=True)))
-        for row, sight in enumerate(open_):
-            column = found.get(row)
-            if column is not None and free[column] and similarity[row, column] > 0.0:
-                if tracks[column] != sight.tracklet.id:
-                    sight.likeness = None  # there is nothing to compare it with any more
-                self._move(sight.tracklet, tracks[column])
+        taken = {one.id for one in tracklets.values() if id(one) not in decided}
+        tracks = [track for track in self.looks.tracks() if track not in taken]
+        for sight, track in zip(open_, self._assigned(open_, tracks)):
+            if track is not None:
+                sight.likeness = sight.likeness if track == sight.tracklet.id else None  # there's nothing to compare to
+                self._move(sight.tracklet, track)
             elif sight.likeness is not None:
                 self._doubt(sight, now)
 
+    def _assigned(self, sights: list[_Sight], tracks: list[int]) -> list[int | None]:
+        """Which of ``tracks`` each sight shows, None for a face that isn't known."""
+        similarity = np.stack([self._similarity(sight, tracks) for sight in sights])
+        found: list[int | None] = [None] * len(sights)
+        for place, column in zip(*linear_sum_assignment(similarity, maximize=True)):
+            if similarity[place, column] > 0.0:
+                found[place] = tracks[column]
+        return found
+
     def _similarity(self, sight: _Sight, tracks: list[int]) -> Doubles:
         """(T,) to the tracks, 0 where it isn't enough. The track that a tracklet is part of counts more."""
-        similarity = self.looks.similarity(sight.look[None], tracks)[0]
+        similarity = np.asarray(self.looks.similarity(sight.look[None], tracks)[0], np.float64)
         similarity[similarity < self._same_person] = 0.0
         if sight.like_itself:
             similarity[tracks.index(sight.tracklet.id)] = (sight.likeness or 0.0) + _KEEPING

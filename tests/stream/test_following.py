@@ -30,11 +30,11 @@ async def bridge() -> AsyncIterator[Bridge]:
 class PersonIdentity(FakeIdentity):
     """Whom a face shows is the blue of its box's top left pixel: blue 1 and blue 2 are at right angles."""
 
-    def pre_process(self, batch: ExtractBatch) -> list[int]:  # type: ignore[override]
+    def pre_process(self, batch: ExtractBatch) -> list[int]:
         tops = zip(batch.frame_ids.tolist(), batch.boxes.astype(int).tolist())
         return [int(batch.frames[frame].image[box[1], box[0], 0]) for frame, box in tops]
 
-    def infer(self, feed: list[int]) -> Floats:  # type: ignore[override]
+    def infer(self, feed: list[int]) -> Floats:
         self._run(len(feed))
         return np.eye(256, dtype=np.float32)[feed]
 
@@ -177,7 +177,7 @@ async def test_a_frame_with_more_faces_than_a_batch_holds_is_chosen_from_as_a_wh
     results = await results_of(pipeline, [shown(seq) for seq in range(4)])
     looked_at = [np.isfinite(faces.identities[identity.name]).all(axis=1) for faces in results[:3]]
     assert [int(rows.sum()) for rows in looked_at] == [20, 20, 10]
-    assert sum(looked_at).tolist() == [1] * 50  # type: ignore[union-attr]
+    assert sum(looked_at).tolist() == [1] * 50
     last = results[-1].tracks
     assert last is not None
     assert sorted(last.tolist()) == list(range(1, 51))
@@ -235,4 +235,4 @@ async def test_a_frame_processed_beside_the_stream_is_neither_tracked_nor_named(
 async def test_who_is_named_or_chosen_must_be_tracked(bridge: Bridge) -> None:
     for options in ({"recogniser": Recogniser()}, {"chooser": Chooser()}):
         with pytest.raises(ValueError, match="tracks"):
-            Pipeline([], bridge, **options)  # type: ignore[arg-type]
+            Pipeline([], bridge, **options)
