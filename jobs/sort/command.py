@@ -155,7 +155,8 @@ async def _one(
             print(line, file=sys.stderr)
     if not report.complete:
         what = "some faces are at their new places, all others where they were" if report.moving else "nothing is moved"
-        how = "; run the same command again to go on, or with --undo to go back" if report.moving else ""
+        back = "" if options.keep else ", or with --undo to go back"
+        how = f"; run the same command again to go on{back}" if report.moving else ""
         print(f"facestream: interrupted; {what}{how}", file=sys.stderr)
     return not report.complete
 
