@@ -22,6 +22,7 @@ ACCURACY = (
 ALL = (
     "pipeline",
     "latency",
+    "live_identity",
     "fanout",
     *ACCURACY,
     "gallery",
