@@ -261,6 +261,7 @@ def extract(**options: Any) -> int:
     "--extract-every-n", "-N", type=click.IntRange(1), default=1, show_default=True, help="Only every n-th frame."
 )
 @click.option("--align-eyes", is_flag=True, help="Turn each face so that its eyes lie level.")
+@click.option("--no-biometrics", is_flag=True, help="Write no embedding into the pictures' headers.")
 @click.option("--quiet", "-q", is_flag=True, help="Warnings and errors only: no progress bar, no summary.")
 def reextract(**options: Any) -> None:
     """Crop the faces of INPUT again, a video or a folder of pictures, as its alignments file says.

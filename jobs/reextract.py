@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -64,6 +64,7 @@ class ReextractOptions:
     min_size: float = 0
     extract_every_n: int = 1
     align_eyes: bool = False
+    no_biometrics: bool = False
     quiet: bool = False
 
 
@@ -360,7 +361,8 @@ class _Job:
             made = []
             for (index, face), matrix in zip(faces, matrices):
                 header = header_source(key, stem, index, video=self.names.video, size=size)
-                content = face_picture(image, shifted(matrix, left, top), face, header, options.size)
+                known = replace(face, identity={}) if options.no_biometrics else face
+                content = face_picture(image, shifted(matrix, left, top), known, header, options.size)
                 made.append((f"{stem}_{index}.png", content))
             return made
 

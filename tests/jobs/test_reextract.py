@@ -173,6 +173,15 @@ async def test_the_header_names_the_frame_as_the_alignments_do(options: Reextrac
     assert header["alignments"] == faces_of(4)[0].to_dict(thumb=False)
 
 
+async def test_no_biometrics_leaves_no_embedding_in_headers(options: ReextractOptions) -> None:
+    for kept in (True, False):
+        chosen = changed(options, no_biometrics=not kept, output=options.output / str(kept))
+        await reextract(chosen)
+        headers = [read_header(path)["alignments"] for path in chosen.output.glob("*.png")]
+        assert len(headers) == len(EXPECTED)
+        assert all(bool(header["identity"]) is kept for header in headers)
+
+
 async def test_a_folder_is_matched_by_file_name(folder: Path, options: ReextractOptions, tmp_path: Path) -> None:
     alignments = write_alignments(tmp_path / "b.fsa", lambda number: f"p{number}.png")
     summary = await reextract(changed(options, input=str(folder), alignments=alignments))
