@@ -7,6 +7,8 @@
     an extracted face without one ───────────────────────────────────► identity ──► used
     any other photo ─────────────────────────► detect ─► align ──────► identity ──► used, if it shows one face
 
+Of t-face no embedding in a file is used: it may have been shown blue first, as faceswap does, or red first.
+
 The models run one after another over all references, before the job loads its own, so no more than one is in memory.
 Each only runs if it is needed.
 """
@@ -78,7 +80,11 @@ async def load_references(options: ModelOptions, bridge: Bridge, gallery: Path |
         return None
     references = await bridge.cpu(read_references, options)
     card = registry.card("identity", options.identities[0])
-    key = storage_name(registry.create("identity", card.name))
+    model = registry.create("identity", card.name)
+    key = storage_name(model)
+    if not getattr(model, "comparable", True):
+        for reference in references:
+            reference.faces.identities.pop(key, None)
     await _embed(references, _embedding(options), key, bridge)
     looks = {option: _looks(references, option, key) for option in (FILTER, NFILTER)}
     for option, names in ((FILTER, options.filter), (NFILTER, options.nfilter)):

@@ -35,9 +35,11 @@ class TorchIdentity(TorchModel):
     Attributes:
         storage_name: the embeddings' name in batches and files.
         selective: see :class:`facestream.stream.types.Selective`.
+        comparable: embeddings that files hold under this name were made as this model makes them.
     """
 
     selective = True
+    comparable = True
 
     @property
     def storage_name(self) -> str:

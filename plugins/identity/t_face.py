@@ -34,6 +34,7 @@ class TFace(LegacyIdentity):
     """
 
     card = T_FACE
+    comparable = False  # nobody can tell whether red or blue came first
     units: ClassVar[tuple[int, ...]] = IR_101
     backbone: ClassVar[str] = "ir-101"
 

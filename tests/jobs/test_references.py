@@ -29,6 +29,7 @@ from facestream.jobs.references import fingerprint, load_references, pictures_of
 from facestream.plugins.identity.cards import SFACE
 from facestream.plugins.identity.cosine import cosines
 from facestream.plugins.identity.filters import References
+from facestream.plugins.identity.sface import SFace
 from facestream.stream.device import Bridge
 from facestream.stream.types import Floats
 from facestream.testing.photos import read_photo
@@ -255,6 +256,17 @@ class TestEmbedding:
             f"--filter: {people.photo} shows 5 faces, so it isn't used; cut out the one that you mean",
             f"--nfilter: {group} shows 5 faces; all of them are left out",
         ]
+
+    async def test_a_headers_embedding_is_made_anew_where_it_may_not_compare(
+        self, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shutil.copy(people.faces[0], tmp_path / "face.png")
+        header = read_header(tmp_path / "face.png")
+        header["alignments"]["identity"] = {"sface": [1.0] * 128}
+        update_header(tmp_path / "face.png", header)
+        monkeypatch.setattr(SFace, "comparable", False)
+        found = await references(filter=(tmp_path / "face.png",))
+        assert cosines(found.wanted, people.embedding(0)[None]).item() > 0.9
 
 
 class TestJobs:
