@@ -190,7 +190,10 @@ class _Canvas:
         return area
 
     def region(self, area: Image, edge: float) -> Region | None:
-        return Region(self.left, self.top, area.astype(np.bool_), edge) if area.any() else None
+        """What is drawn, without the empty rows and columns around it; None if nothing is."""
+        left, top, width, height = cv2.boundingRect(area)
+        drawn = area[top : top + height, left : left + width].astype(np.bool_)
+        return Region(self.left + left, self.top + top, drawn, edge) if drawn.size else None
 
 
 def _drawn(outlines: Sequence[Doubles], edge: float, size: tuple[int, int]) -> Region | None:

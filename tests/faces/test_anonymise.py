@@ -132,6 +132,15 @@ def test_where_there_is_a_mask_it_is_what_is_covered(golden_landmarks: Floats) -
     assert area.sum() > 1.1 * full.sum()
 
 
+def test_a_box_is_no_larger_than_the_mask(golden_landmarks: Floats) -> None:
+    faces = landmarked(golden_landmarks)
+    faces.masks["components"] = landmark_masks(golden_landmarks, size=128)
+    (region,) = face_regions(faces, SIZE)
+    assert region.area.any(axis=0).all()
+    assert region.area.any(axis=1).all()
+    assert hidden(faces, Cover.BOX).sum() <= 1.01 * region.area.size
+
+
 @pytest.mark.parametrize("name", ["eye", "mouth"])
 def test_a_mask_of_a_part_of_the_face_isnt_taken_for_it(name: str, golden_landmarks: Floats) -> None:
     faces = landmarked(golden_landmarks)
