@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -90,6 +90,7 @@ class Gallery:
         self._connection = connection
         self._clock = clock
         self._file = os.stat(path)
+        """As it was when it was opened, or after the last change of its own."""
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True, clock: Callable[[], float] = time.time) -> Self:
@@ -117,7 +118,7 @@ class Gallery:
             try:
                 _prepare(connection, path)
                 gallery = cls(path, connection, clock)
-                gallery._erase_what_is_left()
+                gallery._empty_log()
             except BaseException:
                 connection.close()
                 raise
@@ -212,7 +213,6 @@ class Gallery:
         with self._change(erase=True):
             for person in {self._person(name) for name in names}:
                 self._connection.execute("DELETE FROM people WHERE id = ?", (person,))
-        self._erase_what_is_left()
 
     def rename(self, name: str, to: str) -> None:
         """Give a person another name; nothing of the former one is left.
@@ -227,7 +227,6 @@ class Gallery:
             if other not in (None, person):
                 raise ConfigError(f"there is a {to!r} already: merge the two if they are one person")
             self._connection.execute("UPDATE people SET name = ?, key = ? WHERE id = ?", (to, name_key(to), person))
-        self._erase_what_is_left()
 
     def merge(self, name: str, into: str) -> None:
         """Two names were one person's: all that ``name`` has becomes ``into``'s, and nothing of ``name`` is left.
@@ -246,7 +245,6 @@ class Gallery:
             )
             self._connection.execute("UPDATE looks SET person = ? WHERE person = ?", (other, person))
             self._connection.execute("DELETE FROM people WHERE id = ?", (person,))
-        self._erase_what_is_left()
 
     def known(self, model: str, sha256: str) -> tuple[Floats, list[str]]:
         """All embeddings of one model: float32 (M, D), and M names; by name, so that a person's lie together.
@@ -275,11 +273,16 @@ class Gallery:
         return int(changes)
 
     def replaced(self) -> bool:
-        """Whether the path names another file by now, or none: this one was deleted, or restored from a copy."""
+        """Whether the path names another file by now, or none, or somebody else has written into this one.
+
+        It may have been deleted, or restored from a copy, in place or not: what SQLite remembers of it is worth
+        nothing then, and it has to be opened anew. Another process that used it well looks the same.
+        """
         try:
-            return not os.path.samestat(self._file, os.stat(self.path))
+            now = os.stat(self.path)
         except FileNotFoundError:
             return True
+        return not os.path.samestat(self._file, now) or _written(self._file) != _written(now)
 
     def _matrix(self, rows: sqlite3.Cursor, count: int, width: int) -> tuple[Floats, list[str]]:
         """All rows of name and vector, some of them at a time: a matrix is large enough to be held once."""
@@ -368,23 +371,38 @@ class Gallery:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+        self._empty_log()
 
-    def _erase_what_is_left(self) -> None:
-        """Empty the log of changes, which still tells of people who are gone.
+    def _empty_log(self) -> None:
+        """Write what was changed into the file itself and empty the log of changes beside it.
 
-        In the file itself SQLite has written zeroes over them (``secure_delete``). What keeps the log from being
-        emptied now is told, and it happens when the file is opened next; so it does after a kill between the two.
+        The log would bring people back: SQLite takes it for that of whichever file lies beside it, also of one that was
+        restored from a copy, or made anew after ``people.db`` alone was deleted. And it still tells of people who are
+        gone; in the file SQLite has written zeroes over them (``secure_delete``). What keeps the log from being emptied
+        now is told where it tells of them, and it happens when the file is opened next; so it does after a kill.
         """
+        erases = False
         try:
             with _told(self.path):
-                if not self._connection.execute("SELECT to_erase FROM state").fetchone()[0]:
-                    return
-                (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                if busy:
-                    raise OutputError(f"{self.path}: another process is reading it")
-                self._connection.execute("UPDATE state SET to_erase = 0")
+                (erases,) = self._connection.execute("SELECT to_erase FROM state").fetchone()
+                self._checkpoint()
+                if erases:
+                    self._connection.execute("UPDATE state SET to_erase = 0")
+                    self._checkpoint()
         except OutputError as error:
-            log.warning("traces of people who are gone stay beside the file until it is opened next: %s", error)
+            if erases:
+                log.warning("traces of people who are gone stay beside the file until it is opened next: %s", error)
+        with suppress(FileNotFoundError):  # replaced() tells
+            self._file = os.stat(self.path)
+
+    def _checkpoint(self) -> None:
+        (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise OutputError(f"{self.path}: another process is reading it")
+
+
+def _written(file: os.stat_result) -> tuple[int, int]:
+    return file.st_mtime_ns, file.st_size
 
 
 def vectors_of(embeddings: Floats) -> list[bytes]:

@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +201,50 @@ def test_a_deleted_or_restored_file_is_noticed(gallery: Gallery, path: Path) -> 
     assert gallery.replaced()
     os.replace(copy, path)
     assert gallery.replaced()
+
+
+def moved(copy: Path, path: Path) -> None:
+    os.replace(copy, path)
+
+
+def written_over(copy: Path, path: Path) -> None:
+    shutil.copyfile(copy, path)
+
+
+def deleted_and_made_anew(copy: Path, path: Path) -> None:
+    path.unlink()
+    shutil.copyfile(copy, path)
+
+
+@pytest.mark.parametrize("restored", [moved, written_over, deleted_and_made_anew])
+def test_a_restored_file_brings_nobody_back(
+    gallery: Gallery, path: Path, restored: Callable[[Path, Path], None]
+) -> None:
+    """... out of the log of changes, which lies beside it as long as a process has the former one open."""
+    copy = path.with_suffix(".copy")
+    with Gallery.open(copy) as before:
+        before.add("Bob", embeddings(3), **MODEL)
+    gallery.add("Ada", embeddings(2, seed=1), **MODEL)
+    restored(copy, path)
+    assert gallery.replaced()
+    with Gallery.open(path) as now:
+        assert names(now) == ["Bob"]
+        now.add("Cy", embeddings(1, seed=2), **MODEL)
+        assert names(now) == ["Bob", "Cy"]
+
+
+def test_deleting_the_file_alone_forgets_everybody(gallery: Gallery, path: Path) -> None:
+    gallery.add("Ada", embeddings(2), **MODEL)
+    path.unlink()
+    with Gallery.open(path) as now:
+        assert names(now) == []
+
+
+def test_its_own_changes_replace_nothing(gallery: Gallery, path: Path) -> None:
+    gallery.add("Ada", embeddings(2), **MODEL)
+    gallery.rename("Ada", "Bob")
+    gallery.remove("Bob")
+    assert not gallery.replaced()
 
 
 def test_what_is_no_database_is_refused_and_not_touched(path: Path) -> None:
