@@ -30,6 +30,8 @@ ALL = (
     "extract",
     "reextract",
     "refine",
+    "detect",
+    "peers",
     "engine",
     "backends",
     "memory",
