@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from facestream.errors import AlignmentsError, FaceHeaderError
 from facestream.io.alignments import Alignments
 from facestream.io.face_record import FrameEntry
 from facestream.io.faces import read_header, update_header
+from facestream.io.folder_lock import changing
 from facestream.io.fsa import backup_path
 from facestream.jobs.alignments.matching import Matching
 from facestream.jobs.alignments.pictures import FacePicture
@@ -167,17 +169,21 @@ def carry_out(plan: Plan, now: datetime) -> list[str]:
     Raises:
         AlignmentsError: a name is taken, with nothing done; or a file can't be written. What was done until then
             stays, and the same job goes on from there.
+        OutputError: another job changes the pictures, or their folder can't be written to.
     """
     check_moves(plan.moves)
     lines = []
     if plan.alignments is not None:
         plan.alignments.save(backup_at=now)
         lines.append(f"{counted(len(plan.file_changes), plan.unit)} saved in {plan.alignments.path}")
-    for change in plan.headers:
-        _set_header(change)
-    if plan.headers:
-        lines.append(f"{counted(len(plan.headers), 'header')} brought up to date")
-    move_all(plan.moves)
+    with ExitStack() as folders:
+        for folder in sorted({each.path.parent for each in (*plan.headers, *plan.moves)}):
+            folders.enter_context(changing(folder))
+        for change in plan.headers:
+            _set_header(change)
+        if plan.headers:
+            lines.append(f"{counted(len(plan.headers), 'header')} brought up to date")
+        move_all(plan.moves)
     if plan.moves:
         lines.append(f"{counted(len(plan.moves), 'file')} renamed or moved")
     return lines

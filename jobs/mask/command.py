@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from facestream.errors import FacestreamError
+from facestream.io.folder_lock import changing
 from facestream.jobs.alignments.session import Say, Session
 from facestream.jobs.interrupt import INTERRUPTED, stopping
 from facestream.jobs.mask.faces import mask_faces
@@ -59,7 +60,8 @@ async def _mask_faces(job: MaskJob, work: MaskInput, summary: Summary) -> None:
     changed = None
     if job.options.processing is not Process.OUTPUT:
         make = import_faces if job.options.processing is Process.IMPORT else mask_faces
-        changed = await make(job, work, summary)
+        with nullcontext() if job.options.dry_run else changing(work.source):
+            changed = await make(job, work, summary)
     if _shows(job, work, changed):
         await show_faces(job, work, summary, changed)
 

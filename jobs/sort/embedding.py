@@ -84,7 +84,7 @@ def store(path: Path, name: str, embedding: Floats) -> bool:
     try:
         header = read_header(path)
         header["alignments"]["identity"][name] = [float(value) for value in embedding]
-        update_header(path, header)
+        update_header(path, header, owned=True)
     except (OSError, FaceHeaderError):
         return False
     return True

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Final
 
-from facestream.errors import AlignmentsError, OutputError, SourceUnavailable
+from facestream.errors import OutputError, SourceUnavailable
+from facestream.io.folder_lock import changing
 from facestream.io.images import natural_key
-from facestream.io.journal_lock import JournalLock
 from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.jobs.sort.moves import remove_empty
 from facestream.jobs.sort.plan import Picture
 from facestream.jobs.sort.record import NAME, Record, former_places
 
-LOCK: Final = ".facestream-sort.lock"
-
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Nobody else sorts into ``folder`` meanwhile; it is made if need be, and goes again if it stays empty.
+    """Nobody else changes the faces in ``folder`` meanwhile; it is made if need be, and goes again if it stays empty.
 
     Raises:
         OutputError: somebody does, or the folder can't be written to.
@@ -29,23 +26,27 @@ def locked(folder: Path) -> Iterator[None]:
     made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = JournalLock(folder / LOCK)
     except OSError as error:
         raise OutputError(f"can't make {folder}: {error.strerror}; choose another with -o") from error
-    except AlignmentsError as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError):
-            why = f"can't write in {folder}: {cause.strerror}; mend that, or sort copies with -k -o FOLDER"
-        else:
-            why = f"{folder} is being sorted by another job; wait until that has ended"
-        raise OutputError(why) from error
     try:
-        yield
+        with changing(folder):
+            yield
     finally:
-        (folder / LOCK).unlink(missing_ok=True)
-        lock.release()
         if made:
             remove_empty([folder])
+
+
+@contextmanager
+def source_locked(folder: Path, *, copies: bool) -> Iterator[None]:
+    """Nobody else changes the faces in ``folder`` while they are moved or copied out of it. One that can't be written
+    to may be copied from all the same; what is wrong with one that isn't there is told by whoever lists it.
+
+    Raises:
+        OutputError: somebody does; or the faces are to be moved, and the folder can't be written to.
+    """
+    free = not folder.is_dir() or (copies and not os.access(folder, os.W_OK))
+    with nullcontext() if free else changing(folder):
+        yield
 
 
 def list_pictures(folder: Path, record: Record | None) -> list[Picture]:

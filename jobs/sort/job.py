@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ import numpy as np
 from facestream.errors import ConfigError, OutputError
 from facestream.jobs.face_chain import UnreadFace
 from facestream.jobs.sort.embedding import Embedder
-from facestream.jobs.sort.folder import list_pictures, locked
+from facestream.jobs.sort.folder import list_pictures, locked, source_locked
 from facestream.jobs.sort.looking import Left, Looked, Measure, look
 from facestream.jobs.sort.memory import available_memory, check_room
 from facestream.jobs.sort.methods import Kind, Method, Need
@@ -138,7 +139,7 @@ class SortJob:
             ModelError, DeviceError: embeddings can't be computed.
         """
         target = folder if output is None else output
-        with locked(target):
+        with locked(target), nullcontext() if folder == target else source_locked(folder, copies=copies):
             report = Report(target)
             former = await self._finish(target, report)
             if report.complete and not (report.finished and output is not None):
@@ -310,7 +311,7 @@ def _with_left(record: Record, left: Sequence[Left]) -> Record:
 
 
 def _check_empty(output: Path) -> None:
-    if any(not path.name.startswith(".facestream-sort") for path in output.iterdir()) or read_record(output):
+    if any(not path.name.startswith(".facestream-") for path in output.iterdir()) or read_record(output):
         raise ConfigError(
             f"{output} isn't empty; choose another folder with -o, or sort the faces that are in it where they are"
         )

@@ -75,7 +75,7 @@ class Record:
         moves = [[entry.was, entry.source, entry.target] for entry in self.entries]
         text = json.dumps({"facestream_sort": _VERSION, **fields, "moves": moves}, indent=0)
         try:
-            with replacing(self.path) as file:
+            with replacing(self.path, self.path.with_name(f"{NAME}.part")) as file:
                 file.write(text.encode("ascii"))
         except OSError as error:
             raise OutputError(

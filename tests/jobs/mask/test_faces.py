@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from facestream.errors import AlignmentsError, ConfigError
+from facestream.errors import AlignmentsError, ConfigError, OutputError
 from facestream.io.alignments import Alignments
 from facestream.io.face_record import StoredMask
 from facestream.io.faces import read_header, update_header
+from facestream.io.folder_lock import changing
 from facestream.stream.types import Image
 from facestream.testing.plugins import FakeMasker
 from tests.jobs.face_folders import folder_of_faces, folder_of_frames
@@ -46,6 +47,12 @@ def same_pixels(one: dict[str, Image], other: dict[str, Image]) -> bool:
 
 def header_mask(path: Path) -> StoredMask:
     return StoredMask.from_dict(read_header(path)["alignments"]["mask"][MASK])
+
+
+def test_headers_that_another_job_changes_arent_written(faces: Path) -> None:
+    with changing(faces), pytest.raises(OutputError, match="faces are being changed by another job"):
+        mask(options_for(faces, input_type="faces"))
+    assert not any(masks_in_headers(faces).values())
 
 
 def test_headers_and_file_get_the_same_masks_and_no_pixel_changes(faces: Path, file: Path) -> None:

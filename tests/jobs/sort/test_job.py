@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from facestream.errors import ConfigError, OutputError, SourceUnavailable
-from facestream.jobs.sort.folder import locked
+from facestream.io.folder_lock import changing
 from facestream.jobs.sort.record import NAME, read_record
 from tests.jobs.sort.build import (
     FakeEmbedder,
@@ -269,9 +269,33 @@ async def test_stopped_while_it_looks_nothing_moves(faces: Path) -> None:
     assert NAME not in os.listdir(faces)
 
 
-async def test_two_jobs_dont_sort_one_folder_at_once(faces: Path) -> None:
-    with locked(faces), pytest.raises(OutputError, match="is being sorted by another job"):
-        await sorted_by(settings("face"), faces)
+async def test_faces_that_another_job_changes_arent_sorted(faces: Path, tmp_path: Path) -> None:
+    before = tree(faces)
+    with changing(faces):
+        for output in (None, tmp_path / "out"):
+            with pytest.raises(OutputError, match="faces are being changed by another job"):
+                await sorted_by(settings("face"), faces, output)
+    assert tree(faces) == before
+    assert not (tmp_path / "out").exists()
+
+
+async def test_a_record_that_a_killed_run_has_half_written_is_in_nobodys_way(faces: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+
+    def killed(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with (
+        mock.patch("os.replace", killed),
+        mock.patch("pathlib.Path.unlink"),  # nobody tidies up after a kill
+        mock.patch("pathlib.Path.rmdir"),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        await sorted_by(settings("face"), faces, output)
+    assert any(name.endswith(".part") for name in os.listdir(output))
+    await sorted_by(settings("face"), faces, output)
+    assert len(tree(output)) == 7
+    assert not any(name.endswith((".part", ".lock")) for name in os.listdir(output))
 
 
 async def test_a_folder_that_isnt_there_is_named(tmp_path: Path) -> None:
