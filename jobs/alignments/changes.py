@@ -177,7 +177,7 @@ def carry_out(plan: Plan, now: datetime) -> list[str]:
         plan.alignments.save(backup_at=now)
         lines.append(f"{counted(len(plan.file_changes), plan.unit)} saved in {plan.alignments.path}")
     with ExitStack() as folders:
-        for folder in sorted({each.path.parent for each in (*plan.headers, *plan.moves)}):
+        for folder in {change.path.parent for change in plan.headers} | {move.path.parent for move in plan.moves}:
             folders.enter_context(changing(folder))
         for change in plan.headers:
             _set_header(change)
