@@ -20,6 +20,7 @@ from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
 from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.plugins.identity.filtered import FilteredIdentity
 from facestream.plugins.identity.filters import References
+from facestream.plugins.repeatable import EachSizeAlone, together
 from facestream.stream.device import Bridge, best_device
 from facestream.stream.stage import Stage
 from facestream.stream.types import Detector, FacePlugin
@@ -115,8 +116,8 @@ class ModelOptions:
         repeatable: on a CPU, give each frame and face the same result, to the last bit, in each run. Batches are made
             of what is waiting, which no two runs repeat, and a batch's size and a sample's place in it change the order
             in which kernels add up (seen: yunet and retinaface-mnet at 320 × 192, mesh alone against mesh in any
-            batch). So each frame and each face gets a batch of its own. A CPU gains little from larger ones: nothing
-            for detectors at their usual size, 0.9 ms a look for mesh. On a GPU nothing is promised.
+            batch). So each frame and each face gets a batch of its own, unless its model runs on OpenVINO and was seen
+            to give the same in any batch; see :mod:`facestream.plugins.repeatable`. On a GPU nothing is promised.
         compile: run the networks compiled where the compiler can be used; the first batch of each shape takes seconds.
         backend: what runs the networks: "openvino" (on a CPU), "torch", or "auto": OpenVINO where it is installed and
             gives what torch gives, else torch.
@@ -221,18 +222,19 @@ async def load_stages(options: ModelOptions, bridge: Bridge, references: Referen
 
     Unless ``options`` say a batch size, each model has the one that ``facestream profile`` found for it on this device.
     """
-    alone = 1 if options.repeatable and bridge.device == "cpu" else None
-    use_own = alone or options.batch_size
+    repeatable = options.repeatable and bridge.device == "cpu"
+    use_own = repeatable or options.batch_size
     profiled = {} if use_own else await bridge.infer(profiled_batch_sizes, options, bridge.device)
     if options.detector == FILE:
         faces = _filtered(await load_face_plugins(options, bridge, profiled), options, references)
-        return [Stage.faces(plugin, bridge, alone) for plugin in faces]
+        return [Stage.faces(plugin, bridge, together(plugin) if repeatable else None) for plugin in faces]
     detector, faces = await load_plugins(options, bridge, profiled)
     faces = _filtered(faces, options, references)
-    return [
-        Stage.detect(detector, bridge, alone or options.batch_size),
-        *(Stage.faces(plugin, bridge, alone) for plugin in faces),
-    ]
+    if repeatable:
+        first = Stage.detect(EachSizeAlone(detector), bridge, together(detector))
+    else:
+        first = Stage.detect(detector, bridge, options.batch_size)
+    return [first, *(Stage.faces(plugin, bridge, together(plugin) if repeatable else None) for plugin in faces)]
 
 
 async def load_plugins(
