@@ -45,6 +45,8 @@ def against_facenet() -> None:
             return
         a, b = workers
         turns = take_turns((a, b, a, b), parts, (1, 1, BATCH, BATCH))
+    if any(turn.ended for turn in turns):
+        return
     labels = ((ours.label, 1), (theirs.label, 1), (ours.label, BATCH), (theirs.label, BATCH))
     rows = [
         {
@@ -96,6 +98,8 @@ def against_mediapipe() -> None:
         if len(workers) < len(programs):
             return
         turns = {clip.name: take_turns(workers, clip.parts) for clip in clips}
+    if any(turn.ended for of_clip in turns.values() for turn in of_clip):
+        return
     rows = [
         {
             "clip": clip.name,

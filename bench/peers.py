@@ -47,13 +47,13 @@ CLIPS: dict[str, Callable[[argparse.Namespace], Clip | None]] = {
 }
 
 
-def row(worker: Worker, turn: Turn, yunet: Turn, clip: Clip) -> dict[str, Any]:
+def row(worker: Worker, turn: Turn, yunet: Turn | None, clip: Clip) -> dict[str, Any]:
     recall, wrong = clip.recall(turn.faces), clip.wrong(turn.faces)
     return {
         "program": worker.program.label,
         "what": worker.about,
         "CPU ms a frame": round(turn.cpu_ms, 1),
-        "to yunet": round(turn.cpu / yunet.cpu, 2),
+        "to yunet": "" if yunet is None else round(turn.cpu / yunet.cpu, 2),
         "frames/s": round(len(turn.faces) / turn.wall, 1),
         "faces a frame": round(sum(map(len, turn.faces)) / len(turn.faces), 2),
         "recall": "" if recall is None else f"{recall:.3f}",
@@ -76,8 +76,10 @@ def main() -> int:
                 print(f"{name}: skipped, no data set here (see FACESTREAM_DATA in bench/data.py)")
                 continue
             turns = take_turns(workers, clip.parts)
+            whole = [(worker, turn) for worker, turn in zip(workers, turns) if not turn.ended]
+            yunet = next((turn for worker, turn in whole if worker.program is PROGRAMS[0]), None)
             frames = sum(map(len, clip.parts))
-            rows = [row(worker, turn, turns[0], clip) for worker, turn in zip(workers, turns)]
+            rows = [row(worker, turn, yunet, clip) for worker, turn in whole]
             report(f"peers-{name}", rows, f"{clip.name}, {frames} frames; cores: {len(cores)}")
     return 0
 

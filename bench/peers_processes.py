@@ -38,11 +38,13 @@ class Turn:
     Attributes:
         cpu, wall: seconds.
         faces: of each frame, in order.
+        ended: the program ended before all its turns were over, and has been told of.
     """
 
     cpu: float = 0.0
     wall: float = 0.0
     faces: list[Faces] = field(default_factory=list)
+    ended: bool = False
 
     def add(self, answer: dict[str, Any]) -> None:
         self.cpu += answer["cpu"]
@@ -85,15 +87,22 @@ class Worker:
             raise
 
     def ask(self, frames: Path, batch: int) -> dict[str, Any]:
+        """What it finds in the frames of an .npy file; see ``peers_worker.py``.
+
+        Raises:
+            LeftOut: it has ended.
+        """
         assert self._process.stdin is not None
-        print(json.dumps({"frames": str(frames), "batch": batch}), file=self._process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # the missing answer says why
+            print(json.dumps({"frames": str(frames), "batch": batch}), file=self._process.stdin, flush=True)
         return self._answer()
 
     def close(self) -> None:
         """End the process: a worker ends with its input."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
         self._complaints.close()
@@ -110,10 +119,10 @@ class Worker:
         if line:
             answer: dict[str, Any] = json.loads(line)
             return answer
-        self._process.wait()
+        status = self._process.wait()
         self._complaints.seek(0)
         said = self._complaints.read().strip().splitlines()
-        raise LeftOut(said[-1] if said else f"ended with status {self._process.returncode}")
+        raise LeftOut(said[-1] if said and status == 1 else f"ended with status {status}")  # 1: a traceback
 
 
 @contextlib.contextmanager
@@ -148,8 +157,14 @@ def take_turns(workers: Sequence[Worker], parts: Sequence[Frames], batches: Sequ
             new = part.shape[1:] not in seen
             seen.add(part.shape[1:])
             for worker, batch, turn in zip(workers, batches, turns):
-                if new:
-                    np.save(first_file, part[:batch])
-                    worker.ask(first_file, batch)
-                turn.add(worker.ask(part_file, batch))
+                if turn.ended:
+                    continue
+                try:
+                    if new:
+                        np.save(first_file, part[:batch])
+                        worker.ask(first_file, batch)
+                    turn.add(worker.ask(part_file, batch))
+                except LeftOut as reason:
+                    turn.ended = True
+                    print(f"{worker.program.label} left out: {reason}", flush=True)
     return turns
