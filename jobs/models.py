@@ -20,6 +20,7 @@ from facestream.plugins.detect.rotation import RotatingDetector, parse_angles
 from facestream.plugins.detect.size_limits import SizeLimits
 from facestream.plugins.identity.filtered import FilteredIdentity
 from facestream.plugins.identity.filters import References
+from facestream.plugins.on_device_sharing import share_uploads
 from facestream.plugins.repeatable import EachSizeAlone, together
 from facestream.stream.device import Bridge, best_device
 from facestream.stream.stage import Stage
@@ -256,19 +257,24 @@ async def load_plugins(
     model.batch_size = detector.batch_size = size  # a compiled network is made for batches of its own model's size
     name = options.detector or registry.default("detect", bridge.device)
     await bridge.infer(_load, model, "detect", name, options.accept_licence, bridge.device)
-    return detector, await load_face_plugins(options, bridge, batch_sizes)
+    return detector, await load_face_plugins(options, bridge, batch_sizes, beside=model)
 
 
 async def load_face_plugins(
-    options: ModelOptions, bridge: Bridge, batch_sizes: Mapping[str, int] | None = None
+    options: ModelOptions, bridge: Bridge, batch_sizes: Mapping[str, int] | None = None, *, beside: Any = None
 ) -> list[FacePlugin]:
-    """Those of :func:`load_plugins` that look at faces."""
+    """Those of :func:`load_plugins` that look at faces.
+
+    Args:
+        beside: the detector whose frames they look at, if it is one of ours: what it brings to a GPU they find there.
+    """
     models = _created_face_models(options)
     faces: list[FacePlugin] = [refined(plugin, options) if role == "align" else plugin for role, plugin in models]
     for plugin in faces:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
     for (role, model), (_, name) in zip(models, options.face_models):
         await bridge.infer(_load, model, role, name, options.accept_licence, bridge.device)
+    share_uploads([beside, *(model for _, model in models)])
     return faces
 
 

@@ -10,7 +10,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -21,12 +21,16 @@ from facestream.errors import ModelError, OutOfDeviceMemory, UnusableDevice, Wei
 from facestream.plugins import weights
 from facestream.plugins.card import Card
 from facestream.plugins.compiled import CompiledNetwork
+from facestream.plugins.on_device_frames import UploadedFrames
+from facestream.plugins.on_device_pixels import DevicePixels
 from facestream.plugins.openvino_network import OpenVinoNetwork, agreeing_network, openvino_version
 from facestream.plugins.weights import Arrays
 from facestream.stream.types import Floats, Image
 
 Outputs: TypeAlias = tuple[Floats, ...]
 """A network's outputs on the host, in the order in which it returns them."""
+
+Result = TypeVar("Result")
 
 Network: TypeAlias = Callable[[Tensor], Tensor | tuple[Tensor, ...]]
 """A module, or one compiled."""
@@ -52,6 +56,7 @@ class TorchModel(ABC):
         compilable: whether that makes sense: a model that looks at pictures of ever new sizes says no.
         backend: set it before :meth:`load`: "openvino", "torch", or "auto" for OpenVINO on a CPU where it is installed.
         sizes_vary: its pictures have several sizes, multiples of 32 pixels.
+        uploads: the frames on the device; models that share one bring each frame there once.
     """
 
     card: ClassVar[Card]
@@ -59,6 +64,7 @@ class TorchModel(ABC):
     compilable: ClassVar[bool] = True
     backend = "auto"
     sizes_vary: ClassVar[bool] = False
+    _prepares_on_device: bool | None = None  # None: on a GPU; tests have a CPU do it, too
 
     def __init__(self, *, batch_size: int | None = None) -> None:
         self.name = self.card.name
@@ -69,6 +75,8 @@ class TorchModel(ABC):
         self._fast: OpenVinoNetwork | None = None
         self._device = torch.device("cpu")
         self._dtype = torch.float32
+        self._stream: torch.cuda.Stream | None = None
+        self.uploads = UploadedFrames()
 
     @staticmethod
     @abstractmethod
@@ -103,6 +111,7 @@ class TorchModel(ABC):
         net = net.eval().requires_grad_(False).to(self._device, self._dtype)
         # 1.6 to 2 times as fast as one plane a channel on a CPU, for each of yunet, centerface and mesh.
         self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._stream = _own_stream(self._device)
         self._compiled, self._most_rows, self._fast = {}, None, None
         if self.compile and not self.compilable:
             logger.warning("%s runs uncompiled: its pictures have ever new sizes", self.name)
@@ -135,40 +144,68 @@ class TorchModel(ABC):
         mean, std = np.array(self.card.mean, np.float32), np.array(self.card.std, np.float32)
         return (mean - np.float32(low)) * np.float32(unit), std * np.float32(unit)
 
-    def forward(self, pixels: Image, part: str = "") -> Outputs:
+    @property
+    def on_device(self) -> bool:
+        """Whether frames go to the device as they are, and what the network is to see of them is made there."""
+        return self._device.type == "cuda" if self._prepares_on_device is None else self._prepares_on_device
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self._device
+
+    def forward(self, pixels: Image | DevicePixels, part: str = "") -> Outputs:
         """Run the network on uint8 pixels (B, H, W, 3), B at least 1, already in the card's colour order.
 
         Args:
-            pixels: the samples.
+            pixels: the samples, or what makes them on the device.
             part: the submodule to run, for a model that is several networks.
 
         Raises:
             OutOfDeviceMemory: the batch didn't fit.
             ModelError: :meth:`load` wasn't called.
         """
-        if self._net is None:
-            raise ModelError(f"{self.name}: load() it before use")
-        if self._fast is not None:
+        if self._fast is not None and isinstance(pixels, np.ndarray):
             try:
                 return self._fast(pixels)
             except RuntimeError as error:
                 logger.warning("%s goes on with torch, OpenVINO failed: %s", self.name, str(error).splitlines()[-1])
                 self._fast = None
+        return self.finished(pixels, downloaded, part)
+
+    def finished(
+        self, pixels: Image | DevicePixels, finish: Callable[[tuple[Tensor, ...]], Result], part: str = ""
+    ) -> Result:
+        """The same, and then ``finish`` with the network's outputs, float32 and still on the device.
+
+        It runs where and when the network runs, on a GPU on the same stream, and returns what is on the host.
+
+        Raises:
+            OutOfDeviceMemory, ModelError: see :meth:`forward`.
+        """
+        if self._net is None:
+            raise ModelError(f"{self.name}: load() it before use")
+        with torch.inference_mode(), self._on_stream(), memory_errors(self.name, len(pixels)):
+            return finish(self._outputs(self._uploaded(pixels), part))
+
+    def _on_stream(self) -> contextlib.AbstractContextManager[Any]:
+        """Each model has a stream of its own, so that those of neighbouring batches overlap on a GPU."""
+        return contextlib.nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+
+    def _outputs(self, pixels: Tensor, part: str) -> tuple[Tensor, ...]:
+        assert self._net is not None
         net, step = self._network(self._net, part), self._step(pixels)
         try:
-            return self._in_steps(net, pixels, step)
+            with memory_errors(self.name, min(step, len(pixels))):
+                steps = [self._run(net, pixels[start : start + step], step) for start in range(0, len(pixels), step)]
+            return steps[0] if len(steps) == 1 else tuple(torch.cat(outputs) for outputs in zip(*steps))
         except OutOfDeviceMemory:
             if not self._compiles or step == 1:
                 raise
         # A smaller batch would be filled up to the same size again, so it is the size itself that has to shrink.
         self._most_rows = (step + 1) // 2
         logger.warning("%s: the device is out of memory; compiling for batches of %d", self.name, self._most_rows)
-        return self.forward(pixels, part)
-
-    def _in_steps(self, net: Network, pixels: Image, step: int) -> Outputs:
-        with torch.inference_mode(), memory_errors(self.name, min(step, len(pixels))):
-            parts = [self._run(net, pixels[start : start + step], step) for start in range(0, len(pixels), step)]
-        return parts[0] if len(parts) == 1 else tuple(np.concatenate(part) for part in zip(*parts))
+        return self._outputs(pixels, part)
 
     @property
     def _compiles(self) -> bool:
@@ -181,7 +218,7 @@ class TorchModel(ABC):
             self._compiled[part] = CompiledNetwork(self.name, net.get_submodule(part))
         return self._compiled[part]
 
-    def _step(self, pixels: Image) -> int:
+    def _step(self, pixels: Tensor) -> int:
         """Samples that the network sees at a time."""
         if self._compiles:  # one shape only: a CPU's time goes with the samples, empty ones included
             return 1 if self._device.type == "cpu" else min(self.batch_size, self._most_rows or self.batch_size)
@@ -190,21 +227,23 @@ class TorchModel(ABC):
         height, width = pixels.shape[1:3]
         return max(1, _CPU_PIXELS // int(height * width))
 
-    def _run(self, net: Network, pixels: Image, step: int) -> Outputs:
+    def _run(self, net: Network, pixels: Tensor, step: int) -> tuple[Tensor, ...]:
         count = len(pixels)
         if self._compiles and count < step:  # rows that fill the batch up; what comes of them is left out
-            pixels = np.concatenate([pixels, np.zeros((step - count, *pixels.shape[1:]), np.uint8)])
-        outputs = net(self._normalise(self._upload(pixels)))
+            pixels = torch.cat([pixels, pixels.new_zeros((step - count, *pixels.shape[1:]))])
+        outputs = net(self._normalise(pixels.permute(0, 3, 1, 2)))  # channels-last in memory, as it was
         if isinstance(outputs, Tensor):
             outputs = (outputs,)
-        return tuple(output[:count].float().cpu().numpy() for output in outputs)
+        return tuple(output[:count].float() for output in outputs)
 
-    def _upload(self, pixels: Image) -> Tensor:
-        """(B, H, W, 3) on the host → (B, 3, H, W) on the device: channels-last in memory, as it was."""
+    def _uploaded(self, pixels: Image | DevicePixels) -> Tensor:
+        """uint8 (B, H, W, 3) on the device."""
+        if not isinstance(pixels, np.ndarray):
+            return pixels.on(self._device)
         host = torch.from_numpy(pixels)
         if self._device.type == "cuda":
             host = host.pin_memory()
-        return host.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        return host.to(self._device, non_blocking=True)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         low, high = self.card.range
@@ -219,6 +258,19 @@ class TorchModel(ABC):
     @abstractmethod
     def _warm_up(self) -> None:
         """Run once on blank pixels and check what comes out."""
+
+
+def _own_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """A new stream of a GPU, which everything begun so far comes before."""
+    if device.type != "cuda":
+        return None
+    torch.cuda.synchronize(device)
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def downloaded(outputs: tuple[Tensor, ...]) -> Outputs:
+    """To the host, once they are there."""
+    return tuple(output.cpu().numpy() for output in outputs)
 
 
 def checked_device(device: str) -> torch.device:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 
+from facestream.plugins.on_device_frames import UploadedFrames
+from facestream.plugins.on_device_pixels import DeviceCanvas
 from facestream.stream.types import Floats, Image, Ints
 
 
@@ -17,16 +20,27 @@ class Letterbox:
 
     Attributes:
         canvas: uint8 (B, H, W, 3), H and W multiples of the stride; each frame in its top-left corner, black
-            elsewhere.
+            elsewhere. For a GPU, what makes it there.
         scales: float32 (B, 2), canvas pixels per frame pixel in x and y: the exact ones of each frame's
             rounded size.
     """
 
-    canvas: Image
+    canvas: Image | DeviceCanvas
     scales: Floats
 
     def __len__(self) -> int:
         return len(self.canvas)
+
+    @property
+    def on_host(self) -> Image:
+        """The canvas, for whoever works on it before the network does.
+
+        Raises:
+            TypeError: it will be made on the device.
+        """
+        if not isinstance(self.canvas, np.ndarray):
+            raise TypeError("this canvas is made on the device")
+        return self.canvas
 
     def to_frame(self, xy: Floats, frame_ids: Ints) -> Floats:
         """Canvas coordinates (N, ..., 2) → pixels of each one's own frame, same shape."""
@@ -45,13 +59,46 @@ def letterbox(images: Sequence[Image], size: int, *, stride: int = 32, rgb: bool
         size: pixels of the long side.
         rgb: give the canvas in RGB order.
     """
-    sizes = np.array([image.shape[:2] for image in images], np.float64).reshape(-1, 2)  # (B, 2) h, w
-    fitted = np.maximum(np.rint(sizes * (size / sizes.max(axis=1, keepdims=True))), 1).astype(int)
-    height, width = -(-fitted.max(axis=0, initial=1) // stride) * stride
-    canvas = np.zeros((len(images), height, width, 3), np.uint8)
-    for image, (h, w), paper in zip(images, fitted, canvas):
+    fit = _fit(images, size, stride)
+    canvas = np.zeros((len(images), fit.height, fit.width, 3), np.uint8)
+    for image, (h, w), paper in zip(images, fit.fitted, canvas):
         place = paper[:h, :w]
         shrinks = h < image.shape[0]
         resized = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         place[:] = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB) if rgb else resized
-    return Letterbox(canvas, (fitted / sizes)[:, ::-1].astype(np.float32))
+    return Letterbox(canvas, fit.scales)
+
+
+def letterbox_on(
+    frames: UploadedFrames,
+    device: torch.device,
+    images: Sequence[Image],
+    size: int,
+    *,
+    stride: int = 32,
+    rgb: bool = False,
+) -> Letterbox:
+    """The same, made on ``device`` from the frames as they are; here they are only got ready to go there.
+
+    Args:
+        frames: where frames lie that are on ``device``.
+    """
+    fit = _fit(images, size, stride)
+    fitted = [(int(h), int(w)) for h, w in fit.fitted]
+    canvas = DeviceCanvas(frames, frames.staged(images, device), fitted, fit.height, fit.width, rgb)
+    return Letterbox(canvas, fit.scales)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    fitted: Ints  # (B, 2) h, w of each frame on the canvas
+    height: int
+    width: int
+    scales: Floats  # (B, 2) x, y
+
+
+def _fit(images: Sequence[Image], size: int, stride: int) -> _Fit:
+    sizes = np.array([image.shape[:2] for image in images], np.float64).reshape(-1, 2)  # (B, 2) h, w
+    fitted = np.maximum(np.rint(sizes * (size / sizes.max(axis=1, keepdims=True))), 1).astype(np.int32)
+    height, width = -(-fitted.max(axis=0, initial=1) // stride) * stride
+    return _Fit(fitted, int(height), int(width), (fitted / sizes)[:, ::-1].astype(np.float32))

@@ -14,8 +14,9 @@ import numpy as np
 from facestream.plugins.align.looks import Aligned68, Crops
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.realign import Upright
-from facestream.plugins.align.roi import Squares, apply, crop, level_squares
+from facestream.plugins.align.roi import Squares, apply, centred, crop, level_squares
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
+from facestream.plugins.on_device_pixels import DeviceCrops
 from facestream.stream.types import ExtractBatch, Floats, Frame, Image, Ints
 
 
@@ -79,9 +80,13 @@ class TorchAligner(TorchModel):
         batch.landmarks, batch.landmark_scores = self.landmarks(raw)
 
     def _cut(self, squares: Squares, images: list[Image], frame_ids: Ints, normalization: Normalization) -> Crops:
-        size = self.card.input_size
+        size, rgb = self.card.input_size, self.card.colour == "rgb"
         matrices = squares.matrices(size)
-        pixels = crop(images, frame_ids, matrices, size, rgb=self.card.colour == "rgb")
+        if self.on_device and len(matrices) and normalization is Normalization.NONE:
+            staged = self.uploads.staged(images, self.device)
+            on_device = DeviceCrops(self.uploads, staged, frame_ids, centred(matrices), size, rgb)
+            return Crops(on_device, matrices, squares, images, frame_ids, normalization)
+        pixels = crop(images, frame_ids, matrices, size, rgb=rgb)
         return Crops(normalization(pixels), matrices, squares, images, frame_ids, normalization)
 
     def _warm_up(self) -> None:

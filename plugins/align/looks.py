@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.realign import Upright
 from facestream.plugins.align.roi import Squares
 from facestream.stream.types import ExtractBatch, Floats, Image, Ints
+
+if TYPE_CHECKING:
+    from facestream.plugins.on_device_pixels import DeviceCrops
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,14 +19,14 @@ class Crops:
     """An aligner's feed: what it sees of N faces.
 
     Attributes:
-        pixels: uint8 (N, S, S, 3), in the card's colour order, normalised.
+        pixels: uint8 (N, S, S, 3), in the card's colour order, normalised; for a GPU, what makes them there.
         matrices: float32 (N, 2, 3), crop pixels → frame pixels.
         squares: the same squares, in frame pixels.
         images, frame_ids: where they were cut from, for cutting again.
         normalization: how their light and contrast were evened out; a second look is prepared like the first.
     """
 
-    pixels: Image
+    pixels: Image | DeviceCrops
     matrices: Floats
     squares: Squares
     images: list[Image]

@@ -80,7 +80,7 @@ def crop(images: Sequence[Image], frame_ids: Ints, matrices: Floats, size: int, 
         rgb: give the crops in RGB order.
     """
     crops = np.empty((len(matrices), size, size, 3), np.uint8)
-    for out, frame, matrix in zip(crops, frame_ids, _centred(matrices)):
+    for out, frame, matrix in zip(crops, frame_ids, centred(matrices)):
         cv2.warpAffine(images[frame], matrix, (size, size), dst=out, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         if rgb:
             cv2.cvtColor(out, cv2.COLOR_BGR2RGB, dst=out)
@@ -92,7 +92,7 @@ def apply(matrices: Floats, points: Floats) -> Floats:
     return np.asarray(points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2], np.float32)
 
 
-def _centred(matrices: Floats) -> npt.NDArray[np.float64]:
+def centred(matrices: Floats) -> npt.NDArray[np.float64]:
     """OpenCV counts from the first pixel's centre, our coordinates from its corner."""
     shifted = matrices.astype(np.float64)
     shifted[:, :, 2] += shifted[:, :, :2].sum(axis=2) * 0.5 - 0.5

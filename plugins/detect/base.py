@@ -12,6 +12,8 @@ A detector's author writes a subclass of :class:`TorchDetector` with a ``card`` 
         def convert(files: Sequence[Path]) -> Arrays: ...
 
         def decode(self, raw: Outputs) -> Candidates: ...
+
+and may write ``cells`` besides, so that a GPU decodes and suppresses, too.
 """
 
 from __future__ import annotations
@@ -22,10 +24,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from torch import Tensor
 
-from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
-from facestream.plugins.letterbox import Letterbox, letterbox
+from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape, downloaded
+from facestream.plugins.letterbox import Letterbox, letterbox, letterbox_on
 from facestream.plugins.nms import suppress_batch
+from facestream.plugins.on_device_boxes import Best, Cells, best_of_batch
 from facestream.stream.types import Detections, Floats, Image, Ints
 
 
@@ -75,16 +79,33 @@ class TorchDetector(TorchModel):
     def decode(self, raw: Outputs) -> Candidates:
         """The network's outputs → the batch's candidates with a score of at least ``self.threshold``."""
 
+    def cells(self, raw: tuple[Tensor, ...]) -> Cells | None:
+        """The same on the device, of every cell; None where only :meth:`decode` is written."""
+        return None
+
     def pre_process(self, images: Sequence[Image]) -> Letterbox:
         """Frames of any sizes → one canvas."""
-        return letterbox(images, self.size, rgb=self.card.colour == "rgb")
+        rgb = self.card.colour == "rgb"
+        if self.on_device and len(images):
+            return letterbox_on(self.uploads, self.device, images, self.size, rgb=rgb)
+        return letterbox(images, self.size, rgb=rgb)
 
-    def infer(self, feed: Letterbox) -> Outputs:
+    def infer(self, feed: Letterbox) -> Outputs | list[Best]:
         """The canvas through the network; see :meth:`TorchModel.forward`."""
-        return self.forward(feed.canvas) if len(feed) else ()
+        if not len(feed):
+            return ()
+        return self.finished(feed.canvas, self._best) if self.on_device else self.forward(feed.canvas)
 
-    def post_process(self, raw: Outputs, feed: Letterbox) -> list[Detections]:
+    def _best(self, raw: tuple[Tensor, ...]) -> Outputs | list[Best]:
+        cells = self.cells(raw)
+        if cells is None:
+            return downloaded(raw)
+        return best_of_batch(cells, self.threshold, self.iou)
+
+    def post_process(self, raw: Outputs | list[Best], feed: Letterbox) -> list[Detections]:
         """Decoded, suppressed, scaled back: one :class:`Detections` a frame, best first, in frame pixels."""
+        if isinstance(raw, list):
+            return [_scaled_back(best, feed, frame) for frame, best in enumerate(raw)]
         if not raw:
             return []
         found = self.decode(raw)
@@ -98,6 +119,12 @@ class TorchDetector(TorchModel):
     def _warm_up(self) -> None:
         feed = self.pre_process([np.zeros((36, 64, 3), np.uint8)])  # the canvas of 16:9, most videos'
         raw = self.infer(feed)
-        check_finite(self.name, raw)
+        check_finite(self.name, self.forward(feed.canvas) if isinstance(raw, list) else raw)
         (found,) = self.post_process(raw, feed)
         check_shape(self.name, "boxes", found.boxes, (len(found.scores), 4))
+
+
+def _scaled_back(best: Best, feed: Letterbox, frame: int) -> Detections:
+    owners = np.full(len(best.scores), frame, np.int32)
+    corners = feed.to_frame(best.boxes.reshape(-1, 2, 2), owners).reshape(-1, 4)
+    return Detections(corners, best.scores, None if best.points is None else feed.to_frame(best.points, owners))

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from facestream.plugins.base import Outputs
 from facestream.plugins.detect.base import Candidates, TorchDetector
 from facestream.plugins.detect.cards import CENTERFACE
+from facestream.plugins.on_device_boxes import Cells, grid
 from facestream.plugins.onnx_file import read_convolutions
 from facestream.plugins.torch_state import in_order
 from facestream.plugins.weights import Arrays
@@ -48,6 +50,16 @@ class CenterFace(TorchDetector):
             scores=heat[frame, 0, row, column],
             points=(corner[:, None] + inside * extent[:, None]).astype(np.float32),
         )
+
+    def cells(self, raw: tuple[Tensor, ...]) -> Cells:
+        """The same of every cell, as torch does it."""
+        heat, size, offset, points = (values.flatten(2).transpose(1, 2) for values in raw)  # (B, cells, values)
+        extent = size.flip(-1).exp()
+        corner = (grid(raw[0]) + offset.flip(-1) + 0.5 - extent / 2) * STRIDE
+        extent = extent * STRIDE
+        inside = points.reshape(len(points), -1, 5, 2).flip(-1)
+        placed = corner[:, :, None] + inside * extent[:, :, None]
+        return Cells(torch.cat([corner, corner + extent], 2), heat[..., 0], placed.flatten(2))
 
 
 # MobileNetV2's table (Sandler et al. 2018): expansion, channels, blocks, stride of the first.

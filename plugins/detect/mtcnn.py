@@ -60,10 +60,10 @@ class Mtcnn(TorchModel):
         return letterbox(images, self.size, rgb=True)
 
     def infer(self, feed: Letterbox) -> Candidates:
-        found = self._propose(feed.canvas) if len(feed) else _nothing()
+        found = self._propose(feed.on_host) if len(feed) else _nothing()
         if len(found.scores):
-            found = self._refine(feed.canvas, found)
-        return self._finish(feed.canvas, found) if len(found.scores) else _nothing()
+            found = self._refine(feed.on_host, found)
+        return self._finish(feed.on_host, found) if len(found.scores) else _nothing()
 
     def post_process(self, raw: Candidates, feed: Letterbox) -> list[Detections]:
         corners = feed.to_frame(raw.boxes.reshape(-1, 2, 2), raw.frame_ids).reshape(-1, 4)

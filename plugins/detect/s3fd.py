@@ -16,6 +16,7 @@ from facestream.plugins.detect.base import Candidates, TorchDetector
 from facestream.plugins.detect.cards import S3FD
 from facestream.plugins.letterbox import Letterbox
 from facestream.plugins.nms import box_iou, suppress_batch
+from facestream.plugins.on_device_boxes import Best
 from facestream.plugins.published import published_state
 from facestream.plugins.weights import Arrays
 from facestream.stream.types import Detections, Floats
@@ -47,10 +48,10 @@ class S3fd(TorchDetector):
         anchors = np.array([ANCHOR * stride], np.float32)
         return decode_level(level[:, :1], level[:, 1:], stride, anchors, self.threshold).candidates
 
-    def post_process(self, raw: Outputs, feed: Letterbox) -> list[Detections]:
+    def post_process(self, raw: Outputs | list[Best], feed: Letterbox) -> list[Detections]:
         """As for every detector, but the boxes that a kept one suppresses take part in it: see :func:`vote`."""
-        if not raw:
-            return []
+        if isinstance(raw, list) or not raw:
+            return super().post_process(raw, feed)
         found = self.decode(raw)
         corners = feed.to_frame(found.boxes.reshape(-1, 2, 2), found.frame_ids).reshape(-1, 4)
         kept = suppress_batch(found.frame_ids, corners, found.scores, self.iou, len(feed))

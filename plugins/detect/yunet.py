@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from facestream.plugins.base import Outputs
 from facestream.plugins.detect.base import Candidates, TorchDetector
 from facestream.plugins.detect.cards import YUNET
+from facestream.plugins.on_device_boxes import Cells, grid
 from facestream.plugins.onnx_file import read_convolutions
 from facestream.plugins.torch_state import in_order
 from facestream.plugins.weights import Arrays
@@ -49,6 +50,20 @@ class YuNet(TorchDetector):
         boxes = np.concatenate([centre - half, centre + half], 1) * stride
         points = (corner[:, None] + cells[:, 6:].reshape(-1, 5, 2)) * stride
         return frame.astype(np.int32), boxes, scores[frame, row, column], points
+
+    def cells(self, raw: tuple[Tensor, ...]) -> Cells:
+        """The same of every cell, as torch does it."""
+        levels = [_level_cells(level, stride) for level, stride in zip(raw, STRIDES)]
+        return Cells(*(torch.cat(parts, 1) for parts in zip(*levels)))
+
+
+def _level_cells(level: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
+    values = level.flatten(2).transpose(1, 2)  # (B, cells, 16)
+    corner = grid(level)
+    centre, half = corner + values[..., 2:4], values[..., 4:6].exp() / 2
+    boxes = torch.cat([centre - half, centre + half], 2) * stride
+    points = (corner[:, :, None] + values[..., 6:].reshape(len(values), -1, 5, 2)) * stride
+    return boxes, (values[..., 0] * values[..., 1]).sqrt(), points.flatten(2)
 
 
 class Separable(nn.Sequential):

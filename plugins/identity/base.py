@@ -15,6 +15,7 @@ from facestream.faces.patches import patches_at
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
 from facestream.plugins.identity.cosine import unit_rows
 from facestream.plugins.identity.placing import ARCFACE, ARCFACE_SIZE, template_matrices
+from facestream.plugins.on_device_pixels import DevicePixels, device_patches, shows_frames
 from facestream.stream.types import ExtractBatch, Floats, Image
 
 
@@ -23,10 +24,10 @@ class Placed:
     """N faces as the network wants them.
 
     Attributes:
-        pixels: uint8 (N, size, size, 3) in the network's colour order.
+        pixels: uint8 (N, size, size, 3) in the network's colour order; for a GPU, what makes them there.
     """
 
-    pixels: Image
+    pixels: Image | DevicePixels
 
 
 class TorchIdentity(TorchModel):
@@ -67,7 +68,10 @@ class TorchIdentity(TorchModel):
         if not len(batch):
             size = self.card.input_size
             return Placed(np.zeros((0, size, size, 3), np.uint8))
-        pixels = patches_at(batch, self.matrices(batch), self.card.input_size).pixels
+        matrices, size = self.matrices(batch), self.card.input_size
+        if self.on_device and shows_frames(batch):
+            return Placed(device_patches(self.uploads, self.device, batch, matrices, size, rgb=self.colour == "rgb"))
+        pixels = patches_at(batch, matrices, size).pixels
         return Placed(_red_first(pixels) if self.colour == "rgb" else pixels)
 
     def infer(self, feed: Placed) -> Outputs:

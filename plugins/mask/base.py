@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from facestream.faces.crops import crop_matrices, enlarged
-from facestream.faces.patches import patches_at
+from facestream.faces.patches import inside_at, patches_at
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
 from facestream.plugins.mask.storage import STORAGE_SIZE, aligned_of, stored_mask, stored_size
+from facestream.plugins.on_device_pixels import DevicePixels, device_patches, shows_frames
 from facestream.stream.types import ExtractBatch, Floats, Frame, Image, Masks
 
 
@@ -22,12 +23,12 @@ class Cut:
     """N faces as the network wants them.
 
     Attributes:
-        pixels: uint8 (N, size, size, 3) in the card's colour order.
+        pixels: uint8 (N, size, size, 3) in the card's colour order; for a GPU, what makes them there.
         inside: uint8 (N, size, size), 255 where they show the frame, 0 where that has ended.
         matrices: float32 (N, 3, 3), frame pixels → pixels of the stored masks.
     """
 
-    pixels: Image
+    pixels: Image | DevicePixels
     inside: Image
     matrices: Floats
 
@@ -83,7 +84,12 @@ class TorchMasker(TorchModel):
             empty = np.zeros((0, self.size, self.size), np.uint8)
             return Cut(np.zeros((*empty.shape, 3), np.uint8), empty, np.zeros((0, 3, 3), np.float32))
         stored = crop_matrices(aligned_of(self.name, batch), self.storage_size, self.centering)
-        patches = patches_at(batch, enlarged(stored, self.size / self.storage_size), self.size)
+        matrices = enlarged(stored, self.size / self.storage_size)
+        if self.on_device and shows_frames(batch):
+            rgb = self.card.colour == "rgb"
+            on_device = device_patches(self.uploads, self.device, batch, matrices, self.size, rgb=rgb)
+            return Cut(on_device, inside_at(batch, matrices, self.size), stored)
+        patches = patches_at(batch, matrices, self.size)
         pixels = patches.pixels
         if self.card.colour == "rgb":
             pixels = np.ascontiguousarray(pixels[..., ::-1])
