@@ -27,12 +27,14 @@ import numpy as np
 
 
 class Facestream:
-    """A detector of facestream, called frame by frame or batch by batch."""
+    """A detector of facestream, called frame by frame or batch by batch, in a process set up as its pipelines are."""
 
     def __init__(self, detector: str, size: int | None = None) -> None:
         from facestream.plugins import registry
+        from facestream.stream.allocator import keep_freed_memory
         from facestream.stream.device import available_cores, set_thread_counts
 
+        keep_freed_memory()
         set_thread_counts(available_cores())
         self.detector = registry.create("detect", detector, size=size)
         self.detector.load("cpu")
