@@ -218,7 +218,7 @@ def read_header(source: str | os.PathLike[str] | bytes) -> dict[str, Any]:
 
 def update_header(path: str | os.PathLike[str], header: dict[str, Any], *, owned: bool = False) -> None:
     """Replace or add the header of a face picture, without re-encoding. The file is the old or the new one,
-    never half.
+    never half. Through a link it is the picture itself that gets the header, and the link stays one.
 
     Args:
         owned: see :func:`write_atomically`.
@@ -227,7 +227,7 @@ def update_header(path: str | os.PathLike[str], header: dict[str, Any], *, owned
         FaceHeaderError: the file isn't a PNG, or the header is one that readers refuse.
         OSError: the file can't be read or written.
     """
-    target = Path(path)
+    target = Path(path).resolve()
     try:
         content = with_header(target.read_bytes(), header)
     except FaceHeaderError as error:

@@ -25,7 +25,7 @@ from facestream.jobs.sort.memory import available_memory, check_room
 from facestream.jobs.sort.methods import Kind, Method, Need
 from facestream.jobs.sort.moves import Moved, carry_out, remove_empty
 from facestream.jobs.sort.order import Arranger
-from facestream.jobs.sort.plan import UNDO, Placed, free_name, placed_of, places, record_of, undoing
+from facestream.jobs.sort.plan import BACK, UNDO, Placed, backwards, free_name, placed_of, places, record_of, undoing
 from facestream.jobs.sort.record import Entry, Record, place, read_record
 from facestream.stream.device import Bridge
 from facestream.stream.types import Floats
@@ -163,17 +163,20 @@ class SortJob:
             if record.copies:
                 raise ConfigError(f"{folder} holds copies, the faces are where they were: remove it if you like")
             if not record.done:
+                if record.how not in (UNDO, BACK):
+                    record = backwards(record).save()  # forwards there may be no way: a full disk
                 if not (await self._move(record, report)).complete:
                     return report
                 if record.how == UNDO:
                     report.record = record
                     _forget(record)
                     return report
-                record = record.save(done=True)  # all are at their places, which is easier to take back
+                report.record = record = record.save(done=True)
             pictures = await self._bridge.cpu(list_pictures, folder, record)
             record = undoing(record, pictures).save()
             if (await self._move(record, report)).complete:
-                report.record = record
+                if record.entries or report.record is None:
+                    report.record = record
                 _forget(record)
             return report
 

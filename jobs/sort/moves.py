@@ -118,8 +118,9 @@ def _copy(source: Path, target: Path) -> None:
 
 def _settle(record: Record) -> None:
     """Names reach the disk; half copies of a killed run and folders that have become empty go."""
-    folders = {record.at(entry.target).parent for entry in record.entries}
-    for folder in folders:
+    places = [entry.target for entry in record.entries]
+    places += [] if record.copies else [entry.source for entry in record.entries]
+    for folder in {record.at(place).parent for place in places}:
         if folder.is_dir():
             (folder / TEMPORARY).unlink(missing_ok=True)
             sync_folder(folder)

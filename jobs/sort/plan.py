@@ -14,6 +14,7 @@ from facestream.jobs.sort.order import Group
 from facestream.jobs.sort.record import Entry, Record, place
 
 UNDO: Final = "undo"
+BACK: Final = "back"
 _NAME_BYTES: Final = 240  # of the 255 that file systems take
 
 
@@ -111,6 +112,12 @@ def placed_of(record: Record) -> list[Placed]:
         folder, name = os.path.split(entry.target)
         folders.setdefault(folder, []).append(name)
     return [Placed(folder, sorted(folders[folder], key=natural_key)) for folder in sorted(folders)]
+
+
+def backwards(record: Record) -> Record:
+    """The way back of a run that was interrupted: every picture to where it was when that began."""
+    entries = tuple(Entry(entry.was, entry.target, entry.source) for entry in record.entries)
+    return Record(record.folder, entries, BACK, folders=record.folders)
 
 
 def undoing(record: Record, pictures: Sequence[Picture], taken: Callable[[Path], bool] = os.path.lexists) -> Record:

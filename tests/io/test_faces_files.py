@@ -189,6 +189,15 @@ class TestHeader:
         assert read_header(path) == header()
         assert os.listdir(tmp_path) == ["a_0.png"]
 
+    def test_through_a_link_the_picture_itself_is_updated(self, tmp_path: Path) -> None:
+        (tmp_path / "face.png").write_bytes(with_header(png(), header()))
+        (tmp_path / "link.png").symlink_to("face.png")
+        changed = header()
+        changed["source"]["face_index"] = 3
+        update_header(tmp_path / "link.png", changed)
+        assert (tmp_path / "link.png").is_symlink()
+        assert read_header(tmp_path / "face.png")["source"]["face_index"] == 3
+
     def test_a_refused_update_leaves_the_file_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "a_0.png"
         path.write_bytes(png())

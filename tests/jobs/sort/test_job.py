@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -92,6 +93,27 @@ async def test_undone_faces_that_were_moved_by_hand_come_back_and_deleted_ones_d
     (faces / "_face_001/0_0.png").unlink()
     await undone(faces)
     assert tree(faces) == {name: content for name, content in before.items() if name != "0_0.png"}
+
+
+@pytest.mark.parametrize("output", [None, "out"])
+async def test_what_cant_be_finished_can_be_undone(faces: Path, output: str | None) -> None:
+    before = tree(faces)
+    target = faces if output is None else faces.with_name(output)
+    await sorted_by(settings("none", "face"), faces, target if output else None, stop_after=3)
+    rename = os.rename
+
+    def full(source: Any, to: Any) -> None:
+        if "_face_" in str(to):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        rename(source, to)
+
+    with mock.patch("os.rename", full):
+        with pytest.raises(OutputError, match="No space left"):
+            await sorted_by(settings("none", "face"), faces, target if output else None)
+        report = await undone(target)
+    assert tree(faces) == before
+    assert len(report.record.entries) == 7
+    assert is_unsorted(target)
 
 
 async def test_nothing_to_undo_is_told(faces: Path) -> None:
