@@ -86,13 +86,16 @@ class SeenRecently:
     faces: list[_Seen] = field(default_factory=list)
     named: dict[int, float] = field(default_factory=dict)  # track → when it was last covered for its name
 
-    def update(self, boxes: Floats, tracks: Longs, hidden: Bools, now: float) -> list[tuple[Floats, float]]:
+    def update(
+        self, boxes: Floats, tracks: Longs, hidden: Bools, told: Bools, now: float
+    ) -> list[tuple[Floats, float]]:
         """Take the next frame's faces.
 
         Args:
             boxes: float32 (N, 4).
             tracks: int64 (N,), -1 where there is none.
             hidden: bool (N,), which are covered.
+            told: bool (N,), of which it is known whether to cover them, and so are what was covered where they are.
             now: seconds of the source's time, never decreasing.
 
         Returns:
@@ -103,7 +106,7 @@ class SeenRecently:
         present = {track for track in tracks.tolist() if track >= 0}
         for seen in before:
             # Two tracks that have numbers tell themselves apart, wherever they are.
-            maybe = boxes if seen.track < 0 else boxes[tracks < 0]
+            maybe = boxes[told] if seen.track < 0 else boxes[told & (tracks < 0)]
             if seen.track not in present and not _overlaps(seen.box, maybe):
                 seen.missed += 1
                 if now - seen.at <= MEMORY or seen.missed <= LEAST_FRAMES:
@@ -157,6 +160,8 @@ class Privacy:
 
     Pictures of a folder have nothing to do with each other; in a video, a covered face that the detector misses stays
     covered for a moment (:class:`SeenRecently`). A face that isn't confirmed, or not named yet, is an unknown person's.
+    Somebody else may appear where a named face was, so an unknown person's is also each face that wasn't itself seen to
+    be the named person's in the very frame (:attr:`facestream.stream.types.Recognised.sure`).
 
     Args:
         bridge: where pictures are changed.
@@ -210,7 +215,9 @@ class Privacy:
         tracks = np.full(len(faces), -1, np.int64) if faces.tracks is None else faces.tracks
         hidden = self._hidden(faces, source, tracks)
         now = faces.frame.pts
-        others = [] if source is None else source.recently.update(faces.boxes, tracks, hidden, now)
+        # Where known people are covered, a face without a name yet may be one whose track was lost just now.
+        told = hidden if self._whose is Whose.KNOWN else np.ones(len(faces), np.bool_)
+        others = [] if source is None else source.recently.update(faces.boxes, tracks, hidden, told, now)
         if not hidden.any() and not others:
             return faces
         try:
@@ -239,9 +246,9 @@ class Privacy:
     def _hidden(self, faces: FrameFaces, source: _Source | None, tracks: Longs) -> Bools:
         if self._whose is Whose.EVERYONE or faces.people is None:
             return np.ones(len(faces), np.bool_)
-        named = np.array([person is not None for person in faces.people], np.bool_)
         if self._whose is Whose.UNKNOWN:
-            return ~named
+            return np.array([person is None or not person.sure for person in faces.people], np.bool_)
+        named = np.array([person is not None for person in faces.people], np.bool_)
         return named if source is None else source.recently.still_named(tracks, named, faces.frame.pts)
 
     def _recognised(self, faces: FrameFaces, known: KnownPeople) -> FrameFaces:

@@ -97,7 +97,8 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
             in_flight=live_in_flight(bridge.device),
             tracks=Tracks(lambda next_id: Tracker(next_id, gallery=options.track_memory)),
             recogniser=recogniser,
-            chooser=Chooser(),
+            # Whoever is shown by name must be seen to be that person in each frame, not now and then.
+            chooser=None if options.anonymise and options.anonymise_who == "unknown" else Chooser(),
         )
         session = await stack.enter_async_context(
             LiveSession(

@@ -121,7 +121,8 @@ class Following:
         awaited = None if frame.choice is None else frame.choice.awaited
         faces.tracks = frame.tracker.identify(frame.followed, embeddings, frame.qualities, awaited)
         if self._recogniser is not None:
-            faces.people = self._recogniser.recognise(faces, frame.tracker.looks, frame.followed.now)
+            tracker, followed = frame.tracker, frame.followed
+            faces.people = self._recogniser.recognise(faces, tracker.looks, followed.now, tracker.agreeing(followed))
         return faces
 
     def forget(self, source: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from facestream.stream.looks import Looks
-from facestream.stream.types import Floats, FrameFaces, Recognised
+from facestream.stream.types import Bools, Floats, FrameFaces, Recognised
 
 _AGREE: Final = 2
 """Embeddings that have to show the same person before a track bears that name …"""
@@ -116,12 +116,15 @@ class Recogniser:
         """Keep nothing of a source that has gone."""
         self._sources.pop(source, None)
 
-    def recognise(self, faces: FrameFaces, looks: Looks, now: float) -> tuple[Recognised | None, ...]:
+    def recognise(
+        self, faces: FrameFaces, looks: Looks, now: float, agreeing: Bools | None = None
+    ) -> tuple[Recognised | None, ...]:
         """Who each face of a tracked frame is.
 
         Args:
             looks: the embeddings of the source's tracks.
             now: seconds of the source's time.
+            agreeing: bool (N,), faces that look like their tracks in this very frame; None for all.
         """
         if faces.tracks is None:
             return (None,) * len(faces)
@@ -136,7 +139,8 @@ class Recogniser:
         for id_, one in contenders.items():
             self._judge(one, id_, looks)
         _share_out(list(contenders.values()))
-        return tuple(_recognised(source.tracks.get(id_)) for id_ in faces.tracks.tolist())
+        sure = [True] * len(faces) if agreeing is None else agreeing.tolist()
+        return tuple(_recognised(source.tracks.get(id_), one) for id_, one in zip(faces.tracks.tolist(), sure))
 
     def _judge(self, track: _Named, id_: int, looks: Looks) -> None:
         """See what speaks for whom, unless nothing has changed since the last time."""
@@ -189,7 +193,7 @@ def _share_out(tracks: Sequence[_Named]) -> None:
             track.name, track.version = names.get(place), None  # it takes less to keep a name than to get one
 
 
-def _recognised(track: _Named | None) -> Recognised | None:
+def _recognised(track: _Named | None, sure: bool) -> Recognised | None:
     if track is None or track.name is None:
         return None
-    return Recognised(track.name, track.evidence[track.name].similarity)
+    return Recognised(track.name, track.evidence[track.name].similarity, sure)

@@ -36,6 +36,9 @@ _YOUNG: Final = 3.0
 _CONTRADICTED: Final = (1.0, 0.3)
 """Seconds for which a face has to look unlike every known one to be a new one: as a rule, and after a gap."""
 
+_AGAIN: Final = 0.5
+"""Seconds for which no look may have been doubtful before one that agrees makes sure: a single one may be chance."""
+
 _POOR: Final = 0.1
 """The quality below which a picture proves nothing."""
 
@@ -52,12 +55,16 @@ class _Tracklet:
         settled: its looks were compared since it began, and since it may have passed to another face.
         seen: when it was last visible.
         unlike: since when it has looked like someone else; None while it doesn't.
+        agreed: when it was last seen for sure to look like what its track has shown so far.
+        doubted: when a look at it didn't show that.
     """
 
     id: int = UNCONFIRMED
     settled: bool = False
     seen: float = 0.0
     unlike: float | None = None
+    agreed: float = -np.inf
+    doubted: float = -np.inf
 
 
 @dataclass(slots=True, eq=False)
@@ -160,9 +167,18 @@ class Tracker:
             if tracklet.id < 0 and followed.sure[place] and not waiting[place]:
                 tracklet.id = self._next_id()
             ids[place] = tracklet.id
-        self._remember(sights, followed.now)
+        self._remember(sights, [one.id for one in tracklets.values()], followed.now)
         self.looks.seen(ids, followed.now)
         return ids
+
+    def agreeing(self, followed: Followed) -> Bools:
+        """bool (N,): faces of the frame that was identified last whose looks in it are those of their tracks.
+
+        Others weren't looked at, or in a poor picture or a crowd, or a look has been doubtful just now: who they are is
+        known by where they are, if at all.
+        """
+        known = {key for key, tracklet in self._tracklets.items() if tracklet.agreed == followed.now}
+        return np.array([key in known for key in followed.keys.tolist()], np.bool_)
 
     def reset(self, elapsed: float = 0.0) -> None:
         """Forget every motion, after ``elapsed`` seconds in which nothing was seen: what is seen next are new faces,
@@ -266,11 +282,24 @@ class Tracker:
         if now - tracklet.unlike >= _CONTRADICTED[not tracklet.settled]:
             tracklet.id, tracklet.unlike, sight.likeness = UNCONFIRMED, None, None
 
-    def _remember(self, sights: list[_Sight], now: float) -> None:
+    def _remember(self, sights: list[_Sight], visible: list[int], now: float) -> None:
         """Keep the looks of which it is certain whom they show."""
-        for sight in sights:
+        for sight, rival in zip(sights, self._rivals(sights, visible)):
             tracklet = sight.tracklet
+            if not (sight.likeness is None or (sight.likeness >= self._same_person and sight.likeness > rival)):
+                tracklet.doubted = now
+            elif now - tracklet.doubted > _AGAIN:
+                tracklet.agreed = now
             if tracklet.id >= 0 and (sight.likeness is None or sight.like_itself):
                 tracklet.settled, tracklet.unlike = True, None
-                if sight.likeness is None or sight.certain:
+                if sight.likeness is None or (sight.certain and sight.likeness > rival):
                     self.looks.remember(tracklet.id, sight.look, sight.quality, now)
+
+    def _rivals(self, sights: list[_Sight], visible: list[int]) -> list[float]:
+        """How much each sight looks like the one of the other visible tracks that it is most like; -1 without any."""
+        tracks = [track for track in visible if track in self.looks]
+        if not sights or not tracks:
+            return [-1.0] * len(sights)
+        similarity = self.looks.similarity(np.stack([sight.look for sight in sights]), tracks)
+        own = np.array([[sight.tracklet.id == track for track in tracks] for sight in sights])
+        return np.where(own, -1.0, similarity).max(axis=1).tolist()  # type: ignore[no-any-return]

@@ -214,10 +214,16 @@ def _without_absent(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 class Recognised(NamedTuple):
-    """Whom a face is taken for, and the cosine similarity to that person in -1..1."""
+    """Whom a face is taken for.
+
+    Attributes:
+        similarity: the cosine similarity to that person, -1..1.
+        sure: a look at the face in this very frame agrees; otherwise it is taken for who it was before.
+    """
 
     name: str
     similarity: float
+    sure: bool = True
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

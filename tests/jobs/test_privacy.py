@@ -155,6 +155,23 @@ async def test_a_face_is_shown_once_it_has_a_name_and_not_before(bridge: Bridge)
     assert not is_covered(await privacy.apply(result(0.3)), HERE)
 
 
+async def test_a_face_whose_name_is_from_before_is_covered(bridge: Bridge) -> None:
+    """Somebody else may stand by now where ada stood."""
+    privacy = Privacy(bridge, "box", "unknown")
+    assert not is_covered(await privacy.apply(result(0.0, HERE, tracks=[1], people=[ADA])), HERE)
+    doubtful = result(0.1, HERE, tracks=[1], people=[ADA._replace(sure=False)])
+    assert is_covered(await privacy.apply(doubtful), HERE)
+    assert not is_covered(await privacy.apply(result(0.2, HERE, tracks=[1], people=[ADA])), HERE)
+
+
+async def test_a_known_face_that_loses_its_track_stays_covered_for_a_moment(bridge: Bridge) -> None:
+    privacy = Privacy(bridge, "box", "known")
+    await privacy.apply(result(0.0, HERE, tracks=[1], people=[ADA]))
+    assert is_covered(await privacy.apply(result(0.1, HERE, tracks=[-1], people=[None])), HERE)
+    assert is_covered(await privacy.apply(result(0.2, HERE, tracks=[2], people=[None])), HERE)
+    assert not is_covered(await privacy.apply(result(1.0, HERE, tracks=[2], people=[None])), HERE)
+
+
 async def test_only_known_people_are_covered(bridge: Bridge) -> None:
     shown = await Privacy(bridge, "box", "known").apply(result(0.0, HERE, THERE, tracks=[1, 2], people=[ADA, None]))
     assert is_covered(shown, HERE)

@@ -1,4 +1,6 @@
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -6,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facestream.stream.following import Following, Tracks
 from facestream.stream.known_people import KnownPeople
 from facestream.stream.looks import Looks, unit
 from facestream.stream.recognition import Recogniser
@@ -13,6 +16,7 @@ from facestream.stream.types import Floats, FrameFaces
 from facestream.tests.stream.build import frame
 
 THRESHOLD = 0.4
+MANY = 1000 if os.environ.get("FACESTREAM_FULL") else 15
 
 
 def look(**sides: float) -> Floats:
@@ -189,6 +193,38 @@ def test_a_track_that_is_unknown_has_no_looks(scene: Scene) -> None:
     assert not len(scene.recogniser.looks_of("door", 1))
     scene.see({1: None})
     assert not len(scene.recogniser.looks_of("door", 1))
+
+
+@settings(deadline=None, max_examples=MANY)
+@given(st.integers(0, 2**32 - 1))
+def test_nobody_bears_a_name_for_sure_who_stands_where_its_owner_stood(seed: int) -> None:
+    """Two known people and a stranger change places at any time; each face is looked at, some in poor pictures."""
+    noise = np.random.default_rng(seed)
+    known = people(ada=look(a=1), bob=look(b=1))
+    tracks, recogniser = Tracks(), Recogniser(known)
+    following = Following(tracks, None, recogniser)
+    here, named = {0: "ada", 1: "bob", 2: None}, 0
+    standing = [0, 1, 2]
+    for seq in range(100):
+        if noise.random() < 0.05:
+            noise.shuffle(standing)
+        places = [place for place in range(3) if noise.random() < 0.95]
+        boxes = np.array([[100 * place, 0, 100 * place + 60, 80] for place in places], np.float32).reshape(-1, 4)
+        boxes += noise.normal(0, 3, boxes.shape).astype(np.float32)
+        rows = np.stack([look(**{"abc"[standing[place]]: 1.0}) for place in places]) if places else np.zeros((0, 8))
+        faces = FrameFaces(
+            frame=replace(frame("door"), seq=seq, pts=seq / 25),
+            boxes=boxes,
+            scores=np.full(len(places), 0.9, np.float32),
+            identities={"id": unit(rows + noise.normal(0, 0.06, rows.shape))},
+        )
+        following.before(faces, noise.choice(np.array([0.05, 0.3, 0.9], np.float32), len(places)))
+        following.after(faces)
+        for place, person in zip(places, faces.people or ()):
+            if person is not None and person.sure:
+                assert person.name == here[standing[place]]
+                named += 1
+    assert named
 
 
 @settings(deadline=None, max_examples=50)
