@@ -134,6 +134,14 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
     show_default=True,
     help="Seconds for which a face that left gets its id back when it returns; with an identity model.",
 )
+@click.option(
+    "--detect-every",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    help="Frames after which the detector looks again, at the latest; between, known faces are followed by their "
+    "landmarks. auto: 4 times a second; 1: at each frame, as always with --anonymise.",
+)
 @privacy_options
 @reference_options
 @model_options

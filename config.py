@@ -87,6 +87,7 @@ class ServeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     people: str | None = None
     no_biometrics: bool | None = None
     track_memory: float | None = None
+    detect_every: str | int | None = None
     anonymise: str | None = None
     anonymise_who: str | None = None
 

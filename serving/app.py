@@ -25,6 +25,7 @@ from facestream.jobs.references import load_references
 from facestream.server import Server
 from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
+from facestream.stream.guiding import guide_for
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.recognition import Recogniser
 from facestream.stream.tracking import Tracker
@@ -56,6 +57,7 @@ class ServeOptions:
     people: Path | None = None
     no_biometrics: bool = False
     track_memory: float = 120.0
+    detect_every: str = "auto"
     anonymise: str | None = None
     anonymise_who: str = "everyone"
 
@@ -85,6 +87,7 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         bridge = await stack.enter_async_context(Bridge(options.models.chosen_device))
         check_privacy(options)
+        guide = None if options.anonymise else guide_for(options.detect_every)  # a new face is covered at once
         models = await bridge.cpu(with_people_recognised, options)
         stages = await load_stages(models, bridge, await load_references(models, bridge, options.people))
         for number in (signal.SIGINT, signal.SIGTERM):  # only now: models that still load are simply left
@@ -99,6 +102,7 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
             recogniser=recogniser,
             # Whoever is shown by name must be seen to be that person in each frame, not now and then.
             chooser=None if options.anonymise and options.anonymise_who == "unknown" else Chooser(),
+            guide=guide,
         )
         session = await stack.enter_async_context(
             LiveSession(
@@ -139,6 +143,8 @@ def check_privacy(options: ServeOptions) -> None:
         raise ConfigError("--people names a gallery, and --no-biometrics opens none: leave out one of the two")
     if options.no_biometrics and any(map(is_person, (*options.models.filter, *options.models.nfilter))):
         raise ConfigError("--no-biometrics opens no gallery: filter by pictures, not by person:NAME")
+    if options.anonymise is None and options.anonymise_who != "everyone":
+        raise ConfigError("--anonymise-who says whose faces, and nothing covers them: add --anonymise blur")
     if options.anonymise is None:
         return
     if options.no_biometrics and options.anonymise_who != "everyone":

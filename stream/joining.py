@@ -50,11 +50,15 @@ def appended(batch: ExtractBatch, other: ExtractBatch) -> ExtractBatch:
 
 def layout_of(faces: Faces) -> dict[str, object]:
     """What is known of these faces, and in which form. Faces can be laid end to end where the values that both have
-    are equal; a mask or embedding that only one has is absent from the other's rows.
+    are equal; a mask, embedding or prior that only one has is absent from the other's rows.
     """
     layout: dict[str, object] = {
-        name: None if (array := getattr(faces, name)) is None else array.shape[1:] for name in PER_FACE
+        name: None if (array := getattr(faces, name)) is None else array.shape[1:]
+        for name in PER_FACE
+        if name != "priors"
     }
+    if faces.priors is not None:
+        layout["priors"] = faces.priors.shape[1:]
     layout["aligned"] = faces.aligned is not None
     layout |= {f"mask {name}": (masks.centering, masks.masks.shape[1:]) for name, masks in faces.masks.items()}
     layout |= {f"identity {name}": rows.shape[1:] for name, rows in faces.identities.items()}
@@ -64,9 +68,9 @@ def layout_of(faces: Faces) -> dict[str, object]:
 def join_fields(parts: Sequence[Faces]) -> dict[str, Any]:
     """The per-face fields of several :class:`Faces` laid end to end, as keyword arguments.
 
-    A part without faces has nothing to say and takes part in nothing. A mask or embedding that only some parts have is
-    absent (NaN) from the others' rows, so that it never slides onto other faces (spec D6). The aligned view is joined
-    too, never left short (D8).
+    A part without faces has nothing to say and takes part in nothing. A mask, embedding or prior that only some parts
+    have is absent (NaN) from the others' rows, so that it never slides onto other faces (spec D6). The aligned view is
+    joined too, never left short (D8).
 
     Raises:
         ValueError: some parts have an array that others lack, or masks or embeddings of one name differ in their form.
@@ -79,7 +83,10 @@ def join_fields(parts: Sequence[Faces]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name in PER_FACE:
         arrays = [getattr(part, name) for part in filled]
-        fields[name] = None if arrays[0] is None else np.concatenate(arrays)
+        if name == "priors" and any(array is not None for array in arrays):
+            fields[name] = _join_rows(arrays, counts)
+        else:
+            fields[name] = None if arrays[0] is None else np.concatenate(arrays)
     fields["masks"] = {
         name: _join_masks([part.masks.get(name) for part in filled], counts)
         for name in _names([part.masks for part in filled])

@@ -5,6 +5,8 @@
     gate ─► detect ─► align ─► … ─► follow ─► identity ─► number, name ─► publish
       └─────────────────── at most `in_flight` batches ───────────────────┘
 
+With a guide, most frames of a live source pass the detector: see :mod:`facestream.stream.guiding`.
+
 Each accepted frame comes out once, in order per source, faces or none, with its own faces in their own order.
 
 A pipeline runs once, and its errors are its own: the next one starts afresh, also with the same stages.
@@ -26,6 +28,7 @@ from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
 from facestream.stream.following import Following, Tracks
 from facestream.stream.gate import FrameGate
+from facestream.stream.guiding import Guide
 from facestream.stream.recognition import Recogniser
 from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
@@ -50,9 +53,12 @@ class Pipeline:
         recogniser: says who they are, by the first identity model's embeddings. None looks for nobody.
         chooser: chooses the faces that the identity models at the chain's end look at, those that are
             :class:`facestream.stream.types.Selective`. None has them look at all.
+        guide: chooses the frames that the detector looks at. None has it look at all, and so has a chain whose aligner
+            doesn't tell when it sees no face (:class:`facestream.stream.types.TellsLost`). For live sources: which
+            frames are guided depends on the models' pace.
 
     Raises:
-        ValueError: faces are to be named or chosen that aren't tracked.
+        ValueError: faces are to be named, chosen or guided by that aren't tracked.
     """
 
     def __init__(
@@ -64,15 +70,18 @@ class Pipeline:
         tracks: Tracks | None = None,
         recogniser: Recogniser | None = None,
         chooser: Chooser | None = None,
+        guide: Guide | None = None,
     ) -> None:
-        if tracks is None and (recogniser is not None or chooser is not None):
-            raise ValueError("a recogniser and a chooser need tracks")
+        if tracks is None and (recogniser is not None or chooser is not None or guide is not None):
+            raise ValueError("a recogniser, a chooser and a guide need tracks")
         self._stages = list(stages)
         self._bridge = bridge
         self._in_flight = InFlight(max(1, in_flight))
         self._choosing_from = len(self._stages) if chooser is None else _first_selective(self._stages)
         chooser = chooser if self._chooses else None
         self._following = None if tracks is None else Following(tracks, chooser, recogniser)
+        self._lost_below = _lost_below(self._stages)
+        self._guide = None if self._lost_below is None else guide
         self._room = asyncio.Event()
         self._room.set()
         self._progress = Counter[str]()  # frames of each source accounted for: published, or dropped before one
@@ -193,6 +202,8 @@ class Pipeline:
                 frames = await self.gate.take(self._frames_at_once())
                 self._in_flight.enter(len(frames))
                 self._update_room()
+                if self._guide is not None:
+                    frames = [self._guide.next(frame) for frame in frames]
                 for batch in batches_of(frames):
                     await sender.send(batch)
         except EndOfChannel:
@@ -217,6 +228,8 @@ class Pipeline:
             await self._derive(batch)
             for faces in joiner.put(batch):
                 faces = await self._followed(faces)
+                if self._guide is not None and self._lost_below is not None:
+                    self._guide.learn(faces, self._lost_below)
                 await publish(faces)
                 self._in_flight.leave()
                 self._update_room()
@@ -259,6 +272,8 @@ class Pipeline:
         self._progress.pop(source, None)
         if self._following is not None:
             self._following.forget(source)
+        if self._guide is not None:
+            self._guide.forget(source)
 
     async def _derive(self, batch: ExtractBatch) -> None:
         """For a chain without stages; a stage has done it otherwise."""
@@ -278,6 +293,13 @@ class Pipeline:
         """A frame that gave way counts once the newer one is out; a removed source has nothing left to wait for."""
         present = self.gate.captured()
         return all(self._progress[source] >= goal for source, goal in goals.items() if source in present)
+
+
+def _lost_below(stages: Sequence[Stage]) -> float | None:
+    """That of the first aligner which tells, behind a detector; None if nothing can be guided."""
+    if not stages or not stages[0].finds_faces:
+        return None
+    return next((stage.lost_below for stage in stages[1:] if stage.lost_below is not None), None)
 
 
 def _first_selective(stages: Sequence[Stage]) -> int:

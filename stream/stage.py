@@ -20,6 +20,7 @@ from facestream.stream.batching import FaceBatcher, FrameJoiner, Item, split, wi
 from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender, WouldBlock
 from facestream.stream.checks import check_detections, check_faces
 from facestream.stream.device import Bridge
+from facestream.stream.guiding import settle
 from facestream.stream.joining import batch_of
 from facestream.stream.tasks import task_group
 from facestream.stream.types import (
@@ -28,8 +29,10 @@ from facestream.stream.types import (
     ExtractBatch,
     FacePlugin,
     Faces,
+    Floats,
     FrameFaces,
     Selective,
+    lost_below,
     summary_of,
 )
 
@@ -69,26 +72,34 @@ class Role(Protocol):
 
 
 class DetectRole:
-    """Frames in, boxes out."""
+    """Frames in, boxes out. Guided frames pass, with the faces that are expected in them."""
 
     def __init__(self, plugin: Detector) -> None:
         self.plugin = plugin
         self.infer = plugin.infer
 
     def weight(self, batch: ExtractBatch) -> int:
-        return len(batch.frames)
+        return sum(not frame.guided for frame in batch.frames)
 
     def pre_process(self, batch: ExtractBatch) -> Any:
-        return self.plugin.pre_process(batch.images)
+        return self.plugin.pre_process([frame.image for frame in batch.frames if not frame.guided])
 
     def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None:
         found = self.plugin.post_process(raw, feed)
-        check_detections(self.plugin.name, found, len(batch.frames))
+        check_detections(self.plugin.name, found, self.weight(batch))
         write_detections(batch, [_sane(detections) for detections in found])
 
     def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
-        for start in range(0, len(batch.frames), size):
-            yield ExtractBatch(frames=batch.frames[start : start + size])
+        part: list[FrameFaces] = []
+        for faces in batch.per_frame():
+            if not faces.frame.guided:
+                faces = FrameFaces(frame=faces.frame)
+                if sum(not other.frame.guided for other in part) == size:
+                    yield batch_of(part)
+                    part = []
+            part.append(faces)
+        if part:
+            yield batch_of(part)
 
 
 class FaceRole:
@@ -111,6 +122,7 @@ class FaceRole:
         check_faces(self.plugin.name, batch)
         if batch.landmarks is not landmarks:
             batch.aligned = None  # it belonged to the former landmarks (spec D8)
+            settle(batch, lost_below(self.plugin))
             derive(batch)
 
     def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
@@ -124,7 +136,11 @@ def derive(batch: Faces) -> None:
 
 
 def write_detections(batch: ExtractBatch, found: list[Detections]) -> None:
-    """Fill a batch with each frame's detections. Faces that were known before are gone, with all that was known."""
+    """Fill a batch with the detections of each frame that isn't guided.
+
+    In those, faces that were known before are gone, with all that was known.
+    """
+    batch.priors, found = _with_guided(batch, found)
     batch.landmarks = batch.landmark_scores = batch.tracks = batch.aligned = None
     batch.masks, batch.identities = {}, {}
     batch.boxes = np.concatenate([np.zeros((0, 4), np.float32), *(d.boxes for d in found)])
@@ -133,6 +149,24 @@ def write_detections(batch: ExtractBatch, found: list[Detections]) -> None:
     points = [array for array in seen if array is not None]
     batch.points = np.concatenate(points) if points and len(points) == len(seen) else None
     batch.frame_ids = np.repeat(np.arange(len(found), dtype=np.int32), [len(d.boxes) for d in found])
+
+
+def _with_guided(batch: ExtractBatch, found: list[Detections]) -> tuple[Floats | None, list[Detections]]:
+    """The batch's priors, and what is known of each of its frames: detected, or expected if it is guided."""
+    if batch.priors is None and not any(frame.guided for frame in batch.frames):
+        return None, found
+    detected = iter(found)
+    each, priors = [], []
+    for faces in batch.per_frame():
+        if faces.frame.guided:
+            each.append(Detections(faces.boxes, faces.scores, faces.points))
+        else:
+            each.append(next(detected))
+        if faces.frame.guided and faces.priors is not None:
+            priors.append(faces.priors)
+        elif batch.priors is not None:
+            priors.append(np.full((len(each[-1].boxes), *batch.priors.shape[1:]), np.nan, np.float32))
+    return np.concatenate(priors) if priors else None, each
 
 
 def _sane(found: Detections) -> Detections:
@@ -192,6 +226,11 @@ class Stage:
     def selective(self) -> bool:
         """Whether its model may look at some of a frame's faces only."""
         return isinstance(self._role.plugin, Selective) and self._role.plugin.selective
+
+    @property
+    def lost_below(self) -> float | None:
+        """The model's confidence below which what it looked at is no face; None if it doesn't tell."""
+        return lost_below(self._role.plugin)
 
     def statistics(self) -> StageStatistics:
         return self._statistics
@@ -278,7 +317,8 @@ class Stage:
         if work.feed is None:
             return [work]
         try:
-            work.raw, seconds = await self._bridge.infer(_timed, self._role.infer, work.feed)
+            worker = self._bridge.worker(self.name)
+            work.raw, seconds = await worker.run(_timed, self._role.infer, work.feed)
         except OutOfDeviceMemory as error:
             if self._role.weight(work.batch) == 1:
                 raise OutOfDeviceMemory(self._advice()) from error

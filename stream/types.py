@@ -62,6 +62,8 @@ class Frame:
         name: the picture's own file name where it has one (folders and lists), else None.
         dropped: how many frames of this source gave way since the last one that went on to the models.
         extracted: set where the image is a face picture, cut out of another frame.
+        guided: no detector looks at it: its faces are expected where those of the frames before were; see
+            :mod:`facestream.stream.guiding`.
     """
 
     source: str
@@ -73,6 +75,7 @@ class Frame:
     name: str | None = None
     dropped: int = 0
     extracted: Extracted | None = None
+    guided: bool = False
 
     @property
     def key(self) -> FrameKey:
@@ -154,6 +157,8 @@ class Faces:
         landmarks: float32 (N, 68, 2), 300-W order.
         landmark_scores: float32 (N,), the aligner's confidence in 0..1.
         tracks: int64 (N,), -1 while a face isn't confirmed yet.
+        priors: float32 (N, 68, 2), where the landmarks of a guided frame's faces are expected; NaN for a face that was
+            detected, None if all were. Gone once the aligner has looked there.
         masks: name → :class:`Masks`.
         identities: name → float32 (N, D); NaN for a face that has no such embedding.
         aligned: what the landmarks imply; see :class:`Aligned`.
@@ -165,6 +170,7 @@ class Faces:
     landmarks: Floats | None = None
     landmark_scores: Floats | None = None
     tracks: Longs | None = None
+    priors: Floats | None = None
     masks: dict[str, Masks] = field(default_factory=dict)
     identities: dict[str, Floats] = field(default_factory=dict)
     aligned: Aligned | None = None
@@ -201,13 +207,15 @@ class Faces:
             setattr(self, name, value)
 
 
-PER_FACE: Final = ("boxes", "scores", "points", "landmarks", "landmark_scores", "tracks")
+PER_FACE: Final = ("boxes", "scores", "points", "landmarks", "landmark_scores", "tracks", "priors")
 """The fields of :class:`Faces` that are one plain array."""
 
 
 def _without_absent(fields: dict[str, Any]) -> dict[str, Any]:
-    """Fields without the masks and embeddings that none of the faces has: they came from others of the batch."""
+    """Fields without the masks, embeddings and priors that no face has: they came from others of the batch."""
     if len(fields["boxes"]):
+        if fields["priors"] is not None and np.isnan(fields["priors"]).all():
+            fields["priors"] = None
         fields["masks"] = {name: masks for name, masks in fields["masks"].items() if masks.present.any()}
         fields["identities"] = {name: rows for name, rows in fields["identities"].items() if not np.isnan(rows).all()}
     return fields
@@ -454,6 +462,22 @@ class Selective(Protocol):
     """
 
     selective: bool
+
+
+@runtime_checkable
+class TellsLost(Protocol):
+    """An aligner whose confidences tell whether what it was shown is a face.
+
+    Attributes:
+        lost_below: the confidence below which it is none; None if they don't tell.
+    """
+
+    lost_below: float | None
+
+
+def lost_below(plugin: object) -> float | None:
+    """That of ``plugin``; None if it isn't :class:`TellsLost`."""
+    return plugin.lost_below if isinstance(plugin, TellsLost) else None
 
 
 @runtime_checkable

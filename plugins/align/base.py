@@ -7,17 +7,18 @@ and may give ``squares`` and ``refine`` of its own.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
-from facestream.plugins.align.looks import Aligned68, Crops
+from facestream.plugins.align.looks import Aligned68, Crops, look_again
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.realign import Upright
 from facestream.plugins.align.roi import Squares, apply, centred, crop, level_squares
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
 from facestream.plugins.on_device_pixels import DeviceCrops
-from facestream.stream.types import ExtractBatch, Floats, Frame, Image, Ints
+from facestream.stream.types import Bools, ExtractBatch, Floats, Frame, Image, Ints
 
 
 class TorchAligner(TorchModel):
@@ -28,11 +29,14 @@ class TorchAligner(TorchModel):
         normalization: how crops are evened out before the network sees them. May be set while batches are under way:
             takes effect with the next one.
         upright: where re-align looks; None for the place that the squares have around a detector's box.
+        lost_below: the confidence below which what it sees is no face; None if that can't be said. See
+            :class:`facestream.stream.types.TellsLost`.
     """
 
     roi_scale: ClassVar[float] = 1.5
     normalization = Normalization.NONE
     upright: Upright | None = None
+    lost_below: float | None = None
 
     @abstractmethod
     def decode(self, raw: Outputs) -> tuple[Floats, Floats]:
@@ -42,13 +46,19 @@ class TorchAligner(TorchModel):
         """Where to look for each face of the batch."""
         return level_squares(batch.boxes, batch.points, self.roi_scale)
 
+    def squares_on(self, landmarks: Floats) -> Squares | None:
+        """Where a last look at each face would be, knowing its landmarks (N, 68, 2); None if only boxes tell."""
+        return None
+
     def refine(self, raw: Outputs, matrices: Floats) -> Squares | None:
         """Where to look again, knowing a first result; None for one look only."""
         return None
 
     def pre_process(self, batch: ExtractBatch) -> Crops:
         """The batch's faces, cut out."""
-        return self._cut(self.squares(batch), batch.images, batch.frame_ids, self.normalization)
+        squares, placed = self._first_squares(batch)
+        crops = self._cut(squares, batch.images, batch.frame_ids, self.normalization)
+        return crops if placed is None else replace(crops, placed=placed)
 
     def cut(self, squares: Squares, crops: Crops) -> Crops:
         """Other squares (N) of the same faces, cut from the same frames and prepared in the same way."""
@@ -63,10 +73,13 @@ class TorchAligner(TorchModel):
         return self.refine(seen.outputs, seen.matrices) if seen.outputs else None
 
     def infer(self, feed: Crops) -> Aligned68:
-        """The crops through the network; twice, cut out anew in between, if the model looks again."""
+        """The crops through the network; twice, cut out anew in between, if the model looks again.
+
+        Faces whose landmarks were expected are looked at once, where they were.
+        """
         seen = self.look(feed)
-        squares = self.place_again(seen)
-        return seen if squares is None else self.look(self.cut(squares, feed))
+        again = look_again(self, feed, seen)
+        return seen if again is None else again[1]
 
     def landmarks(self, seen: Aligned68) -> tuple[Floats, Floats]:
         """Landmarks (N, 68, 2) in frame pixels, confidences (N,) in 0..1."""
@@ -78,6 +91,16 @@ class TorchAligner(TorchModel):
     def post_process(self, raw: Aligned68, feed: Crops, batch: ExtractBatch) -> None:
         """Write ``landmarks`` (N, 68, 2), frame pixels, and ``landmark_scores`` (N,) into the batch."""
         batch.landmarks, batch.landmark_scores = self.landmarks(raw)
+
+    def _first_squares(self, batch: ExtractBatch) -> tuple[Squares, Bools | None]:
+        """Where to look first, and which of these squares lie well already."""
+        squares = self.squares(batch)
+        if batch.priors is None or batch.priors.shape[1:] != (68, 2):
+            return squares, None
+        placed = np.asarray(np.isfinite(batch.priors).all(axis=(1, 2)))
+        rows = np.flatnonzero(placed)
+        expected = self.squares_on(batch.priors[rows])
+        return (squares, None) if expected is None else (squares.put(rows, expected), placed)
 
     def _cut(self, squares: Squares, images: list[Image], frame_ids: Ints, normalization: Normalization) -> Crops:
         size, rgb = self.card.input_size, self.card.colour == "rgb"

@@ -11,7 +11,7 @@ import numpy as np
 
 from facestream.faces.landmarks import LandmarkType, landmark_type
 from facestream.plugins.align.filters import FilterCounts, Thresholds, refused
-from facestream.stream.types import ExtractBatch, FacePlugin, summary_of
+from facestream.stream.types import ExtractBatch, FacePlugin, lost_below, summary_of
 
 log = logging.getLogger("facestream.plugins")
 
@@ -44,6 +44,11 @@ class FilteredAligner:
 
     def summary(self) -> list[str]:
         return [*summary_of(self.aligner), *self.statistics().lines(self._thresholds)]
+
+    @property
+    def lost_below(self) -> float | None:
+        """The aligner's own."""
+        return lost_below(self.aligner)
 
     @property
     def batch_size(self) -> int:

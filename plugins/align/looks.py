@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
 
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.realign import Upright
 from facestream.plugins.align.roi import Squares
-from facestream.stream.types import ExtractBatch, Floats, Image, Ints
+from facestream.stream.types import Bools, ExtractBatch, Floats, Image, Ints, Longs
 
 if TYPE_CHECKING:
     from facestream.plugins.on_device_pixels import DeviceCrops
@@ -24,6 +26,8 @@ class Crops:
         squares: the same squares, in frame pixels.
         images, frame_ids: where they were cut from, for cutting again.
         normalization: how their light and contrast were evened out; a second look is prepared like the first.
+        placed: bool (N,), squares that lie as a second look's would already: the face was seen a moment ago. None: no
+            face was.
     """
 
     pixels: Image | DeviceCrops
@@ -32,6 +36,7 @@ class Crops:
     images: list[Image]
     frame_ids: Ints
     normalization: Normalization
+    placed: Bools | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +45,13 @@ class Aligned68:
 
     outputs: tuple[Floats, ...]
     matrices: Floats
+
+    def put(self, rows: Longs, others: Aligned68) -> Aligned68:
+        """With another result for the faces at ``rows``."""
+        mine = tuple(array.copy() for array in (*self.outputs, self.matrices))
+        for array, new in zip(mine, (*others.outputs, others.matrices)):
+            array[rows] = new
+        return Aligned68(mine[:-1], mine[-1])
 
 
 @runtime_checkable
@@ -75,3 +87,23 @@ class SquareAligner(Protocol):
 
     def landmarks(self, seen: Aligned68) -> tuple[Floats, Floats]:
         """Landmarks (N, 68, 2) in frame pixels, confidences (N,) in 0..1."""
+
+
+def look_again(aligner: SquareAligner, crops: Crops, seen: Aligned68) -> tuple[Squares, Aligned68] | None:
+    """The model's own second look, at the faces that aren't placed well already.
+
+    Returns:
+        The squares that count now and what was seen in them; None if one look is enough for the model.
+    """
+    placed = crops.placed
+    if placed is not None and placed.all():
+        return crops.squares, seen
+    squares = aligner.place_again(seen)
+    if squares is None:
+        return None
+    if placed is None or not placed.any():
+        return squares, aligner.look(aligner.cut(squares, crops))
+    rows = np.flatnonzero(~placed)
+    squares = squares.take(rows)
+    again = aligner.cut(squares, replace(crops, frame_ids=crops.frame_ids[rows]))
+    return crops.squares.put(rows, squares), seen.put(rows, aligner.look(again))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from facestream.plugins.align.looks import Aligned68, Crops, SquareAligner
+from facestream.plugins.align.looks import Aligned68, Crops, SquareAligner, look_again
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.realign import Upright
 from facestream.plugins.align.refeed import Refeed, mean
-from facestream.stream.types import ExtractBatch
+from facestream.stream.types import ExtractBatch, lost_below
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +54,11 @@ class RefinedAligner:
         self._aligner.normalization = chosen
 
     @property
+    def lost_below(self) -> float | None:
+        """The aligner's own."""
+        return lost_below(self._aligner)
+
+    @property
     def batch_size(self) -> int:
         """The aligner's own, so that it is loaded for what it will see."""
         return self._aligner.batch_size
@@ -75,10 +80,9 @@ class RefinedAligner:
         """One result for each look whose landmarks count; each holds all N faces."""
         aligner, crops = self._aligner, feed.crops
         looks = [aligner.look(crops)]
-        own = aligner.place_again(looks[0])
+        own = look_again(aligner, crops, looks[0])
         if own is not None:
-            crops = aligner.cut(own, crops)
-            looks = [aligner.look(crops)]
+            crops, looks = replace(crops, squares=own[0]), [own[1]]
         if feed.upright is not None:
             landmarks, _ = aligner.landmarks(looks[0])
             crops = aligner.cut(feed.upright.on(landmarks, crops.squares), crops)

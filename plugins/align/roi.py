@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facestream.stream.types import Floats, Image, Ints
+from facestream.stream.types import Floats, Image, Ints, Longs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +25,16 @@ class Squares:
     centres: Floats
     sides: Floats
     angles: Floats
+
+    def take(self, rows: Longs) -> Squares:
+        return Squares(self.centres[rows], self.sides[rows], self.angles[rows])
+
+    def put(self, rows: Longs, others: Squares) -> Squares:
+        """With ``others`` at ``rows``."""
+        mine = self.centres.copy(), self.sides.copy(), self.angles.copy()
+        for array, new in zip(mine, (others.centres, others.sides, others.angles)):
+            array[rows] = new
+        return Squares(*mine)
 
     def matrices(self, size: int) -> Floats:
         """Crop pixels of a ``size`` × ``size`` crop → frame pixels: float32 (N, 2, 3)."""
@@ -48,17 +58,19 @@ def level_squares(boxes: Floats, points: Floats | None, scale: float) -> Squares
     return Squares(centres, np.maximum(sides, 1), angles)
 
 
-def bounding_squares(points: Floats, angles: Floats, scale: float) -> Squares:
+def bounding_squares(points: Floats, angles: Floats, scale: float, above: float = 0.0) -> Squares:
     """Squares of ``scale`` long sides of the points' bounds, measured along axes turned by ``angles``.
 
     Args:
         points: (N, P, 2).
         angles: (N,) radians.
+        above: how much further up than the points' bounds, in their widths, that reaches which they stand for.
     """
     cos, sin = np.cos(angles), np.sin(angles)
     turn = np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)  # frame → turned axes, as row vectors
     turned = points @ turn
     low, high = turned.min(axis=1), turned.max(axis=1)
+    low[:, 1] -= above * (high - low)[:, 0]
     centres = ((low + high) / 2)[:, None] @ turn.transpose(0, 2, 1)
     sides = (high - low).max(axis=1, initial=0) * scale
     return Squares(centres[:, 0], np.maximum(sides, 1), angles)

@@ -1,0 +1,317 @@
+"""Looking only where faces are expected: between two detections a tracked face is found by its own landmarks. Pure.
+
+A detector searches a whole frame, which costs several times what an aligner's look at one face does. A face that was
+seen a moment ago is near where it was, and an aligner that says whether it sees a face
+(:class:`facestream.stream.types.TellsLost`) says when that is wrong. So most frames of a live source need no detector
+(Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019, track one face so).
+
+:class:`Guide` decides which frames do, and what to expect in the others::
+
+    frame ─► Guide.next ─┬─ detect ──────────────────────────┬─► align ─► settle ─► follow ─► Guide.learn
+                         └─ guided: boxes, points, priors ───┘
+
+What a guided frame can't show is a face that wasn't there before: it waits for the next detection, see
+:class:`GuidingPolicy`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from facestream.errors import ConfigError
+from facestream.stream.types import Bools, Doubles, ExtractBatch, Faces, Floats, Frame, FrameFaces, FrameKey, Image
+
+_GRID: Final = 24
+"""Pixels a row and rows of the thumbnail by which a scene cut is seen."""
+
+_SAME_PLACE: Final = 0.25
+"""Distance between two faces' middles, in face sizes, below which they are one face that both slid onto."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuidingPolicy:
+    """When a detector has to look.
+
+    Attributes:
+        every: at least each so many frames; None: as often as the times below say.
+        interval: seconds after which a detector looks again while faces are followed: so long a new face may wait.
+        busy: the same while frames of the source have to give way to newer ones, because the models don't keep up.
+        empty: the same while there is no face.
+        search: seconds for which a detector looks at each frame after a face was lost.
+        largest_step: how far a face may move from one frame to the next, in face sizes.
+        cut: the correlation of two frames' thumbnails below which they show two scenes …
+        contrast: … unless their mean difference, 0..255, is less than this.
+        damping: the share of its speed that a face is expected to keep.
+    """
+
+    every: int | None = None
+    interval: float = 0.25
+    busy: float = 0.5
+    empty: float = 0.1
+    search: float = 0.5
+    largest_step: float = 0.35
+    cut: float = 0.6
+    contrast: float = 8.0
+    damping: float = 0.7
+
+
+def guide_for(detect_every: str) -> Guide | None:
+    """What ``--detect-every`` asks for: "auto", or a number of frames; 1 needs no guide.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if detect_every == "auto":
+        return Guide()
+    if not detect_every.isdecimal() or not (every := int(detect_every)):
+        raise ConfigError(f"--detect-every {detect_every!r} isn't possible: choose auto, or a number of frames")
+    return Guide(GuidingPolicy(every=every)) if every > 1 else None
+
+
+@dataclass(slots=True, eq=False)
+class _Seen:
+    """The faces of a source's last result, which tell where to look next.
+
+    Attributes:
+        pts: of the frame.
+        sure: each of them is followed and was seen well, so that none is left out of a guided frame.
+        speeds: float32 (N, 2), pixels/s.
+    """
+
+    faces: FrameFaces
+    pts: float
+    sure: bool
+    speeds: Floats
+
+    @property
+    def sizes(self) -> Floats:
+        """float32 (N,): the geometric mean of a box's sides."""
+        return _sizes(self.faces.boxes)
+
+
+@dataclass(slots=True, eq=False)
+class _Source:
+    """What is known of one source.
+
+    Attributes:
+        thumbnail: of the frame before.
+        seen: its last result; None where nothing is known.
+        ahead: frames whose results are still to come.
+        detected: pts of the last frame that a detector looked at.
+        frames: frames since, that one included.
+        wanted: how many faces there were before one was lost.
+        lost: pts of the first result without it; None while none is missing.
+    """
+
+    epoch: int
+    size: tuple[int, int]
+    pts: float
+    thumbnail: Floats
+    seen: _Seen | None = None
+    ahead: list[FrameKey] = field(default_factory=list)
+    detected: float = -np.inf
+    frames: int = 0
+    wanted: int = 0
+    lost: float | None = None
+
+    def continues(self, frame: Frame) -> bool:
+        """Whether ``frame`` is a later one of the same moving picture."""
+        return self.epoch == frame.epoch and self.size == frame.size and 0.0 < frame.pts - self.pts < 1.0
+
+
+class Guide:
+    """Decides for each frame whether a detector looks at it. Frames of a source come in their order, and so do results.
+
+    Single pictures (of a folder, say) are all detected, and so are frames whose last result is more than one behind.
+    """
+
+    def __init__(self, policy: GuidingPolicy | None = None) -> None:
+        self._policy = policy or GuidingPolicy()
+        self._sources: dict[str, _Source] = {}
+
+    def next(self, item: FrameFaces) -> FrameFaces:
+        """The frame as it is, for a detector, or marked as guided and with the faces that are expected in it."""
+        frame = item.frame
+        if len(item) or frame.name is not None or frame.extracted is not None:
+            return item
+        thumbnail = _thumbnail(frame.image)
+        source = self._sources.get(frame.source)
+        if source is None or not source.continues(frame) or self._is_cut(source.thumbnail, thumbnail):
+            ahead = [] if source is None else source.ahead
+            source = self._sources[frame.source] = _Source(frame.epoch, frame.size, frame.pts, thumbnail, ahead=ahead)
+        source.pts, source.thumbnail = frame.pts, thumbnail
+        expected = self._expected(source, frame)
+        source.ahead.append(frame.key)
+        if expected is not None:
+            source.frames += 1
+            return expected
+        source.detected, source.frames = frame.pts, 1
+        return item
+
+    def learn(self, faces: FrameFaces, lost_below: float) -> None:
+        """Take a result, numbered by the tracker.
+
+        Args:
+            lost_below: the aligner's confidence below which a face can't be followed by its landmarks.
+        """
+        frame = faces.frame
+        source = self._sources.get(frame.source)
+        if source is None or frame.key not in source.ahead:
+            return
+        source.ahead = source.ahead[source.ahead.index(frame.key) + 1 :]
+        if source.epoch != frame.epoch or source.size != frame.size or frame.pts > source.pts:
+            return  # it came before a change
+        if len(faces) >= source.wanted:
+            source.wanted, source.lost = len(faces), None
+        elif source.lost is None:
+            source.lost = frame.pts
+        elif frame.pts - source.lost >= self._policy.search:
+            source.wanted, source.lost = len(faces), None
+        source.seen = _Seen(faces, frame.pts, _sure(faces, lost_below), _speeds(source.seen, faces))
+
+    def forget(self, source: str) -> None:
+        """Keep nothing of a source that has gone."""
+        self._sources.pop(source, None)
+
+    def _expected(self, source: _Source, frame: Frame) -> FrameFaces | None:
+        """The frame with its expected faces; None if a detector has to look."""
+        seen = source.seen
+        if seen is None or not seen.sure or source.lost is not None or len(source.ahead) > 1:
+            return None
+        if self._is_due(source, seen, frame):
+            return None
+        steps = seen.speeds * np.float32(self._policy.damping * (frame.pts - seen.pts))
+        if (np.hypot(*steps.T) > self._policy.largest_step * seen.sizes).any():
+            return None
+        return _shifted(seen.faces, replace(frame, guided=True), steps)
+
+    def _is_due(self, source: _Source, seen: _Seen, frame: Frame) -> bool:
+        policy = self._policy
+        if policy.every is not None:
+            return source.frames >= policy.every
+        limit = policy.empty if not len(seen.faces) else policy.busy if frame.dropped else policy.interval
+        return frame.pts - source.detected > limit - 1e-3
+
+    def _is_cut(self, before: Floats, now: Floats) -> bool:
+        if before.shape != now.shape or np.abs(now - before).mean() < self._policy.contrast:
+            return False
+        a, b = before - before.mean(), now - now.mean()
+        return bool((a * b).sum() < self._policy.cut * np.sqrt((a * a).sum() * (b * b).sum()))
+
+
+def settle(batch: ExtractBatch, lost_below: float | None) -> None:
+    """Finish the guided faces of a batch whose landmarks were just found, and drop those that aren't there any more.
+
+    A guided face's box and points move with its landmarks, so that they stay like the detector's. It is lost where the
+    aligner doesn't see a face, or where it slid onto another one. Faces that were detected stay as they are.
+    """
+    priors, landmarks, flags = batch.priors, batch.landmarks, batch.landmark_scores
+    batch.priors = None
+    if priors is None or landmarks is None or flags is None or not len(batch):
+        return
+    guided = np.asarray(np.isfinite(priors).all(axis=(1, 2)))
+    if not guided.any():
+        return
+    found = np.isfinite(landmarks).all(axis=(1, 2)) & (flags >= (lost_below or 0.0))
+    rows = np.flatnonzero(guided & found)
+    _move(batch, rows, priors[rows], landmarks[rows])
+    batch.scores = np.where(guided, np.minimum(batch.scores, flags), batch.scores).astype(np.float32)
+    lost = guided & ~found
+    lost = np.asarray(lost | (guided & _slid(batch, ~lost)))
+    if lost.any():
+        batch.keep(~lost)
+
+
+def _move(batch: Faces, rows: np.ndarray, before: Floats, now: Floats) -> None:
+    """Boxes and points of the faces at ``rows`` by the similarity that best lays the landmarks ``before`` on ``now``.
+
+    In complex numbers it is ``z → a·z + b``; boxes stay upright, so they grow by \\|a\\| about where the middle goes.
+    """
+    old, new = _complex(before), _complex(now)
+    old_middle, new_middle = old.mean(axis=1, keepdims=True), new.mean(axis=1, keepdims=True)
+    old, new = old - old_middle, new - new_middle
+    turn = (old.conj() * new).sum(axis=1) / np.maximum((np.abs(old) ** 2).sum(axis=1), 1e-6)
+
+    def moved(points: Floats, by: np.ndarray) -> Floats:
+        placed = (_complex(points) - old_middle) * by[:, None] + new_middle
+        return np.stack([placed.real, placed.imag], -1).astype(np.float32)
+
+    boxes = batch.boxes.copy()
+    boxes[rows] = moved(boxes[rows].reshape(-1, 2, 2), np.abs(turn)).reshape(-1, 4)
+    batch.boxes = boxes
+    if batch.points is not None:
+        points = batch.points.copy()
+        points[rows] = moved(points[rows], turn)
+        batch.points = points
+
+
+def _slid(batch: ExtractBatch, there: Bools) -> Bools:
+    """bool (N,): faces in whose place another face of their frame is, of a better score."""
+    assert batch.landmarks is not None
+    slid = np.zeros(len(batch), np.bool_)
+    if len(batch) < 2:
+        return slid
+    middles, sizes = batch.landmarks.mean(axis=1), _sizes(batch.boxes)
+    away = np.linalg.norm(middles[:, None] - middles[None], axis=2)
+    near = (away < _SAME_PLACE * np.minimum(sizes[:, None], sizes[None])) & there[:, None] & there[None]
+    near &= batch.frame_ids[:, None] == batch.frame_ids[None]
+    rank = np.empty(len(batch), np.int64)
+    rank[np.argsort(-batch.scores, kind="stable")] = np.arange(len(batch))
+    return np.asarray((near & (rank[None] < rank[:, None])).any(axis=1))
+
+
+def _shifted(faces: FrameFaces, frame: Frame, steps: Floats) -> FrameFaces:
+    """``faces`` as they are expected in ``frame``, each moved by its step (N, 2)."""
+    if faces.landmarks is None:
+        return FrameFaces(frame=frame)
+    each = steps[:, None]
+    return FrameFaces(
+        frame=frame,
+        boxes=faces.boxes + np.tile(steps, 2),
+        scores=faces.scores,
+        points=None if faces.points is None else faces.points + each,
+        priors=faces.landmarks + each,
+    )
+
+
+def _sure(faces: FrameFaces, lost_below: float) -> bool:
+    if not len(faces):
+        return True
+    if faces.landmarks is None or faces.landmark_scores is None or faces.tracks is None:
+        return False
+    return bool((faces.tracks >= 0).all() and (faces.landmark_scores >= lost_below).all())
+
+
+def _speeds(before: _Seen | None, now: FrameFaces) -> Floats:
+    """float32 (N, 2) pixels/s of faces that both results show; 0 for others."""
+    speeds = np.zeros((len(now), 2), np.float32)
+    if before is None or now.tracks is None or before.faces.tracks is None:
+        return speeds
+    elapsed = now.frame.pts - before.pts
+    if elapsed <= 0 or now.landmarks is None or before.faces.landmarks is None:
+        return speeds
+    rows = {track: row for row, track in enumerate(before.faces.tracks.tolist()) if track >= 0}
+    for row, track in enumerate(now.tracks.tolist()):
+        if (last := rows.get(track)) is not None:
+            speeds[row] = (now.landmarks[row] - before.faces.landmarks[last]).mean(axis=0) / elapsed
+    return speeds
+
+
+def _thumbnail(image: Image) -> Floats:
+    """A grid of the picture's green pixels: 10 µs whatever its size, as nearly none of it is read."""
+    height, width = image.shape[:2]
+    return image[:: max(1, height // _GRID), :: max(1, width // _GRID), 1].astype(np.float32)
+
+
+def _sizes(boxes: Floats) -> Floats:
+    sizes: Floats = np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1))
+    return sizes
+
+
+def _complex(points: Floats) -> np.ndarray:
+    """(N, P, 2) → (N, P)."""
+    wide: Doubles = points.astype(np.float64)
+    return wide[..., 0] + 1j * wide[..., 1]
