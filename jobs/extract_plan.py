@@ -199,6 +199,8 @@ def _check_privacy(options: ExtractOptions) -> None:
     """
     recognising = options.anonymise is not None and options.anonymise_who != "everyone"
     named = any(map(is_person, (*options.models.filter, *options.models.nfilter)))
+    if options.anonymise is None and options.anonymise_who != "everyone":
+        raise ConfigError("--anonymise-who says whose faces, and nothing covers them: add --anonymise blur")
     if options.no_biometrics and recognising:
         raise ConfigError("--no-biometrics opens no gallery, so nobody is known: leave out --anonymise-who")
     if options.no_biometrics and named:

@@ -145,6 +145,8 @@ def check_privacy(options: ServeOptions) -> None:
         raise ConfigError("--no-biometrics opens no gallery: filter by pictures, not by person:NAME")
     if options.anonymise is None and options.anonymise_who != "everyone":
         raise ConfigError("--anonymise-who says whose faces, and nothing covers them: add --anonymise blur")
+    if options.anonymise is None and options.anonymise_who != "everyone":
+        raise ConfigError("--anonymise-who says whose faces, and nothing covers them: add --anonymise blur")
     if options.anonymise is None:
         return
     if options.no_biometrics and options.anonymise_who != "everyone":

@@ -125,6 +125,7 @@ async def test_what_a_file_knew_of_faces_isnt_written_again_either(photos: Path,
     ("settings", "message"),
     [
         ({"anonymise": "blur", "anonymise_who": "known", "no_biometrics": True}, "nobody is known"),
+        ({"anonymise_who": "known"}, "add --anonymise"),
         ({"people": Path("people.db")}, "--people"),
         ({"anonymise": "blur", "models": ModelOptions(detector=FILE), "frames": Path("f")}, "leave out --frames"),
     ],

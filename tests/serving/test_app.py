@@ -89,6 +89,7 @@ def test_who_covers_some_peoples_faces_knows_people(gallery):
         (ModelOptions(), {"no_biometrics": True, "anonymise": "blur", "anonymise_who": "known"}),
         (ModelOptions(filter=("person:ada",)), {"no_biometrics": True}),
         (ModelOptions(align_filters=True), {"anonymise": "blur"}),
+        (ModelOptions(), {"anonymise_who": "unknown"}),
     ],
 )
 def test_what_privacy_contradicts_is_wrong_usage(models, options):
