@@ -6,6 +6,7 @@ What a role adds to it is in that role's folder: ``detect/base.py``, ``align/bas
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from facestream.plugins import weights
 from facestream.plugins.card import Card
 from facestream.plugins.compiled import CompiledNetwork
 from facestream.plugins.on_device_frames import UploadedFrames
+from facestream.plugins.on_device_half import AGREES, error_of, half_types
 from facestream.plugins.on_device_pixels import DevicePixels
 from facestream.plugins.openvino_network import OpenVinoNetwork, agreeing_network, openvino_version
 from facestream.plugins.weights import Arrays
@@ -103,16 +105,12 @@ class TorchModel(ABC):
         except RuntimeError as error:
             raise WeightsCorrupt(f"{self.name}: {path} doesn't fit the network: delete it: {error}") from error
         self._device = checked_device(device)
-        self._dtype = torch.float16 if self.card.half and self._device.type == "cuda" else torch.float32
-        self._mean, self._std = (
-            torch.tensor(values, device=self._device, dtype=self._dtype).view(1, 3, 1, 1)
-            for values in (self.card.mean, self.card.std)
-        )
-        net = net.eval().requires_grad_(False).to(self._device, self._dtype)
-        # 1.6 to 2 times as fast as one plane a channel on a CPU, for each of yunet, centerface and mesh.
-        self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._stream = _own_stream(self._device)
         self._compiled, self._most_rows, self._fast = {}, None, None
+        self._stream = None
+        self._use(net.eval().requires_grad_(False).to(self._device), torch.float32)
+        if self.card.half:
+            self._try_halves()
+        self._stream = _own_stream(self._device)
         if self.compile and not self.compilable:
             logger.warning("%s runs uncompiled: its pictures have ever new sizes", self.name)
         if self._wants_openvino():
@@ -124,6 +122,35 @@ class TorchModel(ABC):
                 strict=self.backend == "openvino",
             )
         self._warm_up()
+
+    def _use(self, net: nn.Module, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._mean, self._std = (
+            torch.tensor(values, device=self._device, dtype=dtype).view(1, 3, 1, 1)
+            for values in (self.card.mean, self.card.std)
+        )
+        # 1.6 to 2 times as fast as one plane a channel on a CPU, for each of yunet, centerface and mesh.
+        self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _try_halves(self) -> None:
+        """Go over to half precision, if a type that this device is quick at gives what float32 gives."""
+        exact, kinds = self._net, half_types(self._device)
+        if exact is None or not kinds:
+            return
+        shape = (2, 64, 96, 3) if self.sizes_vary else (2, self.input_size, self.input_size, 3)
+        sample = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+        expected = self._tried(sample)
+        for kind in kinds:
+            self._use(copy.deepcopy(exact).to(kind), kind)
+            if error_of(self._tried(sample), expected) <= AGREES:
+                return
+        self._use(exact, torch.float32)
+        logger.warning("%s runs in float32: half precision gives other results on %s", self.name, self._device)
+
+    def _tried(self, sample: Image) -> tuple[Tensor, ...]:
+        assert self._net is not None
+        with torch.inference_mode(), memory_errors(self.name, len(sample)):
+            return self._run(self._net, self._uploaded(sample), len(sample))
 
     @property
     def input_size(self) -> int:

@@ -64,7 +64,7 @@ class Lane:
 
 
 class Bridge:
-    """A device's single worker, a bounded pool for CPU work, and lanes for whatever needs its own thread.
+    """A device's workers, a bounded pool for CPU work, and lanes for whatever needs its own thread.
 
     ::
 
@@ -86,12 +86,26 @@ class Bridge:
         self.device = device
         self._torch_threads = torch_threads or cores
         self._device_lane = Lane(device)
+        self._models: dict[str, Lane] = {}
         self._pool = Lane("cpu-pool", workers=cpu_workers or min(cores, 8))
         self._lanes: set[Lane] = set()
 
     async def infer(self, function: Callable[..., T], *args: object) -> T:
-        """Run ``function(*args)`` in the device's one worker. Cancelling loses the result."""
+        """Run ``function(*args)`` in the device's first worker: see :meth:`worker`. Cancelling loses the result."""
         return await self._device_lane.run(function, *args)
+
+    def worker(self, model: str) -> Lane:
+        """The thread in which a model's network runs; the bridge closes it.
+
+        On a CPU it is the device's one worker: networks take turns on the cores. On a GPU each model has its own, so
+        that while one waits for its results another's work is begun: each runs on a stream of its own, and detect,
+        align and identity of neighbouring batches overlap. A model is in one thread only either way.
+        """
+        if not self.device.startswith("cuda"):
+            return self._device_lane
+        if model not in self._models:
+            self._models[model] = Lane(f"{self.device}-{model}")
+        return self._models[model]
 
     async def cpu(self, function: Callable[..., T], *args: object) -> T:
         """Run ``function(*args)`` in the pool. Cancelling loses the result."""
@@ -115,7 +129,7 @@ class Bridge:
 
     async def aclose(self) -> None:
         """End every thread once its present call returns. Safe to call twice."""
-        for lane in (*self._lanes, self._pool, self._device_lane):
+        for lane in (*self._lanes, self._pool, *self._models.values(), self._device_lane):
             await lane.aclose()
 
 

@@ -82,3 +82,13 @@ async def test_a_bridge_closes_the_lanes_that_were_forgotten() -> None:
 
 def test_there_is_at_least_one_core() -> None:
     assert available_cores() >= 1
+
+
+async def test_models_take_turns_on_a_cpu_and_have_a_thread_each_on_a_gpu() -> None:
+    async with Bridge("cpu") as bridge:
+        assert bridge.worker("detect") is bridge.worker("align")
+    async with Bridge("cuda:1") as bridge:  # making one touches no device
+        names = [await bridge.worker(model).run(lambda: threading.current_thread().name) for model in ("a", "b", "a")]
+    assert names[0] == names[2] != names[1]
+    with pytest.raises(RuntimeError, match="closed"):
+        await bridge.worker("a").run(int)
