@@ -26,6 +26,7 @@ from typing import Final
 import numpy as np
 
 from facestream.errors import ConfigError, FaceHeaderError, SourceError
+from facestream.io.gallery_names import name_key
 from facestream.io.images import list_images, read_image
 from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.jobs.face_pictures import read_face_picture
@@ -106,7 +107,8 @@ def read_references(options: ModelOptions) -> list[Reference]:
         ConfigError: a picture or person is in both lists.
     """
     named = {FILTER: pictures_of(options.filter, FILTER), NFILTER: pictures_of(options.nfilter, NFILTER)}
-    both = {name for name in options.filter if is_person(name)} & set(options.nfilter)
+    unwanted = {name_key(name) for name in options.nfilter if is_person(name)}
+    both = {name for name in options.filter if name_key(name) in unwanted}
     both |= {os.path.realpath(path) for path in named[FILTER]} & {os.path.realpath(path) for path in named[NFILTER]}
     if both:
         raise ConfigError(f"{min(both)} is in both {FILTER} and {NFILTER}; leave it out of one")

@@ -155,7 +155,8 @@ class TestWithoutModels:
             with pytest.raises(ConfigError, match=message):
                 await references(nfilter=(f"person:{name}",))
         with pytest.raises(ConfigError, match="person:ada is in both"):
-            await references(filter=("person:ada",), nfilter=("person:ada",))
+            await references(filter=("person:ada",), nfilter=("person:Ada",))
+        assert len((await references(filter=("person:ADA ",))).wanted) == 3
 
     async def test_without_a_gallery_there_is_nobody(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FACESTREAM_USER_DATA", str(tmp_path / "user"))
