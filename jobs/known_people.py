@@ -33,7 +33,8 @@ def looks_of_people(names: Sequence[str], card: Card, gallery: Path | None = Non
         gallery: the file; None is the user's.
 
     Raises:
-        ConfigError: there's no gallery, nobody in it is called that (or can be), or it has no embedding of theirs by this model.
+        ConfigError: there's no gallery, nobody in it is or can be called that, or it has no embedding of theirs by
+            this model.
         ModelError: the model's weights have no known hash.
         FileFormatError, OutputError: the gallery can't be read.
     """
