@@ -114,6 +114,7 @@ class TorchModel(ABC):
         if self.compile and not self.compilable:
             logger.warning("%s runs uncompiled: its pictures have ever new sizes", self.name)
         if self._wants_openvino():
+            assert self._net is not None
             self._fast = agreeing_network(
                 *(self.name, self._net, path, weights.cache_folder() / "openvino"),
                 size=None if self.sizes_vary else self.input_size,
