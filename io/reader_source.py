@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from facestream.io.base import BaseSource
 from facestream.io.pacing import Pacer, Timeline
-from facestream.io.reading import HashedFrame, Picture, Reader
+from facestream.io.reading import HashedFrame, LazyFrame, LazyPixels, Picture, Reader
 from facestream.stream.device import Lane
 from facestream.stream.types import Frame, SourceState, SourceStatistics
 
@@ -110,9 +110,12 @@ class ReaderSource(BaseSource):
         return self._frame(picture, seq, captured_at)
 
     def _frame(self, picture: Picture, seq: int, captured_at: float) -> Frame:
+        pixels = picture.pixels
+        if isinstance(pixels, LazyPixels):
+            return LazyFrame.of(pixels, self.name, seq, picture.pts, captured_at)
         if picture.sha1 is None:
-            return Frame(self.name, 0, seq, picture.pts, captured_at, picture.image, picture.name)
-        return HashedFrame(self.name, 0, seq, picture.pts, captured_at, picture.image, picture.name, sha1=picture.sha1)
+            return Frame(self.name, 0, seq, picture.pts, captured_at, pixels, picture.name)
+        return HashedFrame(self.name, 0, seq, picture.pts, captured_at, pixels, picture.name, sha1=picture.sha1)
 
     def _take(self) -> tuple[Picture, float, int] | None:
         """In the thread: the next picture, when it came, and its number.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, Self, TypeAlias
+
+import numpy as np
 
 from facestream.stream.types import Frame, Image
+
+_NO_PIXELS: Final[Image] = np.zeros((0, 0, 3), np.uint8)
 
 Wanted: TypeAlias = Callable[[int, str | None], bool]
 """Whether a frame is handed on, by its place in its video, folder or list (from 0) and its picture's file name, if
@@ -18,18 +23,58 @@ def everything(index: int, name: str | None) -> bool:
     return True
 
 
+class LazyPixels:
+    """Pixels that are made when somebody first looks at them, once. From any thread.
+
+    Args:
+        load: makes them, uint8 BGR (h, w, 3). What it holds is let go then.
+        size: (width, height).
+    """
+
+    __slots__ = ("_image", "_load", "_making", "size")
+
+    def __init__(self, load: Callable[[], Image], size: tuple[int, int]) -> None:
+        self.size = size
+        self._load: Callable[[], Image] | None = load
+        self._image: Image | None = None
+        self._making = threading.Lock()
+
+    def image(self) -> Image:
+        """The pixels.
+
+        Raises:
+            SourceError: they can't be made.
+        """
+        with self._making:
+            if self._load is not None:
+                self._image, self._load = self._load(), None
+        assert self._image is not None
+        return self._image
+
+    @property
+    def made(self) -> bool:
+        """Somebody has looked at them."""
+        return self._load is None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """What a reader hands over: the frame's own part of a :class:`facestream.stream.types.Frame`.
 
     Attributes:
+        pixels: uint8 BGR (h, w, 3), or what makes them.
         sha1: of the picture's file, where that was asked for.
     """
 
-    image: Image
+    pixels: Image | LazyPixels
     pts: float
     name: str | None = None
     sha1: str | None = None
+
+    @property
+    def image(self) -> Image:
+        """The pixels, made now if they weren't before."""
+        return self.pixels.image() if isinstance(self.pixels, LazyPixels) else self.pixels
 
 
 Region: TypeAlias = tuple[int, int, int, int]
@@ -68,6 +113,35 @@ class HashedFrame(Frame):
     """
 
     sha1: str = ""
+
+
+class LazyFrame(Frame):
+    """A frame of a live source. One that gives way to a newer one before a model takes it is never converted."""
+
+    __slots__ = ("_pixels",)
+    _pixels: Image | LazyPixels
+
+    @property
+    def image(self) -> Image:
+        """As in any frame; who asks first waits for the conversion, a millisecond at 1080p."""
+        return self._pixels.image() if isinstance(self._pixels, LazyPixels) else self._pixels
+
+    @image.setter
+    def image(self, pixels: Image) -> None:
+        self._pixels = pixels
+
+    @classmethod
+    def of(cls, pixels: LazyPixels, source: str, seq: int, pts: float, captured_at: float) -> Self:
+        """Of the first epoch; see :class:`Frame`."""
+        frame = cls(source, 0, seq, pts, captured_at, _NO_PIXELS)
+        frame._pixels = pixels
+        return frame
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels; converts nothing."""
+        pixels = self._pixels
+        return pixels.size if isinstance(pixels, LazyPixels) else (pixels.shape[1], pixels.shape[0])
 
 
 class Reader(Protocol):

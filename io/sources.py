@@ -164,10 +164,11 @@ def _video(
 ) -> Reader:
     # All cores for a file that is read as fast as possible; what is watched live wants no picture held back
     # in a decoder's threads, and there may be many such sources.
-    threads = 0 if kind is SourceKind.FILE and pace == "fast" else 1
+    watched = kind is not SourceKind.FILE or pace == "native"
     return VideoReader(
         _video_input(url, kind, rtsp_transport),
-        threads=threads,
+        threads=1 if watched else 0,
+        lazily=watched,
         wanted=wanted,
         open_timeout=open_timeout,
         read_timeout=read_timeout,

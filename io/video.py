@@ -24,7 +24,8 @@ from av.video.stream import VideoStream
 from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
 from facestream.io.averrors import explain
 from facestream.io.convert import DisplayMatrix, FrameConverter
-from facestream.io.reading import LazyPicture, Picture, Region, Wanted, everything
+from facestream.io.falling_behind import FallingBehind
+from facestream.io.reading import LazyPicture, LazyPixels, Picture, Region, Wanted, everything
 from facestream.io.urls import redact
 from facestream.stream.types import Image
 
@@ -82,6 +83,8 @@ class VideoReader:
         source: what to open.
         threads: of the decoder; 0 for as many as it likes. Each delays the picture by one frame, so what is
             watched live wants 1. More are for files only.
+        lazily: :meth:`read` leaves the conversion to whoever looks at the picture first, for sources of which many
+            frames are dropped.
         wanted: which frames to hand on, by their number from 0. The others are decoded, as they must be, but not
             converted.
         open_timeout, read_timeout: seconds, for connecting and for the wait for each picture. Finding out
@@ -94,6 +97,7 @@ class VideoReader:
         source: VideoInput,
         *,
         threads: int = 1,
+        lazily: bool = False,
         wanted: Wanted = everything,
         open_timeout: float = 5.0,
         read_timeout: float = 5.0,
@@ -101,6 +105,10 @@ class VideoReader:
     ) -> None:
         self._source = source
         self._threads = threads
+        self._lazily = lazily
+        self._convertible: tuple[str, int, int] | None = None  # the format and size that was converted last
+        self._behind = FallingBehind()
+        self._passing = False  # over frames that no other refers to
         self._wanted = wanted
         self._timeouts = (open_timeout, max(read_timeout, source.patience))
         self._monotonic = monotonic
@@ -161,6 +169,7 @@ class VideoReader:
         self._last_pts = -math.inf
         self._decoded = 0
         self._converter = FrameConverter(ask_first=self.finite)
+        self._behind, self._passing = FallingBehind(), False
         self.size = (stream.width, stream.height) if stream.width and stream.height else None
         self.rate = float(stream.average_rate) if stream.average_rate else None
         self.count = stream.frames or None
@@ -169,9 +178,27 @@ class VideoReader:
         frame = self._next_wanted()
         if frame is None:
             return None
+        self._catch_up()
+        kind = frame.format.name, frame.width, frame.height
+        if self._lazily and kind == self._convertible:
+            converter, matrix = self._converter, self._converter.matrix(frame)
+            self.size = converter.size(frame)
+            return Picture(LazyPixels(partial(self._load, converter, frame, matrix), self.size), self._last_pts)
+        # The first of its kind is converted here, where it's the source's own fault if that can't be done.
         image = self._call(self._converter.image, frame)
+        self._convertible = kind
         self.size = image.shape[1], image.shape[0]
         return Picture(image, self._last_pts)
+
+    def _catch_up(self) -> None:
+        """Where a camera sends more than can be decoded, leave out what no other frame needs until that's mended."""
+        if self.finite or self.bursts or self._stream is None:
+            return
+        passing = self._behind.passes_over(self._last_pts, self._monotonic())
+        if passing != self._passing:
+            self._passing = passing
+            self._stream.codec_context.skip_frame = "NONREF" if passing else "DEFAULT"
+            _log.info("%s %s", self._source.label, "comes faster than it's decoded" if passing else "has caught up")
 
     def read_lazily(self) -> LazyPicture | None:
         """Like :meth:`read`, but whoever gets the picture converts it."""
@@ -230,6 +257,8 @@ class VideoReader:
                 raise
             self._pass_damage()
             return True
+        if self._passing and not frames:
+            self.skipped += 1
         # A damaged frame, its flaw concealed, is better than none; but others may have looked at it before it was.
         if self._threads != 1 and (packet.is_corrupt or any(frame.is_corrupt for frame in frames)):
             self._pass_damage()

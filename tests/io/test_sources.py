@@ -2,6 +2,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 
 from facestream.errors import ConfigError, SourceError
 from facestream.io.reader_source import ReaderSource
-from facestream.io.reading import Picture
+from facestream.io.reading import LazyFrame, Picture
 from facestream.io.sources import HashedFrame, open_source
 from facestream.stream.device import Bridge
 from facestream.stream.types import Frame, Source, SourceState
@@ -348,3 +349,19 @@ class TestHashes:
     def test_a_video_has_no_picture_files(self, clip: Path) -> None:
         with pytest.raises(ConfigError, match="leave hashes off"):
             open_source(clip, hashes=True)
+
+
+async def test_live_frames_are_converted_when_they_are_used(clip: Path) -> None:
+    async with open_source(clip) as source:
+        expected = [frame async for frame in source]
+    async with open_source(clip, pace="native") as source:
+        frames = [frame async for frame in source]
+    lazy = [frame for frame in frames if isinstance(frame, LazyFrame)]
+    assert len(lazy) == len(expected) - 1
+    assert [frame.size for frame in lazy] == [frame.size for frame in expected[1:]]
+    marked = [replace(frame, dropped=3) for frame in lazy]
+    assert all((frame.image == other.image).all() for frame, other in zip(marked, expected[1:]))
+    assert {frame.dropped for frame in marked} == {3}
+    changed = lazy[0]
+    changed.image = expected[0].image[:10]
+    assert changed.size == (expected[0].size[0], 10)

@@ -10,7 +10,7 @@ import pytest
 
 from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.convert import orient
-from facestream.io.reading import Picture
+from facestream.io.reading import LazyPixels, Picture
 from facestream.io.video import VideoInput, VideoReader
 from facestream.stream.types import Image
 from facestream.testing.sources import make_clip, make_picture
@@ -293,3 +293,33 @@ def test_a_region_is_that_part_of_the_picture(
         left, top, right, bottom = region
         np.testing.assert_array_equal(lazy.load(region), whole[top:bottom, left:right])
     reader.close()
+
+
+def test_pixels_are_made_when_somebody_looks(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "clip.mp4", frames=5, rotation=90)
+    reader = VideoReader(VideoInput(f"file:{path}", "clip", finite=True), lazily=True)
+    first, *others = read_all(reader)
+    assert isinstance(first.pixels, np.ndarray)  # it shows that the format can be converted
+    lazy = [picture.pixels for picture in others]
+    assert [pixels.size for pixels in lazy if isinstance(pixels, LazyPixels) and not pixels.made] == [(120, 160)] * 4
+    for picture, expected in zip([first, *others], read_all(reader_of(path))):
+        assert (picture.image == expected.image).all()
+        assert picture.pts == expected.pts
+
+
+def test_a_camera_that_sends_too_fast_is_decoded_in_part_until_caught_up(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "clip.mp4", frames=120, rate=30, b_frames=2, keyframe_every=60)
+    times = [0.0]
+    camera = VideoInput(f"file:{path}", "clip", finite=False)
+    reader = VideoReader(camera, monotonic=lambda: times[-1])
+    reader.open()
+    kept: list[float] = []
+    while (picture := reader.read()) is not None:
+        kept.append(picture.pts)
+        times.append(picture.pts + (2.0 if 1.0 < picture.pts < 2.0 else 0.0))
+    reader.close()
+    late = [pts for pts in kept if 1.3 < pts < 1.9]
+    prompt = [pts for pts in kept if pts > 2.5]
+    assert len(late) < 0.7 * 0.6 * 30
+    assert len(prompt) == pytest.approx(1.5 * 30, abs=2)
+    assert len(kept) + reader.skipped == 120
