@@ -33,6 +33,7 @@ ALL = (
     "detect",
     "peers",
     "engine",
+    "gpu",
     "backends",
     "memory",
     "serial",
