@@ -22,6 +22,7 @@ ACCURACY = (
 ALL = (
     "pipeline",
     "latency",
+    "streams",
     "live_identity",
     "fanout",
     *ACCURACY,

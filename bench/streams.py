@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -34,6 +34,7 @@ from facestream.jobs.demo import demo_video
 from facestream.jobs.live import LiveSession, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.stream.device import Bridge, available_cores
+from facestream.stream.guiding import guide_for
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.types import SourceState
 
@@ -65,10 +66,11 @@ def camera_clip(folder: Path, number: int, sources: int, fps: int) -> Path:
 
 
 @asynccontextmanager
-async def live(models: Mapping[str, Any]) -> AsyncIterator[tuple[LiveSession, Pipeline]]:
+async def live(detect_every: str) -> AsyncIterator[tuple[LiveSession, Pipeline]]:
     async with Bridge("cpu") as bridge:
-        stages = await load_stages(ModelOptions(device="cpu", **models), bridge)
-        pipeline = Pipeline(stages, bridge, in_flight=live_in_flight(bridge.device), tracks=Tracks())
+        stages = await load_stages(ModelOptions(device="cpu"), bridge)
+        in_flight = live_in_flight(bridge.device)
+        pipeline = Pipeline(stages, bridge, in_flight=in_flight, tracks=Tracks(), guide=guide_for(detect_every))
         async with LiveSession(pipeline, bridge) as session:
             yield session, pipeline
 
@@ -142,9 +144,9 @@ def batches_so_far(pipeline: Pipeline) -> tuple[int, float]:
     return stages[0].batches, sum(s.pre_seconds + s.infer_seconds + s.post_seconds for s in stages)
 
 
-async def streams(clips: list[Path], seconds: float, fps: int, models: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+async def streams(clips: list[Path], seconds: float, fps: int, detect_every: str) -> tuple[dict[str, Any], ...]:
     """The row of figures, and that of where the CPU time went."""
-    async with live(models) as (session, pipeline):
+    async with live(detect_every) as (session, pipeline):
         for number, clip in enumerate(clips):
             await session.add_source(f"camera{number}={clip}", loop=True)
         await asyncio.sleep(WARM)
@@ -181,7 +183,7 @@ async def streams(clips: list[Path], seconds: float, fps: int, models: Mapping[s
 async def idle(seconds: float) -> list[dict[str, Any]]:
     """What waiting sources cost: none, some that nobody pushes to, and some cameras that aren't there."""
     rows = []
-    async with live({}) as (session, _):
+    async with live("auto") as (session, _):
         kinds = {"none": "", "push": "push:p{}", "absent camera": "camera{}=rtsp://127.0.0.1:9/{}"}
         base = 0.0
         for kind, url in kinds.items():
@@ -208,13 +210,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("seconds", type=float, nargs="?", default=20.0)
     parser.add_argument("--sources", type=int, default=8)
     parser.add_argument("--fps", type=int, default=10)
-    parser.add_argument("--detect-every", default=None)
+    parser.add_argument("--detect-every", default="auto")
     options = parser.parse_args(arguments)
-    models = {} if options.detect_every is None else {"detect_every": options.detect_every}
     with tempfile.TemporaryDirectory() as name:
         clips = [camera_clip(Path(name), i, options.sources, options.fps) for i in range(options.sources)]
-        row, spent = asyncio.run(streams(clips, options.seconds, options.fps, models))
-    notes = f"720p at {options.fps} fps, {available_cores()} cores, {options.seconds:g} s"
+        row, spent = asyncio.run(streams(clips, options.seconds, options.fps, options.detect_every))
+    notes = f"720p, {options.fps} fps, detecting every {options.detect_every}, {available_cores()} cores"
     report("streams", [row], notes)
     report("streams-cpu", [spent], "CPU time, by kind of thread, in ms for each result")
     report("streams-idle", asyncio.run(idle(min(5.0, options.seconds))), "what sources cost that send nothing")
