@@ -73,6 +73,7 @@ def remove(names: tuple[str, ...], people: Path | None) -> None:
 
     with existing(people) as gallery:
         gallery.remove(*names)
+    click.echo(f"forgotten: {', '.join(names)}")
 
 
 @people.command()
@@ -85,6 +86,7 @@ def rename(name: str, to: str, people: Path | None) -> None:
 
     with existing(people) as gallery:
         gallery.rename(name, to)
+    click.echo(f"{name} is called {to} now")
 
 
 @people.command()
@@ -97,6 +99,7 @@ def merge(name: str, into: str, people: Path | None) -> None:
 
     with existing(people) as gallery:
         gallery.merge(name, into)
+    click.echo(f"{name} is {into} now")
 
 
 @people.command("export")
