@@ -203,6 +203,7 @@ class Pipeline:
                 self._in_flight.enter(len(frames))
                 self._update_room()
                 if self._guide is not None:
+                    await self._bridge.cpu(_look_at, frames)
                     frames = [self._guide.next(frame) for frame in frames]
                 for batch in batches_of(frames):
                     await sender.send(batch)
@@ -300,6 +301,14 @@ def _lost_below(stages: Sequence[Stage]) -> float | None:
     if not stages or not stages[0].finds_faces:
         return None
     return next((stage.lost_below for stage in stages[1:] if stage.lost_below is not None), None)
+
+
+def _look_at(frames: Sequence[FrameFaces]) -> None:
+    """A live frame's pixels are made when somebody first looks at them, which takes a millisecond: here, not in the
+    event loop, where the guide is.
+    """
+    for faces in frames:
+        _ = faces.frame.image
 
 
 def _first_selective(stages: Sequence[Stage]) -> int:
