@@ -15,12 +15,13 @@ from facestream.errors import ConfigError, SourceError
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import SourceSpec, parse_source
 from facestream.jobs.models import FILE, ModelChoices, ModelOptions, load_stages
+from facestream.jobs.naming import naming_for, tracks_for
 from facestream.jobs.privacy import open_privacy, with_recognition
 from facestream.jobs.references import load_references
 from facestream.stream.channel import BrokenChannel, Channel, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.gate import FrameGate
-from facestream.stream.pipeline import Pipeline, Publish, Tracks
+from facestream.stream.pipeline import Pipeline, Publish
 from facestream.stream.tasks import task_group
 from facestream.stream.types import FrameFaces
 
@@ -60,7 +61,8 @@ async def extract(
         people: the gallery that knows them; by default the user's own.
         models: which models run and how: the attributes of :class:`facestream.jobs.models.ModelOptions`. Without any,
             ``yunet`` (on a GPU ``centerface``) finds the faces and ``mesh`` their landmarks. Masks appear in
-            ``faces.masks[name]``, embeddings in ``faces.identities[name]``.
+            ``faces.masks[name]``, embeddings in ``faces.identities[name]``, and with an ``identity`` model the names
+            of those whom the gallery knows in ``faces.people``.
 
     Raises:
         SourceError: an input can't be read. What the other inputs hold is yielded first.
@@ -105,10 +107,20 @@ async def _run(
         ):
             stages = await load_stages(options, bridge, await load_references(options, bridge, whose.people))
             in_flight = BATCHES_PER_STAGE * len(stages)
-            pipeline = Pipeline(stages, bridge, in_flight=in_flight, tracks=Tracks() if track else None)
+            # Privacy mode recognises each face by itself where it matters whose it is.
+            recognised = whose.cover is not None and whose.whose != "everyone"
+            naming = None if recognised else await naming_for(bridge, options, whose.people, track=track)
+            pipeline = Pipeline(
+                stages,
+                bridge,
+                in_flight=in_flight,
+                tracks=tracks_for(options) if track else None,
+                recogniser=None if naming is None else naming.recogniser,
+            )
 
             async def publish(faces: FrameFaces) -> None:
-                shown = faces if privacy is None else await privacy.apply(faces)
+                named = faces if naming is None else naming.apply(faces)
+                shown = named if privacy is None else await privacy.apply(named)
                 if shown is not None:
                     await results.send(shown)
 

@@ -17,14 +17,15 @@ from facestream.jobs.extract_job import ExtractJob, Outcome, check_journal
 from facestream.jobs.extract_plan import ExtractOptions, ExtractPlan, plan
 from facestream.jobs.extract_report import Progress, failure, summary, withheld
 from facestream.jobs.interrupt import INTERRUPTED, stopping
-from facestream.jobs.models import FILE, load_stages, prepare_models
+from facestream.jobs.models import FILE, ModelOptions, load_stages, prepare_models
+from facestream.jobs.naming import Naming, naming_for, tracks_for
 from facestream.jobs.passes import passes
 from facestream.jobs.privacy import open_privacy, with_recognition
 from facestream.jobs.references import load_references
 from facestream.jobs.serial import earlier_passes
 from facestream.plugins import registry
 from facestream.stream.device import Bridge
-from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.pipeline import Pipeline
 from facestream.stream.stage import Stage
 from facestream.stream.types import FrameFaces, Sink
 
@@ -68,7 +69,8 @@ async def extract_command(options: ExtractOptions) -> int:
             print(f"facestream: interrupted in {earlier.stopped}; {AGAIN}", file=sys.stderr)
             return INTERRUPTED
         stages = await load(todo[-1].models if todo else models, bridge)
-        pipeline = pipeline_of(chosen, stages, bridge)
+        naming = await _naming(options, models, bridge)
+        pipeline = pipeline_of(chosen, stages, bridge, naming)
         sinks = [await stack.enter_async_context(sink) for sink in _sinks(chosen, bridge, go_on=any(begun))]
         progress = Progress(quiet=options.quiet, what=str(todo[-1]) if len(todo) > 1 else "")
         job = ExtractJob(
@@ -80,6 +82,7 @@ async def extract_command(options: ExtractOptions) -> int:
             earlier=earlier.results,
             progress=progress.update,
             privacy=privacy,
+            naming=naming,
             biometrics=not options.no_biometrics,
         )
         try:
@@ -122,11 +125,20 @@ async def models_for(chosen: ExtractPlan) -> AsyncIterator[Models]:
         yield Models(stages, pipeline_of(chosen, stages, bridge), bridge)
 
 
-def pipeline_of(chosen: ExtractPlan, stages: Sequence[Stage], bridge: Bridge) -> Pipeline:
+async def _naming(options: ExtractOptions, models: ModelOptions, bridge: Bridge) -> Naming | None:
+    """Only JSON lines hold names. Privacy mode recognises each face by itself where it matters whose it is."""
+    recognised = options.anonymise is not None and options.anonymise_who != "everyone"
+    if options.jsonl is None or options.no_biometrics or recognised:
+        return None
+    return await naming_for(bridge, models, options.people)
+
+
+def pipeline_of(chosen: ExtractPlan, stages: Sequence[Stage], bridge: Bridge, naming: Naming | None = None) -> Pipeline:
     """The chain of ``stages`` as the plan's outputs need it."""
     in_flight = BATCHES_PER_STAGE * max(1, len(stages))
-    tracks = Tracks() if chosen.options.jsonl or chosen.options.anonymise else None
-    return Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks)
+    tracks = tracks_for(chosen.options.models) if chosen.options.jsonl or chosen.options.anonymise else None
+    recogniser = None if naming is None else naming.recogniser
+    return Pipeline(stages, bridge, in_flight=in_flight, tracks=tracks, recogniser=recogniser)
 
 
 def _sinks(chosen: ExtractPlan, bridge: Bridge, *, go_on: bool) -> list[Sink]:

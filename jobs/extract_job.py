@@ -39,6 +39,7 @@ from facestream.jobs.extract_frames import (
 )
 from facestream.jobs.extract_plan import ExtractPlan, InputPlan
 from facestream.jobs.known_faces import KnownFaces, known_faces
+from facestream.jobs.naming import Naming
 from facestream.jobs.privacy import Privacy
 from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
 from facestream.stream.device import Bridge
@@ -129,6 +130,7 @@ class ExtractJob:
         earlier: what models that have seen the frames before have found, in place of what a file knows.
         progress: called with the input whenever something is known or done.
         privacy: covers faces in whatever is written. A result that it withholds is written nowhere.
+        naming: says who the faces are.
         biometrics: whether embeddings are written.
     """
 
@@ -143,10 +145,12 @@ class ExtractJob:
         earlier: Spool | None = None,
         progress: Callable[[InputRun], None] = lambda run: None,
         privacy: Privacy | None = None,
+        naming: Naming | None = None,
         biometrics: bool = True,
     ) -> None:
         self._plan = plan
         self._privacy = privacy
+        self._naming = naming
         self._biometrics = biometrics
         self._pipeline = pipeline
         self._bridge = bridge
@@ -331,7 +335,8 @@ class ExtractJob:
 
     async def _as_written(self, faces: FrameFaces) -> FrameFaces | None:
         """What files may hold of a result; None for nothing."""
-        written = faces if self._privacy is None else await self._privacy.apply(faces)
+        named = faces if self._naming is None else self._naming.apply(faces)
+        written = named if self._privacy is None else await self._privacy.apply(named)
         if written is None or self._biometrics:
             return written
         return replace(written, identities={})

@@ -205,10 +205,10 @@ def _check_privacy(options: ExtractOptions) -> None:
         raise ConfigError("--no-biometrics opens no gallery, so nobody is known: leave out --anonymise-who")
     if options.no_biometrics and named:
         raise ConfigError("--no-biometrics opens no gallery: filter by pictures, not by person:NAME")
-    if options.people is not None and not (recognising or named):
-        raise ConfigError(
-            "--people is for --anonymise-who unknown or known, and for --filter person:NAME; leave it out"
-        )
+    if options.people is not None and options.no_biometrics:
+        raise ConfigError("--people names a gallery, and --no-biometrics opens none: leave out one of the two")
+    if options.people is not None and not (recognising or options.models.identities):
+        raise ConfigError("--people names a gallery, and nobody looks for people in it: add --identity sface")
     if options.anonymise is not None and options.models.detector == FILE and options.frames is not None:
         raise ConfigError("a file doesn't know the faces of every frame: leave out --frames, or --detector file")
 

@@ -19,6 +19,7 @@ from facestream.jobs.demo import demo_video
 from facestream.jobs.known_people import is_person
 from facestream.jobs.live import LiveSession, SourceOptions, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
+from facestream.jobs.naming import tracks_for
 from facestream.jobs.privacy import RECOGNISING, Privacy, check_finds_all, with_recognition
 from facestream.jobs.recognition import LiveRecognition, somebody_known_to
 from facestream.jobs.references import load_references
@@ -26,9 +27,8 @@ from facestream.server import Server
 from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
 from facestream.stream.guiding import guide_for
-from facestream.stream.pipeline import Pipeline, Tracks
+from facestream.stream.pipeline import Pipeline
 from facestream.stream.recognition import Recogniser
-from facestream.stream.tracking import Tracker
 from facestream.stream.types import Sink
 
 log = logging.getLogger("facestream.serve")
@@ -98,7 +98,7 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> None:
             stages,
             bridge,
             in_flight=live_in_flight(bridge.device),
-            tracks=Tracks(lambda next_id: Tracker(next_id, gallery=options.track_memory)),
+            tracks=tracks_for(models, options.track_memory),
             recogniser=recogniser,
             # Whoever is shown by name must be seen to be that person in each frame, not now and then.
             chooser=None if options.anonymise and options.anonymise_who == "unknown" else Chooser(),
@@ -143,8 +143,6 @@ def check_privacy(options: ServeOptions) -> None:
         raise ConfigError("--people names a gallery, and --no-biometrics opens none: leave out one of the two")
     if options.no_biometrics and any(map(is_person, (*options.models.filter, *options.models.nfilter))):
         raise ConfigError("--no-biometrics opens no gallery: filter by pictures, not by person:NAME")
-    if options.anonymise is None and options.anonymise_who != "everyone":
-        raise ConfigError("--anonymise-who says whose faces, and nothing covers them: add --anonymise blur")
     if options.anonymise is None and options.anonymise_who != "everyone":
         raise ConfigError("--anonymise-who says whose faces, and nothing covers them: add --anonymise blur")
     if options.anonymise is None:

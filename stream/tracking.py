@@ -21,11 +21,11 @@ from facestream.stream.types import Bools, Doubles, Floats, Longs
 
 UNCONFIRMED: Final = -1
 
-_SOMEONE_ELSE: Final = 0.2
-"""Cosine similarity below which a face isn't the one that its track has shown so far."""
+_SOMEONE_ELSE: Final = 0.5
+"""The share of the similarity of one person's faces below which a face isn't the one that its track has shown."""
 
-_CERTAIN: Final = 0.35
-"""Cosine similarity to the looks of its track below which a look isn't kept: it may be half of another face."""
+_CERTAIN: Final = 0.875
+"""The share of it, to the looks of its track, below which a look isn't kept: it may be half of another face."""
 
 _KEEPING: Final = 0.1
 """What the id that a tracklet has counts more than another."""
@@ -75,20 +75,22 @@ class _Sight:
         look: its embedding, of length 1.
         quality: of the picture, 0..1.
         likeness: the look's similarity to those of its track; None where there are none.
+        same_person: the similarity from which two looks are one person's.
     """
 
     tracklet: _Tracklet
     look: Floats
     quality: float
     likeness: float | None
+    same_person: float
 
     @property
     def like_itself(self) -> bool:
-        return self.likeness is not None and self.likeness >= _SOMEONE_ELSE
+        return self.likeness is not None and self.likeness >= _SOMEONE_ELSE * self.same_person
 
     @property
     def certain(self) -> bool:
-        return self.likeness is not None and self.likeness >= _CERTAIN
+        return self.likeness is not None and self.likeness >= _CERTAIN * self.same_person
 
 
 class Tracker:
@@ -203,7 +205,13 @@ class Tracker:
     ) -> list[_Sight]:
         """The looks that prove something: of a face in a crowd only if nothing is known of it yet."""
         return [
-            _Sight(tracklet, looks[place], float(quality[place]), self._likeness_to_itself(tracklet, looks[place]))
+            _Sight(
+                tracklet,
+                looks[place],
+                float(quality[place]),
+                self._likeness_to_itself(tracklet, looks[place]),
+                self._same_person,
+            )
             for place, tracklet in tracklets.items()
             if looks[place].any() and quality[place] >= _POOR and (tracklet.id < 0 or not followed.crowded[place])
         ]

@@ -126,7 +126,8 @@ async def test_what_a_file_knew_of_faces_isnt_written_again_either(photos: Path,
     [
         ({"anonymise": "blur", "anonymise_who": "known", "no_biometrics": True}, "nobody is known"),
         ({"anonymise_who": "known"}, "add --anonymise"),
-        ({"people": Path("people.db")}, "--people"),
+        ({"people": Path("people.db")}, "add --identity sface"),
+        ({"people": Path("people.db"), "no_biometrics": True}, "opens none"),
         ({"anonymise": "blur", "models": ModelOptions(detector=FILE), "frames": Path("f")}, "leave out --frames"),
     ],
 )
