@@ -17,12 +17,15 @@ What a guided frame can't show is a face that wasn't there before: it waits for 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from facestream.errors import ConfigError
-from facestream.stream.types import Bools, Doubles, ExtractBatch, Faces, Floats, Frame, FrameFaces, FrameKey, Image
+from facestream.stream.types import Bools, ExtractBatch, Faces, Floats, Frame, FrameFaces, FrameKey, Image, Longs
+
+Complexes: TypeAlias = npt.NDArray[np.complex128]
 
 _GRID: Final = 24
 """Pixels a row and rows of the thumbnail by which a scene cut is seen."""
@@ -42,17 +45,19 @@ class GuidingPolicy:
         empty: the same while there is no face.
         search: seconds for which a detector looks at each frame after a face was lost.
         largest_step: how far a face may move from one frame to the next, in face sizes.
+        still: the step that is taken for noise, likewise.
         cut: the correlation of two frames' thumbnails below which they show two scenes …
         contrast: … unless their mean difference, 0..255, is less than this.
         damping: the share of its speed that a face is expected to keep.
     """
 
     every: int | None = None
-    interval: float = 0.25
+    interval: float = 0.3
     busy: float = 0.5
     empty: float = 0.1
     search: float = 0.5
     largest_step: float = 0.35
+    still: float = 0.04
     cut: float = 0.6
     contrast: float = 8.0
     damping: float = 0.7
@@ -79,12 +84,15 @@ class _Seen:
         pts: of the frame.
         sure: each of them is followed and was seen well, so that none is left out of a guided frame.
         speeds: float32 (N, 2), pixels/s.
+        shapes: float32 (N, P, 2), each face's landmarks when it was last detected, laid onto where it is now; None
+            where there are no landmarks.
     """
 
     faces: FrameFaces
     pts: float
     sure: bool
     speeds: Floats
+    shapes: Floats | None
 
     @property
     def sizes(self) -> Floats:
@@ -170,7 +178,8 @@ class Guide:
             source.lost = frame.pts
         elif frame.pts - source.lost >= self._policy.search:
             source.wanted, source.lost = len(faces), None
-        source.seen = _Seen(faces, frame.pts, _sure(faces, lost_below), _speeds(source.seen, faces))
+        speeds, shapes = _speeds(source.seen, faces), _shapes(source.seen, faces)
+        source.seen = _Seen(faces, frame.pts, _sure(faces, lost_below), speeds, shapes)
 
     def forget(self, source: str) -> None:
         """Keep nothing of a source that has gone."""
@@ -184,9 +193,11 @@ class Guide:
         if self._is_due(source, seen, frame):
             return None
         steps = seen.speeds * np.float32(self._policy.damping * (frame.pts - seen.pts))
-        if (np.hypot(*steps.T) > self._policy.largest_step * seen.sizes).any():
+        lengths = np.hypot(*steps.T) / seen.sizes
+        if (lengths > self._policy.largest_step).any():
             return None
-        return _shifted(seen.faces, replace(frame, guided=True), steps)
+        steps[lengths < self._policy.still] = 0.0
+        return _shifted(seen, replace(frame, guided=True), steps)
 
     def _is_due(self, source: _Source, seen: _Seen, frame: Frame) -> bool:
         policy = self._policy
@@ -225,26 +236,15 @@ def settle(batch: ExtractBatch, lost_below: float | None) -> None:
         batch.keep(~lost)
 
 
-def _move(batch: Faces, rows: np.ndarray, before: Floats, now: Floats) -> None:
-    """Boxes and points of the faces at ``rows`` by the similarity that best lays the landmarks ``before`` on ``now``.
-
-    In complex numbers it is ``z → a·z + b``; boxes stay upright, so they grow by \\|a\\| about where the middle goes.
-    """
-    old, new = _complex(before), _complex(now)
-    old_middle, new_middle = old.mean(axis=1, keepdims=True), new.mean(axis=1, keepdims=True)
-    old, new = old - old_middle, new - new_middle
-    turn = (old.conj() * new).sum(axis=1) / np.maximum((np.abs(old) ** 2).sum(axis=1), 1e-6)
-
-    def moved(points: Floats, by: np.ndarray) -> Floats:
-        placed = (_complex(points) - old_middle) * by[:, None] + new_middle
-        return np.stack([placed.real, placed.imag], -1).astype(np.float32)
-
+def _move(batch: Faces, rows: Longs, before: Floats, now: Floats) -> None:
+    """Boxes and points of the faces at ``rows`` as their landmarks moved; boxes stay upright."""
+    similarity = _Similarity.between(_steady(before), _steady(now))
     boxes = batch.boxes.copy()
-    boxes[rows] = moved(boxes[rows].reshape(-1, 2, 2), np.abs(turn)).reshape(-1, 4)
+    boxes[rows] = similarity.upright().of(boxes[rows].reshape(-1, 2, 2)).reshape(-1, 4)
     batch.boxes = boxes
     if batch.points is not None:
         points = batch.points.copy()
-        points[rows] = moved(points[rows], turn)
+        points[rows] = similarity.of(points[rows])
         batch.points = points
 
 
@@ -263,17 +263,17 @@ def _slid(batch: ExtractBatch, there: Bools) -> Bools:
     return np.asarray((near & (rank[None] < rank[:, None])).any(axis=1))
 
 
-def _shifted(faces: FrameFaces, frame: Frame, steps: Floats) -> FrameFaces:
-    """``faces`` as they are expected in ``frame``, each moved by its step (N, 2)."""
-    if faces.landmarks is None:
+def _shifted(seen: _Seen, frame: Frame, steps: Floats) -> FrameFaces:
+    """The faces as they are expected in ``frame``, each moved by its step (N, 2)."""
+    faces, each = seen.faces, steps[:, None]
+    if seen.shapes is None:
         return FrameFaces(frame=frame)
-    each = steps[:, None]
     return FrameFaces(
         frame=frame,
         boxes=faces.boxes + np.tile(steps, 2),
         scores=faces.scores,
         points=None if faces.points is None else faces.points + each,
-        priors=faces.landmarks + each,
+        priors=seen.shapes + each,
     )
 
 
@@ -300,6 +300,55 @@ def _speeds(before: _Seen | None, now: FrameFaces) -> Floats:
     return speeds
 
 
+def _shapes(before: _Seen | None, now: FrameFaces) -> Floats | None:
+    """See :class:`_Seen`. Where a look is placed by the one before, an error of one look misplaces the next, and a chin
+    under a beard wanders; so the shape stays that of the last detection, and only those points move it that hardly
+    depend on where the look is.
+    """
+    if now.landmarks is None or not now.frame.guided or before is None or before.shapes is None:
+        return now.landmarks
+    shapes, tracks = now.landmarks.copy(), now.tracks
+    rows = {} if before.faces.tracks is None else {track: row for row, track in enumerate(before.faces.tracks.tolist())}
+    for row, track in enumerate([] if tracks is None else tracks.tolist()):
+        if track >= 0 and track in rows:
+            shape = before.shapes[rows[track]][None]
+            similarity = _Similarity.between(_steady(shape), _steady(now.landmarks[row][None]))
+            shapes[row] = similarity.of(shape)[0]
+    return shapes
+
+
+def _steady(landmarks: Floats) -> Floats:
+    """Of 68 points the brows, nose and eyes; of others all."""
+    return landmarks[:, 17:48] if landmarks.shape[1] == 68 else landmarks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Similarity:
+    """N similarities; in complex numbers each is ``z → turn · (z - before) + now``."""
+
+    turn: Complexes
+    before: Complexes
+    now: Complexes
+
+    @classmethod
+    def between(cls, before: Floats, now: Floats) -> _Similarity:
+        """Those that best lay the points ``before`` (N, P, 2) on ``now`` (least squares)."""
+        old, new = _complex(before), _complex(now)
+        old_middle, new_middle = old.mean(axis=1, keepdims=True), new.mean(axis=1, keepdims=True)
+        old, new = old - old_middle, new - new_middle
+        spread = np.maximum((np.abs(old) ** 2).sum(axis=1, keepdims=True), 1e-6)
+        return cls((old.conj() * new).sum(axis=1, keepdims=True) / spread, old_middle, new_middle)
+
+    def of(self, points: Floats) -> Floats:
+        """(N, P, 2) → the same."""
+        moved = (_complex(points) - self.before) * self.turn + self.now
+        return np.stack([moved.real, moved.imag], -1).astype(np.float32)
+
+    def upright(self) -> _Similarity:
+        """The same without turning."""
+        return replace(self, turn=np.abs(self.turn).astype(np.complex128))
+
+
 def _thumbnail(image: Image) -> Floats:
     """A grid of the picture's green pixels: 10 µs whatever its size, as nearly none of it is read."""
     height, width = image.shape[:2]
@@ -311,7 +360,7 @@ def _sizes(boxes: Floats) -> Floats:
     return sizes
 
 
-def _complex(points: Floats) -> np.ndarray:
+def _complex(points: Floats) -> Complexes:
     """(N, P, 2) → (N, P)."""
-    wide: Doubles = points.astype(np.float64)
-    return wide[..., 0] + 1j * wide[..., 1]
+    wide = points.astype(np.float64)
+    return np.asarray(wide[..., 0] + 1j * wide[..., 1])
