@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -52,9 +53,14 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Callable
         FileFormatError: it is another program's, or a newer facestream's.
         sqlite3.Error: it isn't a database, is damaged, or can't be written; it is as it was.
     """
-    if _version(connection, path, len(steps)) == len(steps):
+    connection.execute("BEGIN")  # one state of the file, while another process makes it
+    try:
+        version = _version(connection, path, len(steps))
+    finally:
+        connection.execute("ROLLBACK")
+    if version == len(steps):
         return
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_log(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in steps[_version(connection, path, len(steps)) :]:  # again: another process may have been faster
@@ -65,6 +71,20 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Callable
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Turn WAL on. While another process does so SQLite refuses at once, whatever the connection's timeout."""
+    for wait in (0.01 * 2**attempt for attempt in range(9)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(wait)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:

@@ -64,3 +64,27 @@ def test_two_processes_add_at_once(tmp_path: Path) -> None:
     with Gallery.open(path) as gallery:
         expected = {f"{who} {number}" for who in ("ada", "bob") for number in range(30)}
         assert {person.name for person in gallery.people()} == expected
+
+
+OPENING = """
+import sys
+from pathlib import Path
+from facestream.io.gallery import Gallery
+
+sys.stdin.readline()
+for path in sys.argv[1:]:
+    Gallery.open(Path(path)).close()
+"""
+
+
+def test_two_processes_make_a_gallery_at_once(tmp_path: Path) -> None:
+    paths = [str(tmp_path / f"{number}.db") for number in range(200)]
+    command = [sys.executable, "-c", OPENING, *paths]
+    both = [subprocess.Popen(command, stdin=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in both:
+        process.communicate()
+        assert process.returncode == 0
