@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from facestream.plugins.align.refeed import Refeed
+from facestream.plugins.align.refined import RefinedAligner
 from facestream.stream.types import Detections, ExtractBatch
 from tests.plugins.conftest import Load, align, batch_of, detect
 
@@ -90,3 +92,44 @@ def test_a_batch_without_faces_gets_empty_landmarks(load: Load, photo: np.ndarra
 def test_boxes_out_of_the_frame_and_without_a_size_pass(load: Load, photo: np.ndarray, box: tuple[int, ...]) -> None:
     landmarks = align(load("align", "mesh"), batch_of(photo, Detections(np.float32([box]), np.ones(1, np.float32))))
     assert np.isfinite(landmarks).all()
+
+
+@pytest.mark.parametrize("name", ["mesh", "mesh-300w"])
+def test_an_expected_face_is_looked_at_once_where_a_second_look_would_be(
+    load: Load, photo: np.ndarray, found: Detections, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = load("align", name)
+    twice = align(mesh, batch_of(photo, found))
+    looks = []
+    monkeypatch.setattr(mesh, "look", lambda crops: looks.append(len(crops.pixels)) or type(mesh).look(mesh, crops))
+    batch = batch_of(photo, found)
+    batch.priors = twice
+    error = np.linalg.norm(align(mesh, batch) - twice, axis=2).mean(axis=1)
+    assert looks == [len(found.boxes)]
+    assert (error / eye_distance(twice)).max() < 0.04
+
+
+def test_faces_that_are_not_expected_are_looked_at_twice_beside_those_that_are(
+    load: Load, photo: np.ndarray, found: Detections
+) -> None:
+    mesh = load("align", "mesh")
+    twice = align(mesh, batch_of(photo, found))
+    batch = batch_of(photo, found)
+    batch.priors = np.full_like(twice, np.nan)
+    batch.priors[1] = twice[1]
+    mixed = align(mesh, batch)
+    others = np.arange(len(twice)) != 1
+    np.testing.assert_allclose(mixed[others], twice[others], atol=0.05)
+    assert 0 < np.linalg.norm(mixed[1] - twice[1], axis=1).mean() / eye_distance(twice)[1] < 0.04
+
+
+@pytest.mark.parametrize("re_align", [False, True])
+def test_an_expected_face_can_be_refined(load: Load, photo: np.ndarray, found: Detections, re_align: bool) -> None:
+    refined = RefinedAligner(load("align", "mesh"), refeed=Refeed.drawn(2), re_align=re_align)
+    assert refined.lost_below == 0.5
+    usual = align(refined, batch_of(photo, found))
+    batch = batch_of(photo, found)
+    batch.priors = usual.copy()
+    batch.priors[0] = np.nan
+    again = align(refined, batch)
+    assert (np.linalg.norm(again - usual, axis=2).mean(axis=1) / eye_distance(usual)).max() < 0.04
