@@ -109,10 +109,16 @@ class SinkStatistics:
 
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
+    """
+    Attributes:
+        withheld: results that privacy held back since the session began.
+    """
+
     sources: list[SourceInfo]
     stages: list[StageStatistics]
     batches_in_flight: int
     sinks: list[SinkStatistics]
+    withheld: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -176,6 +182,7 @@ class LiveSession:
         self._push_grace = push_grace
         self._privacy = privacy
         self._biometrics = biometrics
+        self._withheld = 0
         self.hub = Hub()
         self.bridge = bridge
         self._pipeline = pipeline
@@ -312,7 +319,9 @@ class LiveSession:
             SinkStatistics(name, receiver.statistics().received, receiver.statistics().dropped)
             for name, _, receiver in self._sink_ends
         ]
-        return SessionStatistics(self.sources(), self._pipeline.statistics(), self._pipeline.batches_in_flight, sinks)
+        return SessionStatistics(
+            self.sources(), self._pipeline.statistics(), self._pipeline.batches_in_flight, sinks, self._withheld
+        )
 
     def on_change(self, callback: Callable[[SourceInfo], None]) -> None:
         """Call ``callback`` on the event loop whenever a source's state changes."""
@@ -343,6 +352,7 @@ class LiveSession:
         if feed is not None and shown is None:
             feed.withheld += 1 + faces.dropped
         if shown is None:
+            self._withheld += 1
             return None
         if not self._biometrics:
             shown = replace(shown, identities={})

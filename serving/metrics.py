@@ -121,6 +121,9 @@ def _stages(snapshot: Snapshot) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "facestream_batches_in_flight", "Batches on their way.", value=snapshot.session.batches_in_flight
     )
+    yield CounterMetricFamily(
+        "facestream_results_withheld", "Results that privacy mode held back.", value=snapshot.session.withheld
+    )
 
 
 def _sinks(snapshot: Snapshot) -> Iterator[Metric]:

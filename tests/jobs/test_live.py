@@ -271,6 +271,7 @@ async def test_what_is_private_reaches_neither_hub_nor_sinks_and_counts_as_dropp
         await start(session, FakeSource("door", frames=None, live=False, rate=200))
         await until(session, lambda: len(notebook.results) >= 3)
         assert all(flow.published + flow.dropped == 3 * flow.published for flow in session.hub.statistics().values())
+        assert session.statistics().withheld >= 6
         await session.remove_source("door")
     assert privacy.forgotten == "door"
     assert [faces.frame.seq for faces in notebook.results[:3]] == [2, 5, 8]
