@@ -134,6 +134,24 @@ async def test_what_the_server_says_against_a_name_is_shown(recognising: Served,
     await page.locator("#naming").wait_for(state="hidden")
 
 
+async def test_a_name_is_text_whatever_it_is_and_every_browser_shows_it(
+    recognising: Served, open_page: OpenPage
+) -> None:
+    page, other = await open_page(recognising.url), await open_page(recognising.url)
+    for name in ("<img src=x onerror=throw(1)>", "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{ROCKET} אדה", "A" * 100):
+        await click_the_face(page)
+        await name_field(page).fill(name)
+        await page.keyboard.press("Enter")
+        await the_name_appears(page, name)
+        await the_name_appears(other, name)
+        await expect(other.locator(".person-name")).to_contain_text(name)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a long name widens nothing"
+        async with connect(f"ws://127.0.0.1:{recognising.port}/ws/control") as websocket:
+            await hear(websocket)
+            await ask(websocket, "people.remove", name=name)
+        await nobody_is_known(page)
+
+
 async def test_a_phone_shows_the_dialog_at_its_foot(recognising: Served, open_page: OpenPage, picture: Picture) -> None:
     page = await open_page(recognising.url, **PHONE, color_scheme="dark")
     await click_the_face(page)
