@@ -17,10 +17,14 @@ GROUPS = tuple(name for name in SORTS if not name.endswith("-dissim"))
 
 
 @click.command()
-@click.argument("input", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("input", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Empty folder to move the faces to.")
 @click.option(
-    "-s", "--sort-by", "sort", type=click.Choice(SORTS), default="face", show_default=True, help="What comes first."
+    "-s",
+    "--sort-by",
+    "sort",
+    type=click.Choice(SORTS),
+    help="What comes first; by default what -g groups by, and without -g faces that are alike: face.",
 )
 @click.option(
     "-g",
@@ -37,7 +41,7 @@ GROUPS = tuple(name for name in SORTS if not name.endswith("-dissim"))
     "--keep-originals",
     "keep",
     is_flag=True,
-    help="Leave the faces where they are and sort copies: in -o, or in a folder called sorted.",
+    help="Leave the faces as they are and sort copies: in -o, or in a folder called sorted. No embeddings are kept.",
 )
 @click.option(
     "-t",
@@ -64,7 +68,7 @@ GROUPS = tuple(name for name in SORTS if not name.endswith("-dissim"))
     default=None,
     help="A page to look through the groups, contact_sheet.html; by default where faces are grouped.",
 )
-@click.option("--no-biometrics", is_flag=True, help="Keep no embeddings in the pictures' headers.")
+@click.option("--no-biometrics", is_flag=True, help="Keep no embeddings in the pictures' headers; only face has any.")
 @click.option("--undo", is_flag=True, help="Give the faces that were sorted in INPUT their former names and places.")
 @click.option("--quiet", "-q", is_flag=True, help="Warnings and errors only: no progress bar, no summary.")
 def sort(**options: Any) -> int:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from facestream.cli_sort import GROUPS, SORTS, sort
 from facestream.errors import FacestreamError
 from facestream.io.faces import read_header
+from facestream.jobs.sort.embedding import Embedder
 from facestream.jobs.sort.methods import METHODS
 from facestream.jobs.sort.record import NAME, read_record
 from facestream.plugins.catalogue import pull
@@ -58,6 +59,18 @@ def test_groups_come_with_a_page_and_a_summary(faces: Path) -> None:
     ]
     run(faces, "-s", "blur")
     assert not (faces / "contact_sheet.html").exists()
+
+
+@pytest.mark.parametrize(("options", "words"), [((), "by blur"), (("-s", "yaw"), "by blur by yaw")])
+def test_faces_that_are_grouped_by_something_else_arent_recognised(
+    tmp_path: Path, options: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Embedder, "embeddings", None)
+    for number in range(4):
+        face(tmp_path / f"{number}.png", image=pixels(60 * number + 40))
+    before = contents(tmp_path)
+    assert words in run(tmp_path, "-g", "blur", "--no-sheet", *options).stderr
+    assert contents(tmp_path) == before
 
 
 def test_kept_faces_go_to_a_folder_called_sorted(faces: Path) -> None:
@@ -138,7 +151,11 @@ def test_embeddings_are_kept_in_headers_unless_biometrics_are_unwanted(tmp_path:
     pull(["sface"])
     for number in range(3):
         face(tmp_path / f"{number}.png", image=pixels(60 * number + 40))
-    assert run(tmp_path, "-g", "face", "-k", "-o", tmp_path / "out", "--no-biometrics", "-q").return_value == 0
+    before = tree(tmp_path)
+    assert run(tmp_path, "-g", "face", "-k", "-o", tmp_path / "out", "-q").return_value == 0
+    assert tree(tmp_path).items() >= before.items(), "originals of copies stay as they are"
+    assert contents(tmp_path / "out") == sorted(before.values())
+    assert run(tmp_path, "--no-biometrics", "-q").return_value == 0
     assert [read_header(path)["alignments"]["identity"] for path in tmp_path.glob("*.png")] == [{}] * 3
     assert run(tmp_path, "-g", "face", "-s", "none", "-q").return_value == 0
     stored = [read_header(path)["alignments"]["identity"]["sface"] for path in tmp_path.glob("_face_*/*.png")]

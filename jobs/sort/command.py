@@ -35,11 +35,15 @@ log = logging.getLogger("facestream.sort")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortOptions:
-    """What the command line asks for; see ``facestream sort --help``."""
+    """What the command line asks for; see ``facestream sort --help``.
+
+    Attributes:
+        sort: None is what ``group`` says, or "face" where nothing is grouped.
+    """
 
     input: Path
     output: Path | None = None
-    sort: str = "face"
+    sort: str | None = None
     group: str = "none"
     keep: bool = False
     threshold: float | None = None
@@ -61,12 +65,18 @@ class SortOptions:
         Raises:
             ConfigError: there's no such method, or nothing to do.
         """
-        sort, group = method_named(self.sort), method_named(self.group, grouping=True)
+        group = method_named(self.group, grouping=True)
+        sort = method_named(self.sort or (self.group if group.groups else "face"))
         if sort.kind is Kind.NONE and group.kind is Kind.NONE:
             raise ConfigError("-s none leaves the faces as they are: give -g, too, or another -s")
         threshold = None if self.threshold is None or self.threshold < 0 else self.threshold
         apart = people_apart(self.identity) if Need.EMBEDDING in (sort.need, group.need) else 0.0
         return SortSettings(sort, group, threshold, self.bins, apart)
+
+    @property
+    def embeddings_kept(self) -> bool:
+        """In the headers of the pictures that are sorted: never in originals of which only copies are."""
+        return not (self.no_biometrics or self.keep)
 
 
 async def sort_command(options: SortOptions) -> int:
@@ -81,7 +91,7 @@ async def sort_command(options: SortOptions) -> int:
     async with Bridge(ModelOptions(device=options.device).chosen_device) as bridge:
         embedder = None
         if Need.EMBEDDING in (settings.sort.need, settings.group.need) and not options.undo:
-            embedder = Embedder(options.identity, bridge.device, bridge, stored=not options.no_biometrics)
+            embedder = Embedder(options.identity, bridge.device, bridge, stored=options.embeddings_kept)
         failed: list[FacestreamError] = []
         for folder, output in works:
             try:

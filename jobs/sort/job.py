@@ -129,7 +129,7 @@ class SortJob:
         Cancelling leaves what stopping leaves: every picture where it was or where it goes, and the record.
 
         Args:
-            copies: ``output`` gets copies, and ``folder`` stays as it is but for embeddings in headers.
+            copies: ``output`` gets copies, and ``folder`` stays as it is, if the embedder leaves headers alone.
 
         Raises:
             SourceError: ``folder`` can't be read.
