@@ -23,6 +23,7 @@ ALL = (
     "pipeline",
     "latency",
     "streams",
+    "live_cpu",
     "live_identity",
     "fanout",
     *ACCURACY,
