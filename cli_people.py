@@ -31,17 +31,19 @@ def people() -> None:
 
 @people.command()
 @click.argument("name")
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--largest", is_flag=True, help="Of several faces in a photo take the largest.")
+@click.argument("photos", metavar="PICTURE...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--largest", is_flag=True, help="Of several faces in a picture take the largest.")
+@click.option("--force", is_flag=True, help="Add also pictures that don't look like most of them.")
 @in_gallery
 @click.option("--identity", default="sface", show_default=True, help="Identity model; serve needs the same.")
 @click.option("--aligner", default="mesh", show_default=True, help="Landmark model.")
 @click.option("--detector", help="Detector; yunet on a CPU and centerface on a GPU by default.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 def add(**options: Any) -> None:
-    """Add a person called NAME, or give a person further PHOTOS: pictures, face pictures, or folders of either.
+    """Add a person called NAME, or give a person further PICTUREs: photos, face pictures, or folders of either.
 
-    A few that differ in light and pose are better than one. Each should show that person alone.
+    A few that differ in light and pose are better than one. Each should show that person alone. Those that don't look
+    like most of them are left out.
     """
     from facestream.jobs.people_command import AddOptions, add
 
@@ -52,7 +54,7 @@ def add(**options: Any) -> None:
 @in_gallery
 @click.option("--json", is_flag=True, help="As JSON.")
 def list_people(people: Path | None, json: bool) -> None:
-    """Show who is in the gallery, since when, and by how many photos of which models."""
+    """Show who is in the gallery, since when, and by how many pictures and which models."""
     from facestream.jobs.people_command import as_json, as_table, everybody
 
     found = everybody(people)
@@ -61,7 +63,7 @@ def list_people(people: Path | None, json: bool) -> None:
     elif found:
         click.echo("\n".join(as_table(found)))
     else:
-        click.echo("Nobody yet: facestream people add NAME PHOTO", err=True)
+        click.echo("Nobody yet: facestream people add NAME PICTURE", err=True)
 
 
 @people.command()

@@ -106,7 +106,7 @@ class Gallery:
             OutputError: it can't be opened or made.
         """
         if not create and not path.exists():
-            raise ConfigError(f"{path}: there is no gallery of people; `facestream people add NAME PHOTO` makes one")
+            raise ConfigError(f"{path}: there is no gallery of people; `facestream people add NAME PICTURE` makes one")
         try:
             create_private(path)
         except OSError as error:

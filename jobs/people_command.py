@@ -15,10 +15,11 @@ from facestream.errors import ConfigError, SourceError
 from facestream.io.gallery import Gallery, Person
 from facestream.io.gallery_export import export_people, import_people
 from facestream.io.gallery_names import checked_name, name_key
+from facestream.io.urls import IMAGE_SUFFIXES
 from facestream.io.user_data import people_file
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.jobs.people import People
-from facestream.jobs.people_doubts import doubts
+from facestream.jobs.people_doubts import doubts, of_one_person
 from facestream.jobs.people_photos import Load, Look, PhotoLooks, Unused
 from facestream.jobs.wording import counted
 from facestream.plugins import registry
@@ -38,6 +39,7 @@ class AddOptions:
         photos: pictures and folders of them.
         people: the gallery's file; None is the user's.
         largest: of several faces in a photo take the largest.
+        force: add also what doesn't look like most of the photos.
         identity: the model that looks at the faces.
         detector, aligner, device: as in :class:`facestream.jobs.models.ModelOptions`.
     """
@@ -46,6 +48,7 @@ class AddOptions:
     photos: tuple[Path, ...]
     people: Path | None = None
     largest: bool = False
+    force: bool = False
     identity: str = "sface"
     detector: str | None = None
     aligner: str = "mesh"
@@ -53,7 +56,8 @@ class AddOptions:
 
 
 async def add(options: AddOptions, say: Say, *, load: Load = load_stages) -> None:
-    """Add a person by photos, or give a person further ones: all that can be used, in one transaction at the end.
+    """Add a person by photos, or give a person further ones: all that can be used and look like one person, in one
+    transaction at the end.
 
     Interrupted before that, nothing is added.
 
@@ -62,11 +66,13 @@ async def add(options: AddOptions, say: Say, *, load: Load = load_stages) -> Non
         load: makes the models' stages.
 
     Raises:
-        SourceError: none of the photos can be used.
-        ConfigError: the name can't be one, or the model has no threshold.
+        SourceError: none of the photos can be used, or they show several people, nobody more often than others.
+        ConfigError: there is no photo, the name can't be one, or the model has no threshold.
         ModelError, DeviceError: a model can't be had, or fails.
         FileFormatError, OutputError: the gallery can't be read or written.
     """
+    if not options.photos:
+        raise ConfigError(_what_is_missing(options.name))
     name = checked_name(options.name)
     card = registry.card("identity", options.identity)
     if card.threshold is None:
@@ -77,16 +83,17 @@ async def add(options: AddOptions, say: Say, *, load: Load = load_stages) -> Non
     async with Bridge(models.chosen_device) as bridge, People.open(bridge, card, options.people) as people:
         reader = PhotoLooks(models, bridge, largest=options.largest, load=load)
         found = await _looks(reader, options.photos, people.known.width)
-        embeddings = np.stack([look.embedding for look in found])
         for known in people.known.names:
             name = known if name_key(known) == name_key(name) else name
-        photos = [str(look.path) for look in found]
-        for doubt in doubts(name, photos, _units(embeddings), people.known, card.threshold):
+        used = found if options.force else _one_persons(found, people.known.looks_of(name), card.threshold)
+        embeddings = np.stack([look.embedding for look in used])
+        for doubt in doubts(name, [str(look.path) for look in used], _units(used), people.known, card.threshold):
             log.warning("%s", doubt)
         new = await people.add(name, embeddings)
         there = len(people.known.looks_of(name))
-    old = f", {counted(len(found) - new, 'photo')} known already" if new < len(found) else ""
-    say(f"{name}: {counted(new, 'photo')} added{old}; {there} in all")
+    old = f", {counted(len(used) - new, 'picture')} known already" if new < len(used) else ""
+    left = f", {len(found) - len(used)} left out" if len(used) < len(found) else ""
+    say(f"{name}: {counted(new, 'picture')} added{old}{left}; {there} in all")
 
 
 async def _looks(reader: PhotoLooks, photos: Sequence[Path], width: int) -> list[Look]:
@@ -103,11 +110,37 @@ async def _looks(reader: PhotoLooks, photos: Sequence[Path], width: int) -> list
         unused += 1
         log.warning("not used: %s", reason)
     if not found:
-        raise SourceError(f"none of {counted(unused, 'photo')} can be used, so nobody was added; see above why")
+        none = "the picture can't" if unused == 1 else f"none of the {unused} pictures can"
+        raise SourceError(f"{none} be used, so nobody was added; see above why")
     return found
 
 
-def _units(rows: Floats) -> Floats:
+def _what_is_missing(given: str) -> str:
+    if Path(given).exists() or Path(given).suffix.lower() in IMAGE_SUFFIXES:
+        return f"{given}: whose picture is it? facestream people add NAME {given}"
+    return f"{given}: what pictures show that person? facestream people add {given} PICTURE…"
+
+
+def _one_persons(found: list[Look], there: Floats, threshold: float) -> list[Look]:
+    """Those that look like most; the others are told.
+
+    Raises:
+        SourceError: no one is in most of them.
+    """
+    most = of_one_person(_units(found), there, threshold)
+    if most is None:
+        raise SourceError(
+            f"these {len(found)} pictures look like different people, each in as many as another, so nobody was added: "
+            "leave out those of others, or add them all the same with --force"
+        )
+    others = [str(look.path) for look, is_most in zip(found, most.tolist()) if not is_most]
+    if others:
+        log.warning("left out: not like most of these pictures: %s; --force adds them, too", ", ".join(others))
+    return [look for look, is_most in zip(found, most.tolist()) if is_most]
+
+
+def _units(looks: Sequence[Look]) -> Floats:
+    rows = np.stack([look.embedding for look in looks])
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
@@ -149,7 +182,7 @@ def as_json(people: Sequence[Person]) -> str:
 
 def as_table(people: Sequence[Person]) -> list[str]:
     """Lines with name, number of embeddings, their models, and the day of the first."""
-    rows = [("NAME", "PHOTOS", "MODELS", "SINCE")]
+    rows = [("NAME", "PICTURES", "MODELS", "SINCE")]
     for person in people:
         models = ", ".join(dict.fromkeys(looks.model for looks in person.looks)) or "-"
         count = str(sum(looks.count for looks in person.looks))

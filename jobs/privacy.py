@@ -297,7 +297,7 @@ async def open_privacy(
     async with People.open(bridge, registry.card("identity", name), people) as gallery:
         known = gallery.known
     if known.empty and whose == Whose.KNOWN.value:
-        raise ConfigError(f"{_WHO} known, and {name} knows nobody: facestream people add NAME PHOTO, then run this")
+        raise ConfigError(f"{_WHO} known, and {name} knows nobody: facestream people add NAME PICTURE, then run this")
     storage = registry.create("identity", name).storage_name
     yield Privacy(bridge, cover, whose, known=known, identity=storage, keep_embeddings=bool(asked.identities))
 

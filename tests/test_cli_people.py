@@ -34,7 +34,7 @@ def listed(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
 
 def test_listing_nobody_says_how_to_begin_and_makes_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["people", "list"]) == 0
-    assert capsys.readouterr().err == "Nobody yet: facestream people add NAME PHOTO\n"
+    assert capsys.readouterr().err == "Nobody yet: facestream people add NAME PICTURE\n"
     assert listed(capsys) == []
     assert not people_file().exists()
 
@@ -43,7 +43,7 @@ def test_listing_people(capsys: pytest.CaptureFixture[str]) -> None:
     put("Bob", "Ada")
     assert run(["people", "list"]) == 0
     header, ada, *_ = capsys.readouterr().out.splitlines()
-    assert header.split() == ["NAME", "PHOTOS", "MODELS", "SINCE"]
+    assert header.split() == ["NAME", "PICTURES", "MODELS", "SINCE"]
     assert ada.split()[:3] == ["Ada", "2", "sface"]
     assert run(["people", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0] == {
@@ -87,7 +87,8 @@ def test_people_move_to_another_machine(capsys: pytest.CaptureFixture[str], tmp_
         (["import", "missing.json"], 1, "missing.json: can't be read"),
         (["add", " ", "photo.jpg"], 2, "name is empty"),
         (["add", "Ada", "photo.jpg", "--identity", "nobody"], 2, "unknown identity model"),
-        (["add", "Ada"], 2, "Missing argument"),
+        (["add", "Ada"], 2, "what pictures show that person? facestream people add Ada PICTURE…"),
+        (["add", "photo.jpg"], 2, "whose picture is it? facestream people add NAME photo.jpg"),
         (["list", "--people", __file__], 1, "isn't a gallery of people"),
     ],
 )
@@ -101,7 +102,7 @@ def test_what_goes_wrong_is_one_line(
 
 def test_without_a_gallery_there_is_nobody_to_forget(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["people", "remove", "Ada"]) == 2
-    assert "there is no gallery of people; `facestream people add NAME PHOTO` makes one" in capsys.readouterr().err
+    assert "there is no gallery of people; `facestream people add NAME PICTURE` makes one" in capsys.readouterr().err
     assert not people_file().exists()
 
 
@@ -118,8 +119,8 @@ def test_a_person_is_added_from_photos(
     cv2.imwrite(str(tmp_path / "smaller.png"), cv2.resize(read_image(five_faces), None, fx=0.8, fy=0.8))
     photos = [str(five_faces), str(tmp_path / "smaller.png"), str(tmp_path / "missing.jpg")]
     assert run(["people", "add", "Ada", *photos[:1], "--device", "cpu"]) == 1
-    assert "none of 1 photo can be used, so nobody was added" in capsys.readouterr().err
+    assert "the picture can't be used, so nobody was added" in capsys.readouterr().err
     assert listed(capsys) == []
     assert run(["people", "add", "Ada", *photos, "--largest", "--device", "cpu"]) == 0
-    assert capsys.readouterr().out == "Ada: 2 photos added; 2 in all\n"
+    assert capsys.readouterr().out == "Ada: 2 pictures added; 2 in all\n"
     assert f"not used: can't read {photos[2]}" in caplog.text
