@@ -15,7 +15,9 @@ import contextlib
 import hashlib
 import importlib
 import logging
+import os
 import sys
+import tempfile
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -164,9 +166,12 @@ def converted(net: nn.Module, size: int | None, weights: Path, folder: Path) -> 
     logger.info("%s: converting for OpenVINO, once", weights.stem)
     model = _exported(net, size)
     with contextlib.suppress(RuntimeError, OSError):  # a full disk costs only the next start
-        forget(weights, size, folder)
         folder.mkdir(parents=True, exist_ok=True)
-        openvino.save_model(model, path, compress_to_fp16=False)
+        forget(weights, size, folder)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            openvino.save_model(model, Path(scratch) / path.name, compress_to_fp16=False)
+            for suffix in (".bin", ".xml"):  # the one that is looked for comes last
+                os.replace((Path(scratch) / path.name).with_suffix(suffix), path.with_suffix(suffix))
     return model
 
 

@@ -28,7 +28,7 @@ from facestream.testing.sources import make_clip
 from tests.jobs.extracting import boxes_of, contents, expected_faces, extract, faces_in, options_for
 
 ROOT = Path(__file__).parents[2]
-KILLS = 50 if os.environ.get("FACESTREAM_FULL") else 5
+KILLS = 50 if os.environ.get("FACESTREAM_FULL") else 3
 
 
 def pictures(count: int, seed: int = 0) -> list[Image]:
