@@ -1,7 +1,7 @@
 """What recognising people adds to the live path: CPU time of each frame with ``sface`` against without; demo video.
 
 Both chains (yunet + mesh, with and without the identity model) take the whole clip in turn, one batch in flight as for
-a live source on a CPU, in one process; the ratio is the median over the pairs of neighbouring runs. Embeddings are made
+a live source on a CPU, guided as ``serve`` is, in one process; the ratio is the median over the pairs of neighbouring runs. Embeddings are made
 of the pictures that the chooser wants; a third chain, which embeds every face, shows what that saves.
 
 python bench/live_identity.py [PAIRS]
@@ -25,6 +25,7 @@ from facestream.jobs.live import live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge, available_cores
+from facestream.stream.guiding import guide_for
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.recognition import Recogniser
 from facestream.stream.stage import Stage
@@ -52,7 +53,15 @@ async def passed(clip: Path, stages: list[Stage], bridge: Bridge, *, choosing: b
 
     recogniser, chooser = (Recogniser(), Chooser()) if choosing else (None, None)
     in_flight = live_in_flight(bridge.device)
-    pipeline = Pipeline(stages, bridge, in_flight=in_flight, tracks=Tracks(), recogniser=recogniser, chooser=chooser)
+    pipeline = Pipeline(
+        stages,
+        bridge,
+        in_flight=in_flight,
+        tracks=Tracks(),
+        recogniser=recogniser,
+        chooser=chooser,
+        guide=guide_for("auto"),
+    )
     start = time.process_time()
     await run_inputs((clip,), pipeline, bridge, count)
     run.milliseconds = (time.process_time() - start) / run.frames * 1000
