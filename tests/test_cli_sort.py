@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from click.testing import CliRunner
 
 from facestream.cli_sort import GROUPS, SORTS, sort
-from facestream.errors import FacestreamError
+from facestream.errors import FacestreamError, SourceError
 from facestream.io.faces import read_header
 from facestream.jobs.sort.embedding import Embedder
 from facestream.jobs.sort.methods import METHODS
@@ -123,6 +124,36 @@ def test_what_is_left_is_named(faces: Path) -> None:
         "8 left where they were, each can't be read: it is damaged or no picture: "
         "plain0.png, plain1.png, plain2.png, plain3.png, plain4.png and 3 more" in result.stderr
     )
+
+
+def test_links_are_left_alone_and_told(faces: Path, tmp_path: Path) -> None:
+    target = face(tmp_path / "elsewhere.png")
+    (faces / "link.png").symlink_to(target)
+    (faces / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    result = run(faces, "-s", "blur")
+    assert "7 faces sorted" in result.stderr
+    assert "1 link left alone, only files are sorted: link.png" in result.stderr
+    assert (faces / "link.png").readlink() == target
+
+
+def test_pictures_that_were_never_extracted_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), pixels(40))
+    before = sorted(os.listdir(tmp_path))
+    for options in ((), ("-g", "yaw"), ("-g", "face", "-k")):
+        result = run(tmp_path, *options)
+        assert isinstance(result.exception, SourceError)
+        assert str(result.exception).endswith("run facestream extract first, and sort the folder that it fills")
+        assert "each has no header of an extracted face: 0.jpg, 1.jpg" in result.stderr
+        assert sorted(os.listdir(tmp_path)) == before
+    assert run(tmp_path, "-s", "blur").return_value == 0
+
+
+def test_a_film_isnt_a_folder_of_faces(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.touch()
+    assert f"{film} is a file, not a folder of extracted faces: run facestream extract" in str(run(film).exception)
+    assert "isn't there; check the path" in str(run(tmp_path / "no-such").exception)
 
 
 @pytest.mark.parametrize(

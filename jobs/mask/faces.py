@@ -29,6 +29,7 @@ from facestream.jobs.mask.job import MaskJob
 from facestream.jobs.mask.options import Process
 from facestream.jobs.mask.storing import ChangingFile, stored_masks, update_picture
 from facestream.jobs.mask.summary import Summary
+from facestream.jobs.result_folders import holds_extracted_faces
 from facestream.jobs.wording import counted
 from facestream.stream.tasks import task_group
 
@@ -276,5 +277,11 @@ def known_pictures(folder: Path, summary: Summary) -> list[Known]:
     known = survey(paths, summary)
     if not known:
         what = "none of its PNG files is a face that was extracted" if paths else "there's no PNG file in it"
+        if _sub_folders_hold_faces(folder):
+            raise ConfigError(f"{folder} holds no faces itself, its sub-folders do: add -B")
         raise ConfigError(f"{folder} holds no faces: {what}; give -I frames for frames")
     return known
+
+
+def _sub_folders_hold_faces(folder: Path) -> bool:
+    return any(path.is_dir() and holds_extracted_faces(path) for path in folder.iterdir())

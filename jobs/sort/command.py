@@ -15,13 +15,14 @@ from typing import Final, NoReturn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from facestream.errors import ConfigError, FacestreamError, OutputError
+from facestream.errors import ConfigError, FacestreamError, OutputError, SourceError, SourceUnavailable
 from facestream.io.atomic import replacing
 from facestream.jobs.interrupt import INTERRUPTED, stopping
 from facestream.jobs.models import ModelOptions
 from facestream.jobs.sort.embedding import Embedder, people_apart
 from facestream.jobs.sort.folder import subfolders
 from facestream.jobs.sort.job import Advanced, Report, SortJob, SortSettings
+from facestream.jobs.sort.looking import NOT_EXTRACTED
 from facestream.jobs.sort.methods import Kind, Need, method_named
 from facestream.jobs.sort.record import log_of
 from facestream.jobs.sort.report import summary
@@ -115,8 +116,13 @@ def _works(options: SortOptions) -> list[tuple[Path, Path | None]]:
     Raises:
         ConfigError: there's nothing to do, or source and target are one.
     """
+    if not options.input.exists():
+        raise SourceUnavailable(f"{options.input} isn't there; check the path")
     if not options.input.is_dir():
-        raise ConfigError(f"{options.input} isn't a folder; give the folder of extracted faces")
+        raise ConfigError(
+            f"{options.input} is a file, not a folder of extracted faces: run facestream extract {options.input} "
+            "-o faces first, and sort that folder"
+        )
     output = options.output
     if output is not None and output.exists() and not output.is_dir():
         raise ConfigError(f"{output} isn't a folder; choose another with -o")
@@ -142,7 +148,11 @@ async def _one(
     bridge: Bridge,
     embedder: Embedder | None,
 ) -> bool:
-    """Sort one folder; whether it was interrupted."""
+    """Sort one folder; whether it was interrupted.
+
+    Raises:
+        SourceError: it holds pictures, and none could be sorted.
+    """
     with _bar(quiet=options.quiet) as advanced:
         job = SortJob(settings, bridge, embedder, advanced)
         with stopping(job.stop):
@@ -163,12 +173,20 @@ async def _one(
     if not options.quiet:
         for line in summary(report, settings, undone=options.undo, copies=options.keep, sheet=sheet):
             print(line, file=sys.stderr)
+    if report.complete and report.nothing and not options.undo:
+        raise SourceError(f"{folder}: none of its pictures can be sorted; {_next(report)}")
     if not report.complete:
         what = "some faces are at their new places, all others where they were" if report.moving else "nothing is moved"
         back = "" if options.keep else ", or with --undo to go back"
         how = f"; run the same command again to go on{back}" if report.moving else ""
         print(f"facestream: interrupted; {what}{how}", file=sys.stderr)
     return not report.complete
+
+
+def _next(report: Report) -> str:
+    if any(one.reason == NOT_EXTRACTED for one in report.left):
+        return "run facestream extract first, and sort the folder that it fills"
+    return "see above why"
 
 
 def _wants_sheet(options: SortOptions) -> bool:

@@ -64,7 +64,18 @@ def list_pictures(folder: Path, record: Record | None) -> list[Picture]:
     return sorted(pictures, key=lambda each: (natural_key((each.was or each.path).name), str(each.path)))
 
 
-def _names(folder: Path, *, optional: bool) -> list[str]:
+def list_links(folder: Path) -> list[str]:
+    """Names in ``folder`` of links that would be pictures if they were files: nobody moves or copies those.
+
+    Raises:
+        SourceUnavailable: the folder can't be read.
+    """
+    return sorted(
+        (name for name in _names(folder, optional=False, links=True) if (folder / name).is_symlink()), key=natural_key
+    )
+
+
+def _names(folder: Path, *, optional: bool, links: bool = False) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return [
@@ -72,7 +83,7 @@ def _names(folder: Path, *, optional: bool) -> list[str]:
                 for entry in entries
                 if not entry.name.startswith(".")
                 and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES
-                and entry.is_file(follow_symlinks=False)
+                and entry.is_file(follow_symlinks=links)
             ]
     except OSError as error:
         if optional and isinstance(error, (FileNotFoundError, NotADirectoryError)):

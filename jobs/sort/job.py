@@ -19,7 +19,7 @@ import numpy as np
 from facestream.errors import ConfigError, OutputError
 from facestream.jobs.face_chain import UnreadFace
 from facestream.jobs.sort.embedding import Embedder
-from facestream.jobs.sort.folder import list_pictures, locked, source_locked
+from facestream.jobs.sort.folder import list_links, list_pictures, locked, source_locked
 from facestream.jobs.sort.looking import Left, Looked, Measure, look
 from facestream.jobs.sort.memory import available_memory, check_room
 from facestream.jobs.sort.methods import Kind, Method, Need
@@ -75,6 +75,7 @@ class Report:
         moved: source → target of every picture, as in the record.
         left: pictures that stayed where they were.
         gone: pictures that vanished while the job ran.
+        links: names of links to pictures, which are left alone.
         finished: pictures that an interrupted sort had left to move.
         complete: False when the job was stopped before its end; nothing is lost, and the next run goes on.
         moving: it was stopped while pictures were moving, so that some are at their new places.
@@ -85,6 +86,7 @@ class Report:
     record: Record | None = None
     left: list[Left] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
     finished: int = 0
     complete: bool = True
     moving: bool = False
@@ -92,6 +94,11 @@ class Report:
     @property
     def count(self) -> int:
         return sum(len(group.names) for group in self.placed)
+
+    @property
+    def nothing(self) -> bool:
+        """There are pictures, and none of them could be sorted."""
+        return bool(self.left or self.links) and not (self.placed or self.finished)
 
 
 class SortJob:
@@ -254,6 +261,7 @@ class SortJob:
         methods = {self._settings.sort, self._settings.group}
         name = "" if self._embedder is None else self._embedder.storage_name
         pictures = await self._bridge.cpu(list_pictures, folder, former)
+        report.links = await self._bridge.cpu(list_links, folder)
         looked: list[Looked] = []
         for start in range(0, len(pictures), _AT_ONCE):
             if self.stopped:

@@ -23,6 +23,8 @@ from facestream.stream.types import Bools, Floats, Image
 
 Measure: TypeAlias = "float | Floats"
 
+NOT_EXTRACTED: Final = "has no header of an extracted face"
+
 _NUMBERED: Final = re.compile(r"(?s)[0-9]{6,}_(.+)")  # how sorting names a picture
 _LEGACY_UNTIL: Final = 2.0  # pictures of older files have the nose in the middle
 _POSE: Final = ("pitch", "yaw", "roll")
@@ -61,7 +63,7 @@ def look(picture: Picture, methods: Collection[Method], embedding: str) -> Looke
         found = Looked(replace(picture, name=_own_name(path, header)))
         needs = {method.need for method in methods}
         if header is None and needs & {Need.LANDMARKS, Need.EMBEDDING}:
-            return Left(picture, "has no header of an extracted face")
+            return Left(picture, NOT_EXTRACTED)
         points = None if header is None else np.array(header["alignments"]["landmarks_xy"], np.float32)
         wanted = {method.measure for method in methods}
         if Need.LANDMARKS in needs:

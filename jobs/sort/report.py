@@ -38,6 +38,8 @@ def summary(
         elif not report.finished:
             lines.append("no face to sort")
     lines += _left(report.left)
+    if report.links:
+        lines.append(f"{counted(len(report.links), 'link')} left alone, only files are sorted: {_some(report.links)}")
     if report.gone:
         lines.append(f"{counted(len(report.gone), 'face')} vanished meanwhile: {_some(report.gone)}")
     if sheet is not None:

@@ -79,6 +79,11 @@ def test_without_a_file_only_headers_change(faces: Path) -> None:
     assert not list(faces.glob("*.fsa"))
 
 
+def test_faces_in_sub_folders_need_batch_mode(faces: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no faces itself, its sub-folders do: add -B"):
+        mask(options_for(faces.parent, input_type="faces"))
+
+
 def test_a_file_among_the_faces_is_found(faces: Path, file: Path) -> None:
     file.rename(faces / "alignments.fsa")
     summary = mask(options_for(faces, input_type="faces"))

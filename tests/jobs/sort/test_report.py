@@ -41,6 +41,11 @@ def test_what_stayed_and_what_vanished_is_told_with_its_reason() -> None:
     ]
 
 
+def test_links_are_told() -> None:
+    lines = summary(Report(FOLDER, placed(1), links=["a.png", "b.png"]), settings("blur"))
+    assert lines[2:] == ["2 links left alone, only files are sorted: a.png, b.png"]
+
+
 def test_nothing_to_sort_is_told() -> None:
     assert summary(Report(FOLDER), settings("blur")) == ["no face to sort"]
 
