@@ -61,3 +61,9 @@ def test_groups_form_around_means() -> None:
     assert group_by_mean(points, absolute, 3, np.arange(5)).tolist() == [0, 1, 0, 1, 0]
     assert group_by_mean(points, absolute, 100, np.arange(5)).tolist() == [0] * 5
     assert len(set(group_by_mean(points, absolute, 0.5, np.arange(5)))) == 5
+
+
+def test_at_the_threshold_itself_a_group_begins() -> None:
+    points = np.float32([[0], [3]])
+    assert group_by_mean(points, absolute, 3, np.arange(2)).tolist() == [0, 1]
+    assert group_by_mean(points, absolute, 3.5, np.arange(2)).tolist() == [0, 0]

@@ -47,7 +47,7 @@ def slowly_dilated(mask: Image, percent: float) -> Image:
     return result
 
 
-@pytest.mark.parametrize("percent", [12.5, -12.5, 20, -7.5])
+@pytest.mark.parametrize("percent", [12.5, -12.5, 20, -7.5, 6.5, -14])  # of 40 pixels: 5, 5, 8, 3, 2.6, 5.6
 def test_dilation_takes_the_most_of_an_ellipse_and_erosion_the_least(percent: float) -> None:
     np.testing.assert_array_equal(dilated(a_mask(), percent), slowly_dilated(a_mask(), percent))
 
@@ -56,7 +56,10 @@ def test_less_than_half_a_pixel_of_dilation_is_none() -> None:
     np.testing.assert_array_equal(dilated(a_mask(), 1.2), a_mask())
 
 
-@pytest.mark.parametrize(("percent", "least", "most"), [(0, 0, 255), (10, 26, 229), (25, 64, 191), (50, 128, 127)])
+@pytest.mark.parametrize(
+    ("percent", "least", "most"),
+    [(0, 0, 255), (10, 26, 229), (20, 51, 204), (25, 64, 191), (40, 102, 153), (50, 128, 127)],
+)
 def test_a_threshold_leaves_only_what_is_neither_nothing_nor_everything(percent: float, least: int, most: int) -> None:
     values = np.arange(256, dtype=np.uint8)[None]
     expected = [0 if value < least else 255 if value > most else value for value in range(256)]

@@ -96,6 +96,16 @@ def test_in_a_frame_that_shows_less_of_it_a_mask_is_averaged(scale: float) -> No
     assert close[away_from_the_border(smooth, size)].max() <= 6
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_averaged_a_mask_stays_in_its_place(scale: int, axis: int) -> None:
+    slope = np.indices((60, 60))[axis]
+    mask = MaskView("face", turned(scale, 0, 9, 9), np.asarray(4 * slope, np.uint8))
+    places = scale * np.arange(3, 8) + 9  # of the frame's pixels, in the mask
+    found = mask.in_frame((12, 12))[3:8, 3:8].mean(axis=1 - axis)
+    np.testing.assert_allclose(found, 4 * places, atol=1)
+
+
 def test_a_mask_beyond_its_frame_or_without_a_place_leaves_it_empty() -> None:
     assert not a_mask(turned(1, 0, -500, 0)).in_frame((60, 60)).any()
     assert not a_mask(np.zeros((3, 3), np.float32)).in_frame((60, 60)).any()
@@ -193,6 +203,13 @@ def test_the_edge_is_dilated_then_cut_then_softened() -> None:
     np.testing.assert_array_equal(found.pixels, expected)
     np.testing.assert_array_equal(mask.pixels, a_picture())
     np.testing.assert_array_equal(mask.finished().pixels, mask.pixels)
+
+
+def test_the_edge_is_cut_before_it_is_softened_and_after_it_is_dilated() -> None:
+    pixels = np.zeros((20, 20), np.uint8)
+    pixels[:, 10:] = 255
+    soft = MaskView("face", turned(1, 0, 0, 0), pixels).finished(threshold=50, blur=5, blur_type="normalized")
+    assert soft.pixels[10, 7:13].tolist() == [0, 51, 102, 153, 204, 255]
 
 
 def test_faces_without_such_a_mask_have_none() -> None:

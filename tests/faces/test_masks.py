@@ -34,12 +34,12 @@ def indices(group: str) -> list[int]:
     return [index for end in ends for index in range(int(end[0]), int(end[-1]) + 1)]
 
 
-def depth(points: np.ndarray, group: str) -> np.ndarray:
-    """(SIZE, SIZE): how far inside the group's convex hull each pixel lies; negative outside."""
+def depth(points: np.ndarray, group: str, size: int = SIZE) -> np.ndarray:
+    """(size, size): how far inside the group's convex hull each pixel lies; negative outside."""
     hull = ConvexHull(np.rint(points[indices(group)]))
-    rows, columns = np.indices((SIZE, SIZE))
+    rows, columns = np.indices((size, size))
     outside = hull.equations @ np.stack([columns.ravel(), rows.ravel(), np.ones(rows.size)])
-    return -outside.max(axis=0).reshape(SIZE, SIZE)
+    return -outside.max(axis=0).reshape(size, size)
 
 
 def masks_of(landmarks: Floats, area: str, **options: float) -> Image:
@@ -62,6 +62,22 @@ def test_an_area_is_the_union_of_the_convex_hulls_of_its_groups(
     mask = masks_of(landmarks, area)[0]
     assert (mask[deepest > 0.1] == 255).all()
     assert not mask[deepest < -1.5].any()  # the border is smooth over a pixel and a half
+
+
+@pytest.mark.parametrize(("count", "groups"), [(68, GROUPS["face"].split()), (98, GROUPS_98["face"].split())])
+@pytest.mark.parametrize("elsewhere", [(60, 60), (4, 4)], ids=["in the middle", "in a corner"])
+@pytest.mark.parametrize("turn", range(3))
+def test_each_point_of_each_group_counts(count: int, groups: list[str], elsewhere: tuple[int, int], turn: int) -> None:
+    size, rng = 120, np.random.default_rng(turn)
+    for group in groups:  # its points on a circle, all others on a heap
+        landmarks = np.asarray(elsewhere + rng.integers(-3, 4, (count, 2)), np.float32)
+        members = rng.permutation(indices(group))
+        angles = np.linspace(0, 2 * np.pi, len(members), endpoint=False)
+        landmarks[members] = 60 + 55 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        deepest = np.max([depth(landmarks, each, size) for each in groups], axis=0)
+        mask = landmark_mask(landmarks[None], np.eye(3, dtype=np.float32)[None], size)[0]
+        assert (mask[deepest > 0.1] == 255).all()
+        assert not mask[deepest < -1.5].any()
 
 
 def test_the_extended_face_reaches_further_up_and_leaves_nothing_out(golden_landmarks: Floats) -> None:

@@ -38,6 +38,13 @@ def test_wanted_and_unwanted_judge_as_specified(seed: int, threshold: float) -> 
         assert (wrong["filter"][face], wrong["nfilter"][face]) == (not match, shunned)
 
 
+def test_at_the_threshold_itself_a_face_is_a_references() -> None:
+    look, reference = np.float32([[1, 0, 0, 0]]), np.float32([[1, 1, 1, 1]])
+    assert cosines(look, reference).tolist() == [[0.5]]
+    assert resembles(look, reference, 0.5).tolist() == [True]
+    assert refused(look, References(reference, reference), 0.5) == {"filter": [False], "nfilter": [True]}
+
+
 def test_a_list_that_is_not_given_refuses_nobody() -> None:
     looks = rows(0, 3)
     assert refused(looks, References(), 0.5) == {}
