@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from facestream.cli import run
+
 LIMITS = "CelebAMask-HQ, whose terms allow non-commercial research only"
 OFFLINE = "not in the cache, and offline"
 
@@ -61,9 +63,12 @@ def test_a_no_ends_with_what_to_do() -> None:
         (("models", "pull", "bisenet-fp", "--accept-licence"), OFFLINE),
     ],
 )
-def test_without_a_terminal_nothing_is_asked(arguments: tuple[str, ...], words: str) -> None:
-    command = [sys.executable, "-m", "facestream", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    assert done.returncode == 1
-    assert words in done.stderr.splitlines()[-1]
-    assert "accept that?" not in done.stderr
+def test_without_a_terminal_nothing_is_asked(
+    arguments: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert run(list(arguments)) == 1
+    said = capsys.readouterr().err
+    assert words in said.splitlines()[-1]
+    assert "accept that?" not in said

@@ -38,7 +38,7 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_done(tmp_path: Path)
     path = tmp_path / "people.db"
     random.seed(5)
     done: set[str] = set()
-    for round_ in range(50 if FULL else 5):
+    for round_ in range(50 if FULL else 2):
         with adding(path, f"round {round_} person", 100_000, seed=round_) as process:
             assert process.stdout is not None
             for _ in range(random.randint(1, 40)):
@@ -78,7 +78,7 @@ for path in sys.argv[1:]:
 
 
 def test_two_processes_make_a_gallery_at_once(tmp_path: Path) -> None:
-    paths = [str(tmp_path / f"{number}.db") for number in range(200)]
+    paths = [str(tmp_path / f"{number}.db") for number in range(200 if FULL else 60)]
     command = [sys.executable, "-c", OPENING, *paths]
     both = [subprocess.Popen(command, stdin=subprocess.PIPE, text=True) for _ in range(2)]
     for process in both:

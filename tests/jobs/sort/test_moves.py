@@ -153,7 +153,7 @@ MOVER = (
 @pytest.mark.parametrize("across", [False, True])
 def test_killed_at_any_moment_each_file_is_whole_and_in_one_place(tmp_path: Path, across: bool) -> None:
     """Across file systems a file may be in both, whole, until the next run."""
-    rounds, count = (30, 2000) if os.environ.get("FACESTREAM_FULL") == "1" else (2, 300)
+    rounds, count = (30, 2000) if os.environ.get("FACESTREAM_FULL") == "1" else (2, 100)
     for number in range(rounds):
         with tempfile.TemporaryDirectory(dir="/dev/shm" if across and Path("/dev/shm").is_dir() else tmp_path) as name:
             source, folder = Path(name), tmp_path / f"{number}"
