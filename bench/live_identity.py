@@ -1,8 +1,9 @@
 """What recognising people adds to the live path: CPU time of each frame with ``sface`` against without; demo video.
 
 Both chains (yunet + mesh, with and without the identity model) take the whole clip in turn, one batch in flight as for
-a live source on a CPU, guided as ``serve`` is, in one process; the ratio is the median over the pairs of neighbouring runs. Embeddings are made
-of the pictures that the chooser wants; a third chain, which embeds every face, shows what that saves.
+a live source on a CPU, guided as ``serve`` is, in one process; the ratio is the median over the pairs of neighbouring
+runs. Embeddings are made of the pictures that the chooser wants; a third chain, which embeds every face, shows what
+that saves.
 
 python bench/live_identity.py [PAIRS]
 """
