@@ -87,7 +87,9 @@ function drawAxes(context, face, [left, top, right, bottom], placement, side) {
 function drawLabel(context, face, [left, top, right, bottom], colour, area) {
   const size = clamp(area.width / 60, 11, 15);
   const main = labelOf(face);
-  const aside = area.width < 260 || face.score === undefined ? "" : `${Math.round(face.score * 100)}%`;
+  // Beside a name the detector's score would be read as how sure the name is.
+  const quiet = area.width < 260 || face.score === undefined || face.identity;
+  const aside = quiet ? "" : `${Math.round(face.score * 100)}%`;
   if (!main && !aside) return;
   const bold = `650 ${size}px system-ui, sans-serif`;
   const light = `450 ${size * 0.85}px system-ui, sans-serif`;
