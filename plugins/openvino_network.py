@@ -167,15 +167,14 @@ def converted(net: nn.Module, size: int | None, weights: Path, folder: Path) -> 
         with contextlib.suppress(RuntimeError):  # damaged: made anew
             return openvino.Core().read_model(path)
     logger.info("%s: converting for OpenVINO, once", weights.stem)
-    model = _exported(net, size)
-    with contextlib.suppress(RuntimeError, OSError):  # a full disk costs only the next start
-        folder.mkdir(parents=True, exist_ok=True)
-        forget(weights, size, folder)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            openvino.save_model(model, Path(scratch) / path.name, compress_to_fp16=False)
-            for suffix in (".bin", ".xml"):  # the one that is looked for comes last
-                os.replace((Path(scratch) / path.name).with_suffix(suffix), path.with_suffix(suffix))
-    return model
+    folder.mkdir(parents=True, exist_ok=True)
+    forget(weights, size, folder)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        fresh = Path(scratch) / path.name
+        _export(net, size, fresh)
+        for suffix in (".bin", ".xml"):  # the one that is looked for comes last
+            os.replace(fresh.with_suffix(suffix), path.with_suffix(suffix))
+    return openvino.Core().read_model(path)
 
 
 def forget(weights: Path, size: int | None, folder: Path) -> None:
@@ -206,8 +205,9 @@ def _fingerprint(weights: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _exported(net: nn.Module, size: int | None) -> Any:
-    _imported()
+def _export(net: nn.Module, size: int | None, path: Path) -> None:
+    """Write the network to ``path``. What is converted borrows torch's memory, so it's used for nothing else."""
+    openvino = _imported()
     frontend = importlib.import_module("openvino.frontend")
     decoder = importlib.import_module("openvino.frontend.pytorch.fx_decoder").TorchFXPythonDecoder
     sample = torch.zeros(1, 3, size or 6 * STRIDE, size or 10 * STRIDE)
@@ -219,7 +219,7 @@ def _exported(net: nn.Module, size: int | None) -> Any:
         program = torch.export.export(net, (sample,), dynamic_shapes=shapes)
         reader = frontend.FrontEndManager().load_by_framework("pytorch")
         decoded = decoder.from_exported_program(program)  # has to outlive its conversion
-        return reader.convert(reader.load(decoded))
+        openvino.save_model(reader.convert(reader.load(decoded)), path, compress_to_fp16=False)
 
 
 @contextlib.contextmanager
