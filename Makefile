@@ -17,7 +17,7 @@ setup: .venv/.installed  ## make .venv with the facestream command in it
 run: setup  ## serve the demo video (or: make run ARGS="webcam:0")
 	@$(BIN)/facestream serve $(ARGS)
 
-# The browser's tests have a process of their own: their greenlets and torch's exporter crash one another.
+# The browser's tests have a process of their own: beside their greenlets, tests that send signals crash pytest-xdist's workers.
 test: .venv/.developed  ## run the tests
 ifeq ($(ARGS),)
 	@$(BIN)/python -m pytest tests/e2e
