@@ -17,14 +17,8 @@ setup: .venv/.installed  ## make .venv with the facestream command in it
 run: setup  ## serve the demo video (or: make run ARGS="webcam:0")
 	@$(BIN)/facestream serve $(ARGS)
 
-# The browser's tests have a process of their own: beside their greenlets, tests that send signals crash pytest-xdist's workers.
 test: .venv/.developed  ## run the tests
-ifeq ($(ARGS),)
-	@$(BIN)/python -m pytest tests/e2e
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --ignore tests/e2e
-else
 	@$(BIN)/python -m pytest $(ARGS)
-endif
 
 soak: .venv/.developed  ## run the tests with the long ones in full
 	@FACESTREAM_FULL=1 $(BIN)/python -m pytest --timeout=3600 $(ARGS)
