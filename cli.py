@@ -17,6 +17,7 @@ from facestream.cli_mask import mask
 from facestream.cli_options import (
     ask_on_terminal,
     chosen_models,
+    keep_quiet,
     licence_option,
     model_options,
     privacy_options,
@@ -156,12 +157,6 @@ def serve(config: Path | None, **options: Any) -> None:
     run_async(serve(ServeOptions(models=chosen_models(options), **options), say=click.echo))
 
 
-def _keep_quiet(quiet: bool) -> None:
-    """Of log messages only warnings and errors, unless everything was asked for."""
-    if quiet and logging.getLogger().level > logging.DEBUG:
-        logging.getLogger().setLevel(logging.WARNING)
-
-
 @cli.command()
 @click.argument("inputs", nargs=-1, required=True)
 @click.option(
@@ -230,7 +225,7 @@ def extract(**options: Any) -> int:
     """
     from facestream.jobs.extract_command import ExtractOptions, extract_command
 
-    _keep_quiet(options["quiet"])
+    keep_quiet(options["quiet"])
     return int(run_async(extract_command(ExtractOptions(models=chosen_models(options), **options))))
 
 
@@ -278,7 +273,7 @@ def reextract(**options: Any) -> None:
     """
     from facestream.jobs.reextract import ReextractOptions, reextract_command
 
-    _keep_quiet(options["quiet"])
+    keep_quiet(options["quiet"])
     run_async(reextract_command(ReextractOptions(**options)))
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
-from facestream.cli_options import checked_models, licence_option, mask_options, names_given
+from facestream.cli_options import checked_models, keep_quiet, licence_option, mask_options, names_given
 
 
 @click.command()
@@ -123,8 +122,7 @@ def mask(**options: Any) -> int:
     from facestream.jobs.mask.options import Input, MaskOptions, Process, Shown
     from facestream.jobs.models import FILE, ModelOptions
 
-    if options["quiet"] and logging.getLogger().level > logging.DEBUG:
-        logging.getLogger().setLevel(logging.WARNING)
+    keep_quiet(options["quiet"])
     of_models = (
         "device",
         "accept_licence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -272,3 +273,9 @@ def _ask(name: str, licence: str, limits: str) -> bool:
         f"The weights of {name} have a licence with limits: {licence}.\n{limits[:1].upper()}{limits[1:]}.", err=True
     )
     return click.confirm("Do you accept that?", err=True)
+
+
+def keep_quiet(quiet: bool) -> None:
+    """Of log messages only warnings and errors, unless everything was asked for."""
+    if quiet and logging.getLogger().level > logging.DEBUG:
+        logging.getLogger().setLevel(logging.WARNING)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import Any
 
 import click
+
+from facestream.cli_options import keep_quiet
 
 SORTS = (
     *("none", "face", "blur", "blur-fft", "distance", "face-cnn", "face-cnn-dissim", "yaw", "pitch", "roll"),
@@ -79,6 +80,5 @@ def sort(**options: Any) -> int:
     """
     from facestream.jobs.sort.command import SortOptions, sort_command
 
-    if options["quiet"] and logging.getLogger().level > logging.DEBUG:
-        logging.getLogger().setLevel(logging.WARNING)
+    keep_quiet(options["quiet"])
     return asyncio.run(sort_command(SortOptions(**options)))

@@ -23,6 +23,7 @@ from facestream.jobs.people_doubts import doubts, of_one_person
 from facestream.jobs.people_photos import Load, Look, PhotoLooks, Unused
 from facestream.jobs.wording import counted
 from facestream.plugins import registry
+from facestream.plugins.identity.cosine import unit_rows
 from facestream.stream.device import Bridge
 from facestream.stream.types import Floats
 
@@ -140,8 +141,7 @@ def _one_persons(found: list[Look], there: Floats, threshold: float) -> list[Loo
 
 
 def _units(looks: Sequence[Look]) -> Floats:
-    rows = np.stack([look.embedding for look in looks])
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+    return unit_rows(np.stack([look.embedding for look in looks]))
 
 
 def existing(path: Path | None) -> Gallery:
