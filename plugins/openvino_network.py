@@ -12,12 +12,14 @@ doesn't agree isn't used. One sample runs at a time, so that a sample's result n
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import logging
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -69,7 +71,7 @@ class OpenVinoNetwork:
         self._openvino = _imported()
         self._model = model
         self._mean, self._scale = mean, scale
-        self._core = self._openvino.Core()
+        self._core = _core()
         self._settings = {
             "INFERENCE_PRECISION_HINT": "f32",  # else newer CPUs would round to bfloat16
             "INFERENCE_NUM_THREADS": threads,
@@ -161,11 +163,10 @@ def converted(net: nn.Module, size: int | None, weights: Path, folder: Path) -> 
     Raises:
         RuntimeError, ImportError, OSError, and whatever torch's exporter raises: it can't be converted.
     """
-    openvino = _imported()
     path = folder / f"{weights.stem}-{size or 'any'}-{_fingerprint(weights)}.xml"
     if path.exists():
         with contextlib.suppress(RuntimeError):  # damaged: made anew
-            return openvino.Core().read_model(path)
+            return _core().read_model(path)
     logger.info("%s: converting for OpenVINO, once", weights.stem)
     folder.mkdir(parents=True, exist_ok=True)
     forget(weights, size, folder)
@@ -174,7 +175,7 @@ def converted(net: nn.Module, size: int | None, weights: Path, folder: Path) -> 
         _export(net, size, fresh)
         for suffix in (".bin", ".xml"):  # the one that is looked for comes last
             os.replace(fresh.with_suffix(suffix), path.with_suffix(suffix))
-    return openvino.Core().read_model(path)
+    return _core().read_model(path)
 
 
 def forget(weights: Path, size: int | None, folder: Path) -> None:
@@ -237,6 +238,24 @@ def _quiet() -> Iterator[None]:
 
 def _about_names(record: logging.LogRecord) -> bool:
     return "decomp table" not in record.getMessage()
+
+
+def _core() -> Any:
+    """OpenVINO's own runtime, one for the whole process and never let go.
+
+    Each that is made gives its thread another stack for signals, and puts back the one before when it goes. Let go in
+    another order than they were made in, they leave a stack that has been freed: then Ctrl-C is a segmentation fault.
+    """
+    with _making_core:
+        return _made_core()
+
+
+_making_core: Final = threading.Lock()
+
+
+@functools.cache
+def _made_core() -> Any:
+    return _imported().Core()
 
 
 def _imported() -> Any:

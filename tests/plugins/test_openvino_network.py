@@ -140,6 +140,29 @@ def test_asking_for_it_where_it_is_not_installed_says_how_to_get_it(monkeypatch:
         detector.load("cpu")
 
 
+def test_a_signal_is_survived_after_networks_were_let_go_in_the_order_they_came(tmp_path: Path) -> None:
+    code = f"""if True:
+        import os, signal
+        from pathlib import Path
+        from tests.plugins.test_openvino_network import PLAIN, OpenVinoNetwork, Small, converted, pictures
+        weights = Path({str(tmp_path)!r}) / "small.safetensors"
+        weights.write_bytes(b"weights")
+        networks = [
+            OpenVinoNetwork(converted(Small().eval(), 64, weights, weights.parent), *PLAIN, threads=1) for _ in range(3)
+        ]
+        for network in networks:
+            network(pictures(1, 64, 64))
+        while networks:
+            del network
+            network = networks.pop(0)
+        del network
+        signal.signal(signal.SIGTERM, lambda *signal: print("heard"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.stdout.strip(), ended.returncode) == ("heard", 0), ended.stderr
+
+
 def test_it_reports_to_nobody() -> None:
     code = (
         "import sys, facestream.plugins.openvino_network as net; net._imported();"
