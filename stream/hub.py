@@ -13,9 +13,10 @@ import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
+from facestream.stream.histogram import LATENCIES, Histogram
 from facestream.stream.types import FrameFaces
 
 T = TypeVar("T")
@@ -150,12 +151,14 @@ class SourceFlow:
 
     Attributes:
         published_at: when the last result came, on the hub's clock.
+        latency: seconds from capture to publication.
     """
 
     published: int = 0
     dropped: int = 0
     faces: int = 0
     published_at: float = 0.0
+    latency: Histogram = field(default_factory=lambda: Histogram(LATENCIES))
 
     @property
     def count(self) -> int:
@@ -167,10 +170,12 @@ class Hub:
 
     Args:
         clock: seconds that never decrease.
+        now: Unix seconds, to tell a frame's age.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time) -> None:
         self.clock = clock
+        self._now = now
         self._listeners: dict[Listener, None] = {}
         self._subscriptions: set[Subscription] = set()
         self._flows: dict[str, SourceFlow] = {}
@@ -182,6 +187,7 @@ class Hub:
         flow.dropped += faces.dropped
         flow.faces += len(faces)
         flow.published_at = self.clock()
+        flow.latency.observe(max(0.0, self._now() - faces.frame.captured_at))
         result = Published(faces, flow.count, flow.published_at)
         for listener in tuple(self._listeners):
             listener.offer(result)
@@ -218,7 +224,7 @@ class Hub:
 
     def statistics(self) -> dict[str, SourceFlow]:
         """Source → what came of it so far."""
-        return {source: dataclasses.replace(flow) for source, flow in self._flows.items()}
+        return {source: dataclasses.replace(flow, latency=flow.latency.copy()) for source, flow in self._flows.items()}
 
     def close(self) -> None:
         """End every subscription once its reader has taken what waits. Safe to call twice."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from facestream.stream.channel import Channel, EndOfChannel, Receiver, Sender, W
 from facestream.stream.checks import check_detections, check_faces
 from facestream.stream.device import Bridge
 from facestream.stream.guiding import settle
+from facestream.stream.histogram import BATCHES, DURATIONS, Histogram
 from facestream.stream.joining import batch_of
 from facestream.stream.tasks import task_group
 from facestream.stream.types import (
@@ -41,7 +42,16 @@ log = logging.getLogger("facestream.stage")
 
 @dataclass(slots=True)
 class StageStatistics:
-    """What a stage has done: batches, frames and faces through it, seconds in each verb, and its present batch size."""
+    """What a stage has done.
+
+    Attributes:
+        batch_size: the present one.
+        batches: through its model; ``frames`` and ``faces`` through the stage, those that needed no model included.
+        pre_seconds: in that verb, in all; so are ``infer_seconds`` and ``post_seconds``.
+        pre: seconds of each batch; so are ``infer`` and ``post``.
+        sizes: how full each batch was, in frames of a detector and in faces of any other model.
+        out_of_memory: how often a batch didn't fit into the device's memory.
+    """
 
     name: str
     batch_size: int
@@ -51,6 +61,11 @@ class StageStatistics:
     pre_seconds: float = 0.0
     infer_seconds: float = 0.0
     post_seconds: float = 0.0
+    pre: Histogram = field(default_factory=lambda: Histogram(DURATIONS))
+    infer: Histogram = field(default_factory=lambda: Histogram(DURATIONS))
+    post: Histogram = field(default_factory=lambda: Histogram(DURATIONS))
+    sizes: Histogram = field(default_factory=lambda: Histogram(BATCHES))
+    out_of_memory: int = 0
 
 
 class Role(Protocol):
@@ -320,12 +335,16 @@ class Stage:
             worker = self._bridge.worker(self.name)
             work.raw, seconds = await worker.run(_timed, self._role.infer, work.feed)
         except OutOfDeviceMemory as error:
+            self._statistics.out_of_memory += 1
             if self._role.weight(work.batch) == 1:
                 raise OutOfDeviceMemory(self._advice()) from error
             return await self._infer_halves(work.batch)
         statistics = self._statistics
         statistics.pre_seconds += work.seconds
         statistics.infer_seconds += seconds
+        statistics.pre.observe(work.seconds)
+        statistics.infer.observe(seconds)
+        statistics.sizes.observe(self._role.weight(work.batch))
         return [work]
 
     def _advice(self) -> str:
@@ -349,6 +368,7 @@ class Stage:
         if work.feed is not None:
             _, seconds = await self._bridge.cpu(_timed, self._role.post_process, work.raw, work.feed, work.batch)
             statistics.post_seconds += seconds
+            statistics.post.observe(seconds)
             statistics.batches += 1
         statistics.frames += len(work.batch.frames) - work.batch.continued
         statistics.faces += len(work.batch)
