@@ -67,7 +67,7 @@ class Access:
         )
 
     def refuse_origin(self, headers: Mapping[str, str]) -> Refusal | None:
-        """A browser says which page opens a websocket: ours, or one that was allowed. Programs don't."""
+        """A browser says which page asks or opens a websocket: ours, or one that was allowed. Programs don't."""
         origin = headers.get("Origin")
         if origin is None or origin in self.allow_origins:
             return None

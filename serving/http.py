@@ -1,27 +1,29 @@
-"""Plain HTTP: the viewer's files, ``/health``, ``/metrics``, ``/api/sources``; and the websockets' door."""
+"""Plain HTTP: the viewer's files and the routes of :mod:`facestream.serving.routes`; and the websockets' door."""
 
 from __future__ import annotations
 
 import email.utils
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
-import msgspec
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from facestream.errors import FacestreamError, ProtocolError
 from facestream.serving.access import Access, Refusal
-from facestream.serving.health import Health
-from facestream.serving.metrics import CONTENT_TYPE
 from facestream.serving.pages import Page
+from facestream.serving.routes import EVERY_ROLE, JSON, Answer, Query, Role, Route, RouteTable, decoded_path
 
-JSON: Final = "application/json"
+log = logging.getLogger("facestream.server")
+
 PARAMETERS: Final = 64
-WEBSOCKET_PATHS: Final = frozenset({"/ws/faces", "/ws/push", "/ws/control"})
+WEBSOCKETS: Final = {"/ws/faces": Role.VIEW, "/ws/push": Role.PUSH, "/ws/control": Role.CONTROL}
+"""Path → who may open a websocket there."""
 
 SECURITY_HEADERS: Final = (
     (
@@ -49,68 +51,93 @@ class Target:
     def parse(cls, target: str) -> Target:
         """
         Raises:
-            ValueError: too many parameters.
+            ValueError: too many parameters, or a path that no encoding makes.
         """
         path, _, query = target.partition("?")
-        return cls(unquote(path), parse_qs(query, keep_blank_values=True, max_num_fields=PARAMETERS))
+        return cls(decoded_path(path), parse_qs(query, keep_blank_values=True, max_num_fields=PARAMETERS))
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the routes show. The callables answer at once.
+    """What there is.
 
     Attributes:
         pages: path → file.
-        health: details included.
-        metrics: Prometheus text.
-        sources: JSON.
+        routes: everything else that isn't a websocket.
+        ready: why the rest can't be used yet, or "".
     """
 
     pages: Mapping[str, Page]
     access: Access
-    health: Callable[[], Health]
-    metrics: Callable[[], bytes]
-    sources: Callable[[], bytes]
+    routes: RouteTable
+    ready: Callable[[], str]
 
 
-def respond(site: Site, request: Request) -> Response | None:
-    """The response to a request, or None when it may go on to become a websocket."""
+async def respond(site: Site, request: Request) -> Response | Query:
+    """The response to a request, or what a websocket was opened for.
+
+    Cancelling loses the response.
+    """
     try:
         target = Target.parse(request.path)
-    except ValueError:
-        return _refused(Refusal(HTTPStatus.BAD_REQUEST, "bad-request", "the query has too many parameters"))
+    except ValueError as error:
+        return _refused(Refusal(HTTPStatus.BAD_REQUEST, "bad-request", str(error)))
     headers = _single_headers(request.headers)
-    if refusal := site.access.refuse_host(headers):
+    if refusal := site.access.refuse_host(headers) or site.access.refuse_origin(headers):
         return _refused(refusal)
-    if target.path in WEBSOCKET_PATHS:
-        refusal = site.access.refuse_origin(headers) or site.access.refuse_token(headers, target.query)
-        return _refused(refusal) if refusal else None
+    if (role := WEBSOCKETS.get(target.path)) is not None:
+        query = _admit(site, target, headers, role, {})
+        return _refused(query) if isinstance(query, Refusal) else query
     if request.method not in ("GET", "HEAD"):
-        refusal = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "bad-method", f"{target.path} can be read with GET only")
+        refusal = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "bad-method", "this server is read with GET only")
         return _refused(refusal, ("Allow", "GET, HEAD"))
-    response = _get(site, target, headers)
+    response = await _get(site, target, headers)
     if request.method == "HEAD":
         response.body = b""
     return response
 
 
-def _get(site: Site, target: Target, headers: Mapping[str, str]) -> Response:
+async def _get(site: Site, target: Target, headers: Mapping[str, str]) -> Response:
     page = site.pages.get(target.path)
     if page is not None:
         return _page(page, headers.get("If-None-Match", ""))
-    refusal = site.access.refuse_token(headers, target.query)
-    if target.path == "/health":
-        health = site.health()
-        if refusal:
-            health = Health(status=health.status)
-        return _response(health.http_status, msgspec.json.encode(health), JSON)
-    if target.path not in ("/metrics", "/api/sources"):
+    found = site.routes.find(target.path)
+    if found is None:
         return _refused(Refusal(HTTPStatus.NOT_FOUND, "not-found", "there is nothing here; the viewer is at /"))
-    if refusal:
-        return _refused(refusal)
-    if target.path == "/metrics":
-        return _response(HTTPStatus.OK, site.metrics(), CONTENT_TYPE)
-    return _response(HTTPStatus.OK, site.sources(), JSON)
+    route, values = found
+    query = _admit(site, target, headers, route.role, values, early=route.early)
+    if isinstance(query, Refusal):
+        return _refused(query)
+    answer = await _answer(route, query)
+    return _response(answer.status, answer.body, answer.content_type, *answer.headers)
+
+
+def _admit(
+    site: Site,
+    target: Target,
+    headers: Mapping[str, str],
+    role: Role | None,
+    values: Mapping[str, str],
+    *,
+    early: bool = False,
+) -> Query | Refusal:
+    refusal = site.access.refuse_token(headers, target.query)
+    if refusal and role is not None:
+        return refusal
+    if not early and (reason := site.ready()):
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "starting", reason)
+    parameters = {name: given for name, given in target.query.items() if name != "token"}
+    return Query(target.path, parameters, frozenset() if refusal else EVERY_ROLE, values)
+
+
+async def _answer(route: Route, query: Query) -> Answer:
+    try:
+        return await route.answer(query)
+    except ProtocolError as error:
+        return Answer.error(HTTPStatus.BAD_REQUEST, error.code, str(error))
+    except FacestreamError as error:
+        log.error("%s failed: %s", route.path, error)
+        return Answer.error(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "that failed; the server's log says why")
 
 
 def _page(page: Page, known: str) -> Response:
@@ -121,7 +148,7 @@ def _page(page: Page, known: str) -> Response:
 
 
 def _refused(refusal: Refusal, *extra: tuple[str, str]) -> Response:
-    body = msgspec.json.encode({"error": {"code": refusal.code, "message": refusal.message}})
+    body = Answer.error(refusal.status, refusal.code, refusal.message).body
     if refusal.status is HTTPStatus.UNAUTHORIZED:
         extra = (*extra, ("WWW-Authenticate", "Bearer"))
     return _response(refusal.status, body, JSON, *extra)

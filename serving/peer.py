@@ -23,6 +23,7 @@ from facestream.errors import ProtocolError
 from facestream.serving.heartbeat import SWEEPS, Heartbeat, Verdict
 from facestream.serving.limits import Limits
 from facestream.serving.messages import ErrorMessage
+from facestream.serving.routes import Query
 
 log = logging.getLogger("facestream.server")
 
@@ -49,6 +50,7 @@ class Peer(ServerConnection):
     Attributes:
         ready: it is open, and everything written so far has left our buffer.
         on_drained: called when it is ready again.
+        query: what its websocket was opened for, and what it may do.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Peer(ServerConnection):
         super().__init__(protocol, server, **options)
         self.ready = False
         self.on_drained: Callable[[], None] | None = None
+        self.query = Query("")
         self._peers = peers
         self._limits = limits
         self._heartbeat = Heartbeat(self.loop.time(), limits.stall_timeout)

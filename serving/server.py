@@ -13,7 +13,7 @@ import asyncio
 import errno
 import functools
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any, Self
@@ -33,14 +33,15 @@ from facestream.serving.control import Control
 from facestream.serving.fanout import Fanout
 from facestream.serving.forms import Wanted
 from facestream.serving.health import Health, judge
-from facestream.serving.http import Site, Target, respond
+from facestream.serving.http import Site, respond
 from facestream.serving.limits import Limits
 from facestream.serving.messages import HelloMessage, source_message, status_message
-from facestream.serving.metrics import Metrics, Snapshot
+from facestream.serving.metrics import CONTENT_TYPE, Metrics, Snapshot
 from facestream.serving.pages import load_pages
 from facestream.serving.peer import Peer, Peers, text_frame
 from facestream.serving.people import PeopleMethods
 from facestream.serving.push import PushStatistics, open_push, receive_pictures
+from facestream.serving.routes import Answer, Query, Role, Route, RouteTable
 from facestream.serving.session import Recognition, Session
 from facestream.stream.tasks import task_group
 
@@ -62,6 +63,9 @@ class Server:
         allow_local_sources: let ``/ws/control`` add files and devices of this machine.
         recognition: the session's people; None where nobody is recognised.
         unrecognised: why that is so, and how to change it.
+        routes: more to be asked for over HTTP, from the parts that answer.
+        ready: why the session can't be used yet, or "". Until it is "", pages and ``/health`` are answered and
+            everything else is told to come back.
 
     Entering raises:
         ConfigError: the address needs a token, or isn't one of this machine.
@@ -80,6 +84,8 @@ class Server:
         recognition: Recognition | None = None,
         unrecognised: str = "nobody is recognised here",
         limits: Limits | None = None,
+        routes: Iterable[Route] = (),
+        ready: Callable[[], str] = lambda: "",
     ) -> None:
         self.limits = limits or Limits()
         self.peers = Peers()
@@ -92,6 +98,8 @@ class Server:
             session, self.limits, self.statistics, self._people, allow_local_sources=allow_local_sources
         )
         self._metrics = Metrics(self._snapshot)
+        self._ready = ready
+        self._routes = RouteTable([*self._own_routes(), *routes])
         self._websockets = 0
         self._pushed = PushStatistics()
         self._since = session.hub.clock()
@@ -138,9 +146,8 @@ class Server:
             self._site = Site(
                 pages=await session.bridge.cpu(load_pages),
                 access=self._access,
-                health=self._health,
-                metrics=self._metrics.render,
-                sources=lambda: msgspec.json.encode([source_message(info) for info in session.sources()]),
+                routes=self._routes,
+                ready=self._ready,
             )
             self._server = await self._listen()
             stack.callback(tasks.create_task(self.peers.watch(self.limits.stall_timeout)).cancel)
@@ -190,20 +197,20 @@ class Server:
         self.peers.abort()
         await closed
 
-    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        response = respond(self._site, request)
-        if response is None and Target.parse(request.path).path == "/ws/push":
-            connection.protocol.max_message_size = self.limits.picture_bytes
-        if response is not None and response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            assert isinstance(connection, Peer)
-            log.warning("refused %s: %d %s", connection.name, response.status_code, response.reason_phrase)
+    async def _process_request(self, peer: ServerConnection, request: Request) -> Response | None:
+        assert isinstance(peer, Peer)
+        response = await respond(self._site, request)
+        if isinstance(response, Query):
+            peer.query = response
+            if response.path == "/ws/push":
+                peer.protocol.max_message_size = self.limits.picture_bytes
+            return None
+        if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            log.warning("refused %s: %d %s", peer.name, response.status_code, response.reason_phrase)
         return response
 
     async def _handle(self, peer: ServerConnection) -> None:
         assert isinstance(peer, Peer)
-        assert peer.request is not None
-        target = Target.parse(peer.request.path)
-        target.query.pop("token", None)
         self._websockets += 1
         try:
             if self._websockets > self.limits.subscribers:
@@ -212,7 +219,7 @@ class Server:
                     f"there are {self.limits.subscribers} subscribers already; try again later",
                     close_code=CloseCode.TRY_AGAIN_LATER,
                 )
-            await self._talk(peer, target)
+            await self._talk(peer, peer.query)
         except ProtocolError as error:
             await peer.refuse(error)
         except ConnectionClosed:
@@ -220,26 +227,26 @@ class Server:
         finally:
             self._websockets -= 1
 
-    async def _talk(self, peer: Peer, target: Target) -> None:
-        if target.path == "/ws/faces":
-            await self._send_faces(peer, target)
-        elif target.path == "/ws/push":
-            await self._take_pictures(peer, target)
+    async def _talk(self, peer: Peer, query: Query) -> None:
+        if query.path == "/ws/faces":
+            await self._send_faces(peer, query)
+        elif query.path == "/ws/push":
+            await self._take_pictures(peer, query)
         else:
-            await self._answer_requests(peer, target)
+            await self._answer_requests(peer, query)
 
-    async def _send_faces(self, peer: Peer, target: Target) -> None:
-        wanted = Wanted.parse(target.query)
+    async def _send_faces(self, peer: Peer, query: Query) -> None:
+        wanted = Wanted.parse(query.parameters)
         self._greet(peer)
         with self._fanout.subscribed(peer, wanted):
             async for _ in peer:
                 raise ProtocolError("unexpected-message", "/ws/faces takes no messages; use /ws/control or /ws/push")
 
-    async def _take_pictures(self, peer: Peer, target: Target) -> None:
-        names = target.query.get("source", [])
-        if len(names) != 1 or target.query.keys() - {"source", "fields"}:
+    async def _take_pictures(self, peer: Peer, query: Query) -> None:
+        names = query.parameters.get("source", [])
+        if len(names) != 1 or query.parameters.keys() - {"source", "fields"}:
             raise ProtocolError("bad-parameter", "connect to /ws/push?source=NAME; fields is the only other parameter")
-        wanted = Wanted.parse(target.query)
+        wanted = Wanted.parse(query.parameters)
         push = await open_push(self._session, names[0], self.limits)
         try:
             self._greet(peer)
@@ -248,9 +255,9 @@ class Server:
         finally:
             push.disconnect()
 
-    async def _answer_requests(self, peer: Peer, target: Target) -> None:
-        if target.query:
-            raise ProtocolError("bad-parameter", f"/ws/control has no parameter {sorted(target.query)[0]!r}")
+    async def _answer_requests(self, peer: Peer, query: Query) -> None:
+        if query.parameters:
+            raise ProtocolError("bad-parameter", f"/ws/control has no parameter {sorted(query.parameters)[0]!r}")
         self._greet(peer)
         async for message in peer:
             if isinstance(message, bytes):
@@ -263,6 +270,43 @@ class Server:
         sources = [source_message(info) for info in self._session.sources()]
         hello = HelloMessage(version=__version__, sources=sources, recognition=self._people.state)
         peer.push(text_frame(hello))
+
+    def _own_routes(self) -> Sequence[Route]:
+        return (
+            Route("/health", None, self._answer_health, early=True),
+            Route("/health/live", None, self._answer_live, early=True),
+            Route("/health/ready", None, self._answer_ready, early=True),
+            Route("/metrics", Role.VIEW, self._answer_metrics),
+            Route("/api/sources", Role.VIEW, self._answer_sources),
+            Route("/api/access", None, self._answer_access, early=True),
+        )
+
+    async def _answer_health(self, query: Query) -> Answer:
+        if self._ready():
+            return await self._answer_ready(query)
+        health = self._health()
+        if Role.VIEW not in query.roles:
+            health = Health(status=health.status)
+        return Answer.json(health, health.http_status)
+
+    async def _answer_live(self, query: Query) -> Answer:
+        """The port is open and the event loop turns: restarting us would help nobody."""
+        return Answer.json({"status": "live"})
+
+    async def _answer_ready(self, query: Query) -> Answer:
+        if reason := self._ready():
+            return Answer.json({"status": "starting", "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return Answer.json({"status": "ready"})
+
+    async def _answer_metrics(self, query: Query) -> Answer:
+        return Answer(HTTPStatus.OK, self._metrics.render(), CONTENT_TYPE)
+
+    async def _answer_sources(self, query: Query) -> Answer:
+        return Answer.json([source_message(info) for info in self._session.sources()])
+
+    async def _answer_access(self, query: Query) -> Answer:
+        """What the caller may do; nothing for one whose token is missing or isn't good."""
+        return Answer.json({"roles": sorted(role.value for role in query.roles)})
 
     def _health(self) -> Health:
         hub = self._session.hub
