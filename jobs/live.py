@@ -158,6 +158,7 @@ class LiveSession:
         sinks: written to at the stream's pace; a sink that falls behind misses results rather than delay them.
         options: how sources are opened.
         clock: Unix seconds.
+        hub: where results come out; one of its own by default.
         push_grace: see :data:`PUSH_GRACE`.
         privacy: sees each result before the hub and the sinks do; see :class:`Discretion`. A result that it withholds
             counts as processed, and for whoever waits for results as dropped.
@@ -175,6 +176,7 @@ class LiveSession:
         sinks: Sequence[Sink] = (),
         options: SourceOptions | None = None,
         clock: Callable[[], float] = time.time,
+        hub: Hub | None = None,
         push_grace: float = PUSH_GRACE,
         privacy: Discretion | None = None,
         biometrics: bool = True,
@@ -183,7 +185,7 @@ class LiveSession:
         self._privacy = privacy
         self._biometrics = biometrics
         self._withheld = 0
-        self.hub = Hub()
+        self.hub = Hub() if hub is None else hub
         self.bridge = bridge
         self._pipeline = pipeline
         self._sinks = list(sinks)
@@ -194,6 +196,7 @@ class LiveSession:
         self._listeners: list[Callable[[SourceInfo], None]] = []
         self._stack = AsyncExitStack()
         self._tasks: asyncio.TaskGroup | None = None
+        self._outflow: list[asyncio.Task[None]] = []  # what still runs while it drains
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -203,8 +206,9 @@ class LiveSession:
             for sink in self._sinks:
                 sender, receiver = Channel[FrameFaces](SINK_DEPTH, Overload.NEWEST).ends
                 self._sink_ends.append((type(sink).__name__, sender, receiver))
-                self._tasks.create_task(_write_all(receiver, sink), name=f"live.{type(sink).__name__}")
-            self._tasks.create_task(self._run_pipeline(), name="live.pipeline")
+                name = type(sink).__name__
+                self._outflow.append(self._tasks.create_task(_write_all(receiver, sink), name=name))
+            self._outflow.append(self._tasks.create_task(self._run_pipeline(), name="the pipeline"))
             self._stack = stack.pop_all()
         return self
 
@@ -223,6 +227,21 @@ class LiveSession:
                 feed.task.cancel()
         await asyncio.gather(*(feed.task for feed in feeds if feed.task is not None), return_exceptions=True)
         await self._pipeline.gate.close()
+
+    async def drain(self, within: float) -> list[str]:
+        """:meth:`aclose`, and wait until the sinks have taken what came out, for at most ``within`` seconds.
+
+        What isn't out by then is lost: returns whom nobody waits for any longer, "the sources", "the pipeline" or a
+        sink's name. The sinks are still to be finished, by leaving the session.
+        """
+        closing = asyncio.create_task(self.aclose(), name="the sources")
+        tasks = [closing, *self._outflow]
+        try:
+            _, late = await asyncio.wait(tasks, timeout=within)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return [task.get_name() for task in tasks if task in late]
 
     async def add_source(self, text: str, *, name: str | None = None, loop: bool | None = None) -> SourceInfo:
         """Add the source that ``text`` (``URL`` or ``NAME=URL``) describes, and start it.
