@@ -18,7 +18,7 @@ run: setup  ## serve the demo video (or: make run ARGS="webcam:0")
 	@$(BIN)/facestream serve $(ARGS)
 
 test: .venv/.developed  ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 soak: .venv/.developed  ## run the tests with the long ones in full
 	@FACESTREAM_FULL=1 $(BIN)/python -m pytest --timeout=3600 $(ARGS)
