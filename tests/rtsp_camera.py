@@ -2,16 +2,18 @@
 
 Run by the system's Python, which has GStreamer's bindings::
 
-    /usr/bin/python3 rtsp_camera.py CLIP --port 8554 [--user NAME --password SECRET]
+    /usr/bin/python3 rtsp_camera.py CLIP --port 8554 [--user NAME --password SECRET] [--encoded]
 
 It prints one line when it listens, and then serves ``rtsp://127.0.0.1:PORT/cam`` over TCP and UDP. As part of
-the test suite, :class:`RtspCamera` starts, kills and restarts it.
+the test suite, :class:`RtspCamera` starts, kills and restarts it. SIGUSR1 makes it send damaged packets, as a bad
+cable does, until SIGUSR2.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,13 +22,17 @@ from pathlib import Path
 
 # --- the camera, run by the system's Python -----------------------------------------------------------------
 
+ENCODE = (
+    "decodebin ! videoconvert ! video/x-raw,format=I420 ! "
+    "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 threads=1 ! video/x-h264,profile=baseline,"
+)
+AS_IT_IS = "qtdemux ! h264parse config-interval=-1 ! video/x-h264,"
 
-def encode(gst, clip):
+
+def encode(gst, clip, chain):
     """The clip as (caps, H.264 access units, nanoseconds a frame), encoded once: serving is cheap then."""
     pipeline = gst.parse_launch(
-        "filesrc name=clip ! decodebin ! videoconvert ! video/x-raw,format=I420 ! "
-        "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 threads=1 ! "
-        "video/x-h264,profile=baseline,stream-format=byte-stream,alignment=au ! appsink name=out sync=false"
+        f"filesrc name=clip ! {chain}stream-format=byte-stream,alignment=au ! appsink name=out sync=false"
     )
     pipeline.get_by_name("clip").set_property("location", clip)
     out = pipeline.get_by_name("out")
@@ -43,6 +49,18 @@ def encode(gst, clip):
     return caps, units, gst.SECOND * (denominator or 1) // (numerator or 25)
 
 
+def damaged(unit, chance):
+    """One access unit as a bad cable delivers it: some whole, some with bytes changed, some not at all."""
+    if chance.random() < 0.1:
+        return None
+    if chance.random() < 0.6:
+        return unit
+    broken = bytearray(unit)
+    for _ in range(max(1, len(broken) // 200)):
+        broken[chance.randrange(len(broken))] ^= 1 << chance.randrange(8)
+    return bytes(broken)
+
+
 def serve(arguments):
     import gi
 
@@ -51,12 +69,17 @@ def serve(arguments):
     from gi.repository import GLib, Gst, GstRtspServer
 
     Gst.init(None)
-    caps, units, duration = encode(Gst, arguments.clip)
+    caps, units, duration = encode(Gst, arguments.clip, AS_IT_IS if arguments.encoded else ENCODE)
+    chance = random.Random(0)
+    cable = {"bad": False}
 
     def feed(source, _length, position=None):
         number = counters[source]
         counters[source] = number + 1
-        buffer = Gst.Buffer.new_wrapped(units[number % len(units)])
+        unit = units[number % len(units)]
+        if cable["bad"] and (unit := damaged(unit, chance)) is None:
+            return feed(source, _length, position)
+        buffer = Gst.Buffer.new_wrapped(unit)
         buffer.pts = buffer.dts = number * duration
         buffer.duration = duration
         source.emit("push-buffer", buffer)
@@ -83,6 +106,8 @@ def serve(arguments):
     server.get_mount_points().add_factory("/cam", factory)
     if not server.attach(None):
         raise SystemExit(f"can't listen on port {arguments.port}")
+    for number, bad in ((signal.SIGUSR1, True), (signal.SIGUSR2, False)):
+        GLib.unix_signal_add(GLib.PRIORITY_HIGH, number, lambda bad=bad: cable.update(bad=bad) or True)
     print("listening", flush=True)
     GLib.MainLoop().run()
 
@@ -106,11 +131,16 @@ def require_password(rtsp, server, factory, user, password):
 class RtspCamera:
     """The camera as a process of its own; ``with RtspCamera(clip) as camera: open_source(camera.url)``.
 
-    Starting returns when it listens. Killing is a cable pulled: no goodbye to anyone.
+    Starting returns when it listens. Killing is a cable pulled: no goodbye to anyone. What :attr:`clip`,
+    :attr:`user` and :attr:`password` are set to holds from the next start on.
+
+    Args:
+        encoded: the clip is an MP4 of H.264 without B frames, which is sent as it is: starting costs next to nothing.
     """
 
-    def __init__(self, clip: Path, *, user: str = "", password: str = "") -> None:
+    def __init__(self, clip: Path, *, user: str = "", password: str = "", encoded: bool = False) -> None:
         self.clip = clip
+        self.encoded = encoded
         self.port = free_port()
         self.user = user
         self.password = password
@@ -124,6 +154,8 @@ class RtspCamera:
         command = ["/usr/bin/python3", __file__, str(self.clip), "--port", str(self.port)]
         if self.user:
             command += ["--user", self.user, "--password", self.password]
+        if self.encoded:
+            command.append("--encoded")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert self._process.stdout is not None
@@ -150,6 +182,16 @@ class RtspCamera:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def damage(self) -> None:
+        """Send damaged packets from now on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+
+    def repair(self) -> None:
+        """Send whole packets again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR2)
+
     def restart(self) -> None:
         self.kill()
         self.start()
@@ -175,6 +217,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--user", default="")
     parser.add_argument("--password", default="")
+    parser.add_argument("--encoded", action="store_true")
     serve(parser.parse_args())
     return 0
 

@@ -1,0 +1,116 @@
+"""``facestream serve`` as a process that is stopped, killed and started again, and what it holds meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.rtsp_camera import free_port
+
+STARTING = 60.0  # seconds; the first start on a machine converts the models
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What a process holds.
+
+    Attributes:
+        memory: resident bytes.
+    """
+
+    memory: int
+    threads: int
+    descriptors: int
+
+
+class ServerProcess:
+    """The server, on the same port each time.
+
+    Args:
+        arguments: of ``facestream serve``.
+        folder: for its log and its user's data.
+
+    Attributes:
+        lives: how often it was started.
+        seconds_to_stop: how long it took to stop, each time that it was told to.
+        exit_codes: of the times that it was told to stop.
+    """
+
+    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
+        self.port = free_port()
+        self.user_data = folder / "user-data"
+        self.log = folder / "server.log"
+        self.lives = 0
+        self.seconds_to_stop: list[float] = []
+        self.exit_codes: list[int] = []
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Returns when it answers.
+
+        Raises:
+            RuntimeError: it ended instead.
+        """
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FACESTREAM_TOKEN")}
+        environment |= {"PYTHONUNBUFFERED": "1", "FACESTREAM_USER_DATA": str(self.user_data)}
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "facestream", "serve", "--port", str(self.port), *self._arguments,
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+            )  # fmt: skip
+        self.lives += 1
+        async with asyncio.timeout(STARTING):
+            while not await self._answers():
+                if not self.running:
+                    raise RuntimeError(f"the server ended:\n{self.log.read_text()[-2000:]}")
+                await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """SIGTERM, as a service manager sends it."""
+        assert self._process is not None
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        self._process.send_signal(signal.SIGTERM)
+        self.exit_codes.append(await self._process.wait())
+        self.seconds_to_stop.append(clock() - begin)
+
+    async def kill(self) -> None:
+        """SIGKILL: a power cut."""
+        assert self._process is not None
+        if self.running:
+            self._process.kill()
+        await self._process.wait()
+
+    def belongings(self) -> Belongings:
+        """
+        Raises:
+            psutil.Error: it isn't running.
+        """
+        process = psutil.Process(self.pid)
+        with process.oneshot():
+            return Belongings(process.memory_info().rss, process.num_threads(), process.num_fds())
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
