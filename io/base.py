@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
+from facestream.errors import SourceFormatError
 from facestream.stream.types import Frame, SourceState, SourceStatistics
 
 StateCallback = Callable[[SourceState, str], None]
@@ -67,6 +69,23 @@ class BaseSource(ABC):
 
     def statistics(self) -> SourceStatistics:
         return SourceStatistics(captured=self._captured)
+
+    async def clip(self, before: float, after: float, path: Path) -> float:
+        """Write a clip of the source's own packets, of the last ``before`` seconds and the ``after`` to come.
+
+        It begins at the key frame before that and ends early where the source does, is lost or begins anew. Only
+        sources opened with ``keep_packets`` can give one. ``path``, which ends in ``.mp4`` or ``.mkv``, is there whole
+        or not at all. Cancelling leaves none. See :mod:`facestream.io.clips`.
+
+        Returns:
+            its length in seconds.
+
+        Raises:
+            SourceFormatError: this source has no packets, or none that the file can hold.
+            SourceUnavailable: it hasn't sent any yet.
+            OutputError: the file can't be written.
+        """
+        raise SourceFormatError(f"no clip of {self.name}: it keeps no packets; clips are for cameras and videos")
 
     def on_state(self, callback: StateCallback) -> None:
         """Call ``callback(state, reason)`` in the event loop at each change of either."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
-from facestream.errors import SourceError
+from facestream.errors import SourceError, SourceUnavailable
 from facestream.io.backoff import Backoff
 from facestream.io.base import BaseSource
 from facestream.stream.device import Lane
@@ -86,6 +87,12 @@ class ReconnectingSource(BaseSource):
         """``reconnects`` counts the tries after a loss, ``epoch`` those that gave frames."""
         damaged = self._damaged + (self._source.statistics().damaged if self._source is not None else 0)
         return SourceStatistics(self._captured, damaged, max(0, self._epoch), self._reconnects)
+
+    async def clip(self, before: float, after: float, path: Path) -> float:
+        """Of the present connection, or while there's none of the last one."""
+        if self._latest is None:
+            raise SourceUnavailable(f"no clip of {self.name}: it isn't connected yet; ask again later")
+        return await self._latest.clip(before, after, path)
 
     async def _open(self) -> None:
         if self._file:

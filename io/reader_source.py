@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from facestream.io.base import BaseSource
+from facestream.io.clips import PacketKeeper, make_clip
 from facestream.io.pacing import Pacer, Timeline
 from facestream.io.reading import HashedFrame, LazyFrame, LazyPixels, Picture, Reader
-from facestream.stream.device import Lane
+from facestream.stream.device import Bridge, Lane
 from facestream.stream.types import Frame, SourceState, SourceStatistics
 
 Pace: TypeAlias = Literal["fast", "native"]
@@ -29,6 +31,8 @@ class ReaderSource(BaseSource):
             native pace are live.
         lane: the thread for the reader; None for a new one.
         keep_lane: leave the lane open on closing, for somebody else's use.
+        keeper: has the reader's packets, for clips; None if it has none.
+        bridge: in whose pool clips are written; None for a thread of their own.
         clock: Unix seconds, for ``captured_at``.
         sleep: how to wait for a frame's time.
     """
@@ -43,6 +47,8 @@ class ReaderSource(BaseSource):
         lossless: bool | None = None,
         lane: Lane | None = None,
         keep_lane: bool = False,
+        keeper: PacketKeeper | None = None,
+        bridge: Bridge | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -53,6 +59,8 @@ class ReaderSource(BaseSource):
         super().__init__(name, live=self._is_live())
         self._lane: Lane | None = lane or Lane(name)
         self._keep_lane = keep_lane
+        self._keeper = keeper
+        self._bridge = bridge
         self._clock = clock
         self._sleep = sleep
         self._pacer = Pacer()
@@ -89,6 +97,17 @@ class ReaderSource(BaseSource):
 
     def statistics(self) -> SourceStatistics:
         return SourceStatistics(captured=self._captured, damaged=self._reader.damaged)
+
+    async def clip(self, before: float, after: float, path: Path) -> float:
+        if self._keeper is None:
+            return await super().clip(before, after, path)
+        if self._bridge is not None:
+            return await make_clip(self._keeper, self._bridge.cpu, before, after, path)
+        lane = Lane(f"{self.name}-clip")
+        try:
+            return await make_clip(self._keeper, lane.run, before, after, path)
+        finally:
+            await lane.aclose()
 
     async def _open(self) -> None:
         assert self._lane is not None

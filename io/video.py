@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
 from facestream.io.averrors import explain
+from facestream.io.clips import PacketKeeper
 from facestream.io.convert import DisplayMatrix, FrameConverter
 from facestream.io.falling_behind import FallingBehind
 from facestream.io.reading import LazyPicture, LazyPixels, Picture, Region, Wanted, everything
@@ -89,6 +90,7 @@ class VideoReader:
             converted.
         open_timeout, read_timeout: seconds, for connecting and for the wait for each picture. Finding out
             what a connected camera sends may take another ``open_timeout``.
+        keeper: gets the packets as well, for clips.
         monotonic: the clock for the read time-out and for the pts of streams that have none.
     """
 
@@ -101,9 +103,11 @@ class VideoReader:
         wanted: Wanted = everything,
         open_timeout: float = 5.0,
         read_timeout: float = 5.0,
+        keeper: PacketKeeper | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
+        self._keeper = keeper
         self._threads = threads
         self._lazily = lazily
         self._convertible: tuple[str, int, int] | None = None  # the format and size that was converted last
@@ -119,6 +123,7 @@ class VideoReader:
         self._converter = FrameConverter(ask_first=False)
         self._last_pts = -math.inf
         self._opened_at = 0.0
+        self._untimed = False
         self._interrupted = False
         self._decoded = 0
         self._given = 0  # frames that are done with, while a damaged file is decoded once more up to them
@@ -163,6 +168,11 @@ class VideoReader:
         if source.finite is None:
             self.finite = container.duration is not None
         self._stream = stream
+        # Multipart JPEG has no time stamps and FFmpeg makes up 25 a second: the time of arrival is nearer the
+        # truth.
+        self._untimed = container.format.name == "mpjpeg"
+        if self._keeper is not None:
+            self._keeper.begin(stream, source.label, untimed=self._untimed)
         self.bursts = container.format.name == "hls" and not self.finite
         self._packets = container.demux()
         self._opened_at = self._monotonic()
@@ -250,6 +260,8 @@ class VideoReader:
             return False
         if self._stream is None or packet.stream.index != self._stream.index:
             return True
+        if self._keeper is not None:
+            self._keeper.add(packet, self._monotonic())
         try:
             frames = [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
         except FFmpegError as error:
@@ -300,10 +312,7 @@ class VideoReader:
         _log.warning("%s ended after %d of %d frames; %s", self._source.label, self._decoded, self.count, reason)
 
     def _pts(self, frame: VideoFrame) -> float:
-        # Multipart JPEG has no time stamps and FFmpeg makes up 25 a second: the time of arrival is nearer the
-        # truth.
-        untimed = self._container is not None and self._container.format.name == "mpjpeg"
-        if untimed:
+        if self._untimed:
             return self._monotonic() - self._opened_at
         if frame.pts is not None:
             return float(frame.time)
@@ -314,6 +323,8 @@ class VideoReader:
         self._packets = iter(())
         self._ready.clear()
         self._stream = None
+        if self._keeper is not None:
+            self._keeper.end()
         if container is not None:
             container.close()
 
