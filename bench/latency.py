@@ -26,7 +26,7 @@ from report import report
 
 from facestream.io.sources import open_source
 from facestream.jobs.demo import demo_video
-from facestream.jobs.live import LiveSession, live_in_flight
+from facestream.jobs.live import LiveSession, SourceOptions, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline, Tracks
@@ -130,7 +130,7 @@ async def at_rate(clip: Path, name: str, seconds: float, **models: Any) -> dict[
     process = psutil.Process()
     async with live(**models) as (session, pipeline):
         single = await single_frame(pipeline)
-        await session.add_source(f"camera={clip}", loop=True)
+        await session.add_source(f"camera={clip}", options=SourceOptions(loop=True))
         await asyncio.sleep(WARM)
         before = process.memory_info().rss
         sampling = asyncio.create_task(memory_each_minute(process))
@@ -160,7 +160,7 @@ async def sixteen(clip: Path, seconds: float, models: bool) -> dict[str, Any]:
     if models:
         async with live() as (session, _):
             for i in range(16):
-                await session.add_source(f"camera{i}={clip}", loop=True)
+                await session.add_source(f"camera{i}={clip}", options=SourceOptions(loop=True))
             await asyncio.sleep(WARM)
             await loop_lag(seconds, lags)
             frames = sum(info.captured for info in session.sources())

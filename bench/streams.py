@@ -31,7 +31,7 @@ import psutil
 from report import report
 
 from facestream.jobs.demo import demo_video
-from facestream.jobs.live import LiveSession, live_in_flight
+from facestream.jobs.live import LiveSession, SourceOptions, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.stream.device import Bridge, available_cores
 from facestream.stream.guiding import guide_for
@@ -148,7 +148,7 @@ async def streams(clips: list[Path], seconds: float, fps: int, detect_every: str
     """The row of figures, and that of where the CPU time went."""
     async with live(detect_every) as (session, pipeline):
         for number, clip in enumerate(clips):
-            await session.add_source(f"camera{number}={clip}", loop=True)
+            await session.add_source(f"camera{number}={clip}", options=SourceOptions(loop=True))
         await asyncio.sleep(WARM)
         before = batches_so_far(pipeline)
         seen = await measure(session, seconds)

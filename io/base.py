@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from facestream.errors import SourceFormatError
+from facestream.errors import SourceError, SourceFormatError
 from facestream.stream.types import Frame, SourceState, SourceStatistics
 
 StateCallback = Callable[[SourceState, str], None]
@@ -27,20 +28,39 @@ class BaseSource(ABC):
         name: unique among the sources of a session; part of every frame's key.
         live: when the pipeline is busy, the newest frame matters and older ones may be dropped. A source over
             HTTP knows only once it is open.
-        state: where it is in its life.
         quiet: don't log the changes of state: another source speaks for this one.
-        reason: why it is in that state; one line without credentials, "" when there's nothing to say.
+
+    Args:
+        reason: why it is connecting.
+        clock: Unix seconds.
     """
 
-    def __init__(self, name: str, *, live: bool) -> None:
+    def __init__(self, name: str, *, live: bool, reason: str = "", clock: Callable[[], float] = time.time) -> None:
         self.name = name
         self.live = live
-        self.state = SourceState.CONNECTING
-        self.reason = ""
         self.quiet = False
+        self._state = SourceState.CONNECTING
+        self._reason = reason
+        self._now = clock
+        self._since = clock()
         self._callbacks: list[StateCallback] = []
         self._captured = 0
         self._opened = False
+
+    @property
+    def state(self) -> SourceState:
+        """Where it is in its life."""
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        """Why it is in that state; one line without credentials, "" when there's nothing to say."""
+        return self._reason
+
+    @property
+    def since(self) -> float:
+        """When it came into that state, in Unix seconds. Another reason for the same state doesn't change it."""
+        return self._since
 
     @property
     def finite(self) -> bool:
@@ -92,16 +112,20 @@ class BaseSource(ABC):
         self._callbacks.append(callback)
 
     def _set_state(self, state: SourceState, reason: str = "") -> None:
-        if (state, reason) == (self.state, self.reason):
+        """The one setter of state, reason and time; every change is logged and told here."""
+        if (state, reason) == (self._state, self._reason):
             return
-        self.state, self.reason = state, reason
+        if state is not self._state:
+            self._since = self._now()
+        self._state, self._reason = state, reason
         if not self.quiet:
             self._log_state()
         for callback in self._callbacks:
             callback(state, reason)
 
     def _log_state(self) -> None:
-        level = logging.WARNING if self.state is SourceState.DEGRADED else logging.INFO
+        failed = self.state is SourceState.STOPPED and self.reason
+        level = logging.ERROR if failed else logging.WARNING if self.state is SourceState.DEGRADED else logging.INFO
         _log.log(level, "source %s: %s%s", self.name, self.state.value, self.reason and f" ({self.reason})")
 
     @abstractmethod
@@ -126,8 +150,8 @@ class BaseSource(ABC):
         self._opened = True
         try:
             await self._open()
-        except BaseException:
-            await self.aclose()
+        except BaseException as error:
+            await self._end(str(error) if isinstance(error, SourceError) else "")
             raise
         return self
 
@@ -138,8 +162,13 @@ class BaseSource(ABC):
         """Close the file or connection and end its thread. Safe to call twice; takes at most the read time-
         out.
         """
-        await self._close()
-        self._set_state(SourceState.STOPPED, self.reason if self.state is SourceState.STOPPED else "")
+        await self._end(self.reason if self.state is SourceState.STOPPED else "")
+
+    async def _end(self, reason: str) -> None:
+        try:
+            await self._close()
+        finally:
+            self._set_state(SourceState.STOPPED, reason)
 
     def __aiter__(self) -> Self:
         return self
@@ -155,7 +184,11 @@ class BaseSource(ABC):
             raise RuntimeError(f"source {self.name!r} isn't open; write `async with source:` around the loop")
         if self.state is SourceState.STOPPED:
             raise StopAsyncIteration
-        frame = await self._next()
+        try:
+            frame = await self._next()
+        except SourceError as error:
+            self._set_state(SourceState.STOPPED, str(error))
+            raise
         if frame is None:
             self._set_state(SourceState.STOPPED, self.reason)
             raise StopAsyncIteration

@@ -29,6 +29,7 @@ class ReconnectingSource(BaseSource):
         file: it is a file, a folder or a list of pictures.
         live: as in :class:`facestream.stream.types.Source`, until the first connection knows better.
         lane: what the sources work on, closed together with this one.
+        clock: Unix seconds.
         monotonic: the clock of the back-off, in seconds.
         sleep: how to wait for the next try.
     """
@@ -42,10 +43,11 @@ class ReconnectingSource(BaseSource):
         live: bool = True,
         lane: Lane | None = None,
         backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        super().__init__(name, live=live)
+        super().__init__(name, live=live, clock=clock)
         self._connect = connect
         self._file = file
         self._lane = lane

@@ -31,8 +31,7 @@ class PushSource(BaseSource):
     """
 
     def __init__(self, name: str, *, live: bool = True, clock: Callable[[], float] = time.time) -> None:
-        super().__init__(name, live=live)
-        self.reason = WAITING
+        super().__init__(name, live=live, reason=WAITING, clock=clock)
         self._clock = clock
         self._changed = asyncio.Condition()
         self._slot: Frame | None = None

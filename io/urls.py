@@ -209,6 +209,11 @@ def redact(text: str) -> str:
     return text
 
 
+def hides_credentials(url: str) -> bool:
+    """Whether ``url`` has been redacted: what it needs is hidden in it."""
+    return re.search(rf"(//{re.escape(HIDDEN)}@|={re.escape(HIDDEN)}(&|;|#|$))", url) is not None
+
+
 def redact_url(url: str) -> str:
     """Like :func:`redact` for a string that is one URL, even with white space in its password."""
     return redact(re.sub(r"\s", "%20", url)) if "://" in url else redact(url)

@@ -11,33 +11,40 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, Self
+from dataclasses import replace
+from typing import Final, Protocol, Self
 
-from facestream.errors import ConfigError, SourceError
+from facestream.errors import ConfigError
 from facestream.io.push import PushSource
 from facestream.io.sources import BaseSource, open_source
-from facestream.io.urls import SourceSpec, check_name, parse_source, redact_url
-from facestream.jobs.meters import RateMeter, RecentMedian
-from facestream.stream.batching import LaneStatistics
-from facestream.stream.channel import BrokenChannel, Channel, Overload, Receiver, Sender
+from facestream.io.urls import SourceSpec, check_name, hides_credentials, parse_source, redact_url
+from facestream.jobs.feed import Feed
+from facestream.jobs.source_info import SessionStatistics, SinkStatistics, SourceInfo
+from facestream.jobs.source_options import SourceOptions
+from facestream.stream.channel import Channel, Overload, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.hub import Hub
 from facestream.stream.pipeline import Pipeline
-from facestream.stream.stage import StageStatistics
 from facestream.stream.tasks import task_group
-from facestream.stream.types import FrameFaces, Sink, SourceState
+from facestream.stream.types import FrameFaces, Sink
 
-log = logging.getLogger("facestream.live")
+__all__ = [
+    "Discretion",
+    "LiveSession",
+    "SessionStatistics",
+    "SinkStatistics",
+    "SourceInfo",
+    "SourceOptions",
+    "live_in_flight",
+]
 
-SINK_DEPTH = 8
+SINK_DEPTH: Final = 8
 """Results that wait for a sink slower than the stream; then the newest win."""
 
-PUSH_GRACE = 30.0
+PUSH_GRACE: Final = 30.0
 """Seconds that a source which a pusher brought along waits for it to come back."""
 
 
@@ -48,95 +55,6 @@ def live_in_flight(device: str) -> int:
     cores, so that a second batch gains next to nothing and doubles the age of what subscribers see.
     """
     return 1 if device == "cpu" else 2
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """How a session opens its sources.
-
-    Attributes:
-        loop: files and folders start again at their end.
-        lossless: files and folders make their reader wait for the models instead of dropping frames.
-        rtsp_transport: "tcp" or "udp".
-        open_timeout: seconds to wait for a camera to answer.
-        read_timeout: seconds without a frame after which a camera is lost.
-    """
-
-    loop: bool = False
-    lossless: bool = False
-    rtsp_transport: Literal["tcp", "udp"] = "tcp"
-    open_timeout: float = 5.0
-    read_timeout: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class SourceInfo:
-    """A source as the outside sees it. Once a source has stopped, ``captured = processed + dropped`` exactly.
-
-    Attributes:
-        url: without credentials.
-        rate: frames a second that arrive, measured.
-        latency_ms: from capture to publication, the recent median.
-        last_frame_age: seconds since the last frame arrived, None before the first.
-    """
-
-    name: str
-    url: str
-    kind: str
-    state: SourceState
-    reason: str
-    live: bool
-    size: tuple[int, int] | None
-    rate: float
-    captured: int
-    processed: int
-    dropped: int
-    damaged: int
-    epoch: int
-    reconnects: int
-    latency_ms: float | None
-    last_frame_age: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SinkStatistics:
-    """Results handed to a sink, and results that gave way because it was slower than the stream."""
-
-    name: str
-    written: int
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStatistics:
-    """
-    Attributes:
-        withheld: results that privacy held back since the session began.
-    """
-
-    sources: list[SourceInfo]
-    stages: list[StageStatistics]
-    batches_in_flight: int
-    sinks: list[SinkStatistics]
-    withheld: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Feed:
-    """One source at work."""
-
-    spec: SourceSpec
-    source: BaseSource
-    opened: asyncio.Future[None]
-    task: asyncio.Task[None] | None = None
-    expiry: asyncio.Task[None] | None = None
-    rate: RateMeter = field(default_factory=RateMeter)
-    latency: RecentMedian = field(default_factory=RecentMedian)
-    last_frame_at: float | None = None
-    processed: int = 0
-    withheld: int = 0  # frames lost since the last result that was shown, by results that privacy held back
-    final: LaneStatistics | None = None
-    failure: str = ""
 
 
 class Discretion(Protocol):
@@ -156,7 +74,7 @@ class LiveSession:
         pipeline: the models, with its gate.
         bridge: where blocking work runs.
         sinks: written to at the stream's pace; a sink that falls behind misses results rather than delay them.
-        options: how sources are opened.
+        options: of sources that are added without any of their own.
         clock: Unix seconds.
         hub: where results come out; one of its own by default.
         push_grace: see :data:`PUSH_GRACE`.
@@ -190,9 +108,9 @@ class LiveSession:
         self._pipeline = pipeline
         self._sinks = list(sinks)
         self._sink_ends: list[tuple[str, Sender[FrameFaces], Receiver[FrameFaces]]] = []
-        self._options = options or SourceOptions()
+        self.options = options or SourceOptions()
         self._clock = clock
-        self._feeds: dict[str, _Feed] = {}
+        self._feeds: dict[str, Feed] = {}
         self._listeners: list[Callable[[SourceInfo], None]] = []
         self._stack = AsyncExitStack()
         self._tasks: asyncio.TaskGroup | None = None
@@ -221,11 +139,8 @@ class LiveSession:
         """Stop every source, let what is in flight come out, finish the sinks. Safe to call twice."""
         feeds = list(self._feeds.values())
         for feed in feeds:
-            if feed.expiry is not None:
-                feed.expiry.cancel()
-            if feed.task is not None:
-                feed.task.cancel()
-        await asyncio.gather(*(feed.task for feed in feeds if feed.task is not None), return_exceptions=True)
+            feed.cancel()
+        await asyncio.gather(*(feed.ended() for feed in feeds))
         await self._pipeline.gate.close()
 
     async def drain(self, within: float) -> list[str]:
@@ -243,54 +158,84 @@ class LiveSession:
                 task.cancel()
         return [task.get_name() for task in tasks if task in late]
 
-    async def add_source(self, text: str, *, name: str | None = None, loop: bool | None = None) -> SourceInfo:
+    async def add_source(
+        self, text: str, *, name: str | None = None, options: SourceOptions | None = None
+    ) -> SourceInfo:
         """Add the source that ``text`` (``URL`` or ``NAME=URL``) describes, and start it.
 
         Returns once a file or folder is open; a camera is opened in the background and shows its state. Cancelling
-        leaves the source out. ``loop`` overrides the session's options.
+        leaves the source out.
 
         Raises:
-            ConfigError: the text isn't a source, or the name is taken.
+            ConfigError: the text isn't a source, the name is taken, or the options aren't possible here.
             SourceError: a file or folder can't be read.
         """
         spec = parse_source(text)
         if name is not None:
             spec = replace(spec, name=check_name(name))
-        if spec.name in self._feeds:
-            raise ConfigError(
-                f"there is a source called {spec.name!r} already; name this one: OTHER={redact_url(spec.url)}"
-            )
-        options = self._options
-        source = open_source(
-            spec.url,
-            name=spec.name,
-            bridge=self.bridge,
-            pace="native",
-            loop=options.loop if loop is None else loop,
-            lossless=options.lossless,
-            reconnect=True,
-            rtsp_transport=options.rtsp_transport,
-            open_timeout=options.open_timeout,
-            read_timeout=options.read_timeout,
-            clock=self._clock,
-        )
-        return await self.start(spec, source)
+        self._check_free(spec)
+        options = options or self.options
+        return await self.start(spec, self._source(spec, options), options)
 
-    async def start(self, spec: SourceSpec, source: BaseSource) -> SourceInfo:
+    async def start(self, spec: SourceSpec, source: BaseSource, options: SourceOptions | None = None) -> SourceInfo:
         """Start a source that is made already, under ``spec.name``; otherwise like :meth:`add_source`."""
         assert self._tasks is not None, "the session isn't entered"
-        feed = _Feed(spec, source, asyncio.get_running_loop().create_future())
+        options = options or self.options
+        self._check_private(options)
+        feed = Feed(spec, source, options, self._pipeline, changed=self._changed, clock=self._clock)
         self._feeds[spec.name] = feed
-        self._pipeline.gate.add(spec.name, live=source.live)
-        source.on_state(lambda state, reason: self._changed(feed))
-        feed.task = self._tasks.create_task(self._pump(feed), name=f"live.source.{spec.name}")
+        feed.start(self._tasks)
         if spec.kind.finite:
             try:
                 await feed.opened
             except BaseException:
                 await self.remove_source(spec.name)
                 raise
-        return self._info(feed)
+        return feed.info()
+
+    async def update_source(
+        self, name: str, text: str | None = None, options: SourceOptions | None = None
+    ) -> SourceInfo:
+        """Change a source while it runs, and start it again if it has stopped.
+
+        It is opened again only if it must be: for another URL, and for the options that :meth:`SourceOptions.reopens`
+        knows. Its counts go on then, and an epoch begins. Other sources notice nothing. Cancelling may come too late
+        for the change to be left out.
+
+        Args:
+            text: ``URL`` or ``NAME=URL``; None for the present one. So is the present URL as :class:`SourceInfo` shows
+                it, without its credentials.
+            options: all of them; None for the present ones.
+
+        Raises:
+            KeyError: there is no source of that name.
+            ConfigError: the text isn't a source, or the options aren't possible here; nothing has changed then.
+            SourceError: a file or folder can't be read; the source has stopped then.
+        """
+        feed = self._present(name)
+        spec = feed.spec if text is None else _changed_spec(feed.spec, text)
+        options = options or feed.options
+        self._check_private(options)
+        if spec.url == feed.spec.url and not options.reopens(feed.options) and feed.running:
+            feed.apply(options)
+            return feed.info()
+        return await self._reopen(feed, spec, options)
+
+    async def restart_source(self, name: str) -> SourceInfo:
+        """Open a source again: one that has stopped, or one that needn't wait for its next try.
+
+        Raises:
+            KeyError, SourceError: as for :meth:`update_source`.
+        """
+        feed = self._present(name)
+        return await self._reopen(feed, feed.spec, feed.options)
+
+    async def _reopen(self, feed: Feed, spec: SourceSpec, options: SourceOptions) -> SourceInfo:
+        assert self._tasks is not None
+        feed.replace(spec, self._source(spec, options), options, self._tasks)
+        if spec.kind.finite:
+            await asyncio.shield(feed.opened)
+        return feed.info()
 
     async def remove_source(self, name: str) -> None:
         """Close the source and forget it; its frames in flight still come out.
@@ -298,14 +243,11 @@ class LiveSession:
         Raises:
             KeyError: there is no source of that name.
         """
-        feed = self._feeds[name]
-        if feed.expiry is not None and feed.expiry is not asyncio.current_task():
-            feed.expiry.cancel()
-        if feed.task is not None:
-            feed.task.cancel()
-            await asyncio.wait([feed.task])
-        feed.final = self._pipeline.gate.statistics(name)
-        await self._pipeline.remove(name)
+        feed = self._present(name)
+        feed.leaving = True
+        feed.cancel()
+        await feed.ended()
+        await feed.remove()
         del self._feeds[name]
         if self._privacy is not None:
             self._privacy.forget(name)
@@ -331,7 +273,7 @@ class LiveSession:
         return feed.source
 
     def sources(self) -> list[SourceInfo]:
-        return [self._info(feed) for feed in self._feeds.values()]
+        return [feed.info() for feed in self._feeds.values()]
 
     def statistics(self) -> SessionStatistics:
         sinks = [
@@ -356,8 +298,7 @@ class LiveSession:
     async def _publish(self, faces: FrameFaces) -> None:
         feed = self._feeds.get(faces.frame.source)
         if feed is not None:
-            feed.processed += 1
-            feed.latency.add((self._clock() - faces.frame.captured_at) * 1000)
+            feed.published(faces)
         shown = await self._as_shown(faces, feed)
         if shown is None:
             return
@@ -365,7 +306,7 @@ class LiveSession:
         for _, sender, _ in self._sink_ends:
             sender.send_nowait(shown)
 
-    async def _as_shown(self, faces: FrameFaces, feed: _Feed | None) -> FrameFaces | None:
+    async def _as_shown(self, faces: FrameFaces, feed: Feed | None) -> FrameFaces | None:
         """What others may see of a result; None for nothing."""
         shown = faces if self._privacy is None else await self._privacy.apply(faces)
         if feed is not None and shown is None:
@@ -380,28 +321,7 @@ class LiveSession:
             feed.withheld = 0
         return shown
 
-    async def _pump(self, feed: _Feed) -> None:
-        """Move a source's frames to the gate until it ends or gives up."""
-        try:
-            async with feed.source as source:
-                if not feed.opened.done():
-                    feed.opened.set_result(None)
-                async for frame in source:
-                    feed.last_frame_at = self._clock()
-                    feed.rate.tick(feed.last_frame_at)
-                    await self._pipeline.gate.put(frame)
-        except SourceError as error:
-            feed.failure = str(error)
-            if feed.opened.done():
-                log.error("source %s stopped: %s", feed.spec.name, error)
-            else:
-                feed.opened.set_exception(error)
-                feed.opened.exception()  # whoever added it has it; a camera's shows in its state
-            self._changed(feed)
-        except BrokenChannel:
-            pass  # removed while it waited for room
-
-    async def _expire(self, feed: _Feed) -> None:
+    async def _expire(self, feed: Feed) -> None:
         """Remove a pushed source once it has been without a pusher for the time of grace."""
         source = feed.source
         assert isinstance(source, PushSource)
@@ -414,38 +334,54 @@ class LiveSession:
                     await changed.wait()
             except TimeoutError:
                 if not source.connected:
-                    await self.remove_source(feed.spec.name)
+                    await self.remove_source(feed.name)
                     return
 
-    def _changed(self, feed: _Feed) -> None:
-        info = self._info(feed)
+    def _changed(self, feed: Feed) -> None:
+        info = feed.info()
         for callback in self._listeners:
             callback(info)
 
-    def _info(self, feed: _Feed) -> SourceInfo:
-        now = self._clock()
-        source = feed.source
-        lane = feed.final or self._pipeline.gate.statistics(feed.spec.name)
-        statistics = source.statistics()
-        latency = feed.latency.value()
-        return SourceInfo(
-            name=feed.spec.name,
-            url=redact_url(feed.spec.url),
-            kind=feed.spec.kind.value,
-            state=SourceState.STOPPED if feed.failure else source.state,
-            reason=feed.failure or source.reason,
-            live=source.live,
-            size=source.size,
-            rate=round(feed.rate.rate(now), 2),
-            captured=lane.captured,
-            processed=feed.processed,
-            dropped=lane.dropped,
-            damaged=statistics.damaged,
-            epoch=statistics.epoch,
-            reconnects=statistics.reconnects,
-            latency_ms=None if latency is None else round(latency, 1),
-            last_frame_age=None if feed.last_frame_at is None else round(now - feed.last_frame_at, 3),
+    def _present(self, name: str) -> Feed:
+        feed = self._feeds[name]
+        if feed.leaving:
+            raise KeyError(name)
+        return feed
+
+    def _check_free(self, spec: SourceSpec) -> None:
+        if spec.name in self._feeds:
+            raise ConfigError(
+                f"there is a source called {spec.name!r} already; name this one: OTHER={redact_url(spec.url)}"
+            )
+
+    def _check_private(self, options: SourceOptions) -> None:
+        if options.region is not None and self._privacy is not None:
+            raise ConfigError("a face outside the region would not be covered: leave region or --anonymise out")
+
+    def _source(self, spec: SourceSpec, options: SourceOptions) -> BaseSource:
+        return open_source(
+            spec.url,
+            name=spec.name,
+            bridge=self.bridge,
+            pace="native",
+            loop=options.loop,
+            lossless=options.lossless,
+            reconnect=True,
+            rtsp_transport=options.rtsp_transport,
+            open_timeout=options.open_timeout,
+            read_timeout=options.read_timeout,
+            clock=self._clock,
         )
+
+
+def _changed_spec(spec: SourceSpec, text: str) -> SourceSpec:
+    """The source ``text`` under the name of ``spec``; ``spec`` itself for its own URL without credentials."""
+    wanted = replace(parse_source(text), name=spec.name)
+    if wanted.url == redact_url(spec.url):
+        return spec
+    if hides_credentials(wanted.url):
+        raise ConfigError(f"the password of {spec.name} isn't known for another URL: write it out")
+    return wanted
 
 
 async def _write_all(results: Receiver[FrameFaces], sink: Sink) -> None:

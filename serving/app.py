@@ -189,7 +189,7 @@ async def _add_sources(session: LiveSession, options: ServeOptions) -> None:
     for text in options.sources:
         await session.add_source(text)
     if not options.sources and not options.no_demo:
-        await session.add_source(f"demo={demo_video()}", loop=True)
+        await session.add_source(f"demo={demo_video()}", options=replace(session.options, loop=True))
 
 
 def _sinks(options: ServeOptions, bridge: Bridge) -> list[Sink]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from facestream.errors import ConfigError, ProtocolError, SourceError
 from facestream.io.urls import SourceKind, check_name, parse_source
@@ -17,6 +19,7 @@ from facestream.serving.messages import (
     NoParams,
     RemoveParams,
     ResultResponse,
+    UpdateParams,
     source_message,
 )
 from facestream.serving.people import PeopleMethods
@@ -32,6 +35,9 @@ from facestream.serving.rpc import (
     convert,
 )
 from facestream.serving.session import Session
+
+if TYPE_CHECKING:
+    from facestream.jobs.live import SourceInfo
 
 NETWORK_KINDS: Final = frozenset({SourceKind.RTSP, SourceKind.HTTP, SourceKind.PUSH})
 """What may be added over the network. Files and devices of this machine are its operator's to give."""
@@ -64,6 +70,8 @@ class Control:
         self._allow_local_sources = allow_local_sources
         self._methods: dict[str, Method] = {
             "sources.add": self._add,
+            "sources.update": self._update,
+            "sources.restart": self._restart,
             "sources.remove": self._remove,
             "sources.list": self._list,
             **people.methods,
@@ -125,11 +133,39 @@ class Control:
         try:
             self._check_source(wanted.url)
             name = None if wanted.name is None else check_name(wanted.name)
-            return source_message(await self._session.add_source(wanted.url, name=name))
-        except ConfigError as error:
-            raise Failure(REFUSED, str(error)) from error
+            options = replace(self._session.options, **wanted.given())
+            return source_message(await self._session.add_source(wanted.url, name=name, options=options))
+        except (ConfigError, SourceError) as error:
+            raise _refusal(error) from error
+
+    async def _update(self, params: Any) -> Any:
+        wanted = convert(params, UpdateParams)
+        info = self._source(wanted.name)
+        try:
+            url = None if wanted.url in (UNSET, info.url) else wanted.url
+            if url is not None:
+                self._check_source(url)
+            options = replace(info.options, **wanted.given())
+            return source_message(await self._session.update_source(wanted.name, url, options))
+        except KeyError:
+            raise _no_such(wanted.name) from None
+        except (ConfigError, SourceError) as error:
+            raise _refusal(error) from error
+
+    async def _restart(self, params: Any) -> Any:
+        name = convert(params, RemoveParams).name
+        try:
+            return source_message(await self._session.restart_source(name))
+        except KeyError:
+            raise _no_such(name) from None
         except SourceError as error:
-            raise Failure(SOURCE_FAILED, str(error)) from error
+            raise _refusal(error) from error
+
+    def _source(self, name: str) -> SourceInfo:
+        for info in self._session.sources():
+            if info.name == name:
+                return info
+        raise _no_such(name)
 
     def _check_source(self, url: str) -> None:
         # By its looks first: parsing a path would look at the disk, and tell.
@@ -142,7 +178,7 @@ class Control:
         try:
             await self._session.remove_source(name)
         except KeyError:
-            raise Failure(NO_SUCH_SOURCE, f"there is no source {name[:64]!r}; see sources.list") from None
+            raise _no_such(name) from None
         return {}
 
     async def _list(self, params: Any) -> Any:
@@ -152,6 +188,14 @@ class Control:
     async def _count(self, params: Any) -> Any:
         convert(params, NoParams)
         return self._statistics()
+
+
+def _no_such(name: str) -> Failure:
+    return Failure(NO_SUCH_SOURCE, f"there is no source {name[:64]!r}; see sources.list")
+
+
+def _refusal(error: ConfigError | SourceError) -> Failure:
+    return Failure(REFUSED if isinstance(error, ConfigError) else SOURCE_FAILED, str(error))
 
 
 def check_depth(text: str, limit: int) -> None:

@@ -23,6 +23,40 @@ MAX_NAME: Final = 1000
 StateName: TypeAlias = Literal["connecting", "live", "degraded", "stopped"]
 
 
+Transport: TypeAlias = Literal["tcp", "udp"]
+Shares: TypeAlias = tuple[float, float, float, float]
+
+
+class OptionsMessage(msgspec.Struct, kw_only=True):
+    """What was asked for of a source.
+
+    Attributes:
+        loop: a file starts again at its end.
+        lossless: a file waits for the models instead of dropping frames.
+        rtsp_transport: "tcp" or "udp".
+        open_timeout: seconds to wait for a camera to answer.
+        read_timeout: seconds without a frame, or with frames that stand still, after which a camera is lost.
+        max_rate: frames a second that the models see at most, or null for all.
+        region: the part of the frame in which faces are looked for: left, top, right and bottom from 0 to 1, as shares
+            of its width and height; or null for all of it.
+        detect_every: "auto", or so many frames from one that a detector looks at to the next; null for what holds for
+            all sources.
+        events: who comes and goes is told and kept, where events are.
+        clips: the source's packets are kept for an event's clip, where clips are.
+    """
+
+    loop: bool
+    lossless: bool
+    rtsp_transport: Transport
+    open_timeout: float
+    read_timeout: float
+    max_rate: float | None
+    region: Shares | None
+    detect_every: int | Literal["auto"] | None
+    events: bool
+    clips: bool
+
+
 class SourceMessage(msgspec.Struct, kw_only=True):
     """One source as it is now, in ``hello``, ``/api/sources`` and the results of control requests.
 
@@ -32,17 +66,20 @@ class SourceMessage(msgspec.Struct, kw_only=True):
         kind: what sort of source it is, such as "rtsp", "webcam", "file" or "push".
         state: "connecting" for the first time; "live"; "degraded", retrying by itself; "stopped" for good.
         reason: why it is degraded or stopped, in words; "" when there's nothing to say.
+        since: when it came into its state, in Unix seconds.
         live: the newest frame wins; false for a source of which every frame is processed.
         size: (width, height) in pixels, or null while unknown.
         rate: frames a second that arrive, measured.
         captured: frames that reached facestream; captured = processed + dropped + those on their way.
         processed: frames with a result.
-        dropped: frames that gave way to newer ones.
+        dropped: frames that no model saw: they gave way to newer ones, or `max_rate` left them out.
+        limited: those of them that `max_rate` left out.
         damaged: packets or files that couldn't be decoded.
         epoch: the present connection, counted from 0; as in ``faces`` messages.
         reconnects: how often it was lost and came back.
         latency_ms: from capture to result, the median of late, or null.
         last_frame_age: seconds since its last frame, or null before the first.
+        options: what was asked for.
     """
 
     name: str
@@ -50,17 +87,20 @@ class SourceMessage(msgspec.Struct, kw_only=True):
     kind: str
     state: StateName
     reason: str
+    since: float
     live: bool
     size: tuple[int, int] | None
     rate: float
     captured: int
     processed: int
     dropped: int
+    limited: int
     damaged: int
     epoch: int
     reconnects: int
     latency_ms: float | None
     last_frame_age: float | None
+    options: OptionsMessage
 
 
 class RecognitionMessage(msgspec.Struct, kw_only=True):
@@ -121,20 +161,58 @@ ServerMessage: TypeAlias = HelloMessage | FrameRecord | StatusMessage | ErrorMes
 RequestId: TypeAlias = str | int | float | None
 
 
-class AddParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Parameters of ``sources.add``.
+SourceUrl: TypeAlias = Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class OptionParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What may be asked for of a source; see OptionsMessage. An absent one stays as it is, or is the server's own."""
+
+    loop: bool | UnsetType = UNSET
+    lossless: bool | UnsetType = UNSET
+    rtsp_transport: Transport | UnsetType = UNSET
+    open_timeout: float | UnsetType = UNSET
+    read_timeout: float | UnsetType = UNSET
+    max_rate: float | UnsetType | None = UNSET
+    region: Shares | UnsetType | None = UNSET
+    detect_every: int | Literal["auto"] | UnsetType | None = UNSET
+    events: bool | UnsetType = UNSET
+    clips: bool | UnsetType = UNSET
+
+    def given(self) -> dict[str, Any]:
+        """The options that are asked for."""
+        values = {name: getattr(self, name) for name in OptionParams.__struct_fields__}
+        return {name: value for name, value in values.items() if value is not UNSET}
+
+
+class AddParams(OptionParams, kw_only=True):
+    """Parameters of ``sources.add``; options as in OptionsMessage, those that are absent are the server's own.
 
     Attributes:
         url: ``rtsp://…``, ``http://…`` and the like, or ``push:NAME``.
         name: what to call it; made from the url when absent.
     """
 
-    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    url: SourceUrl
     name: str | None = None
 
 
+class UpdateParams(OptionParams, kw_only=True):
+    """Parameters of ``sources.update``; options as in OptionsMessage, those that are absent stay as they are.
+
+    `max_rate`, `region`, `detect_every` and `events` change while the source runs; for the rest it is opened again, as
+    one that has stopped is.
+
+    Attributes:
+        name: of the source.
+        url: another one; the present one when absent, or when it is as `url` shows it, without its credentials.
+    """
+
+    name: str
+    url: SourceUrl | UnsetType = UNSET
+
+
 class RemoveParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Parameters of ``sources.remove``."""
+    """Parameters of ``sources.remove`` and of ``sources.restart``, which opens a source again."""
 
     name: str
 
@@ -196,13 +274,15 @@ class ControlRequest(msgspec.Struct, kw_only=True):
     """A request, or without ``id`` a notification, which gets no response. Several may come in one array.
 
     Attributes:
-        params: AddParams, RemoveParams, NameParams, RenameParams, PersonParams, MergeParams or nothing, as the method
-            asks.
+        params: AddParams, UpdateParams, RemoveParams, NameParams, RenameParams, PersonParams, MergeParams or nothing,
+            as the method asks.
     """
 
     jsonrpc: Literal["2.0"]
     method: Literal[
         "sources.add",
+        "sources.update",
+        "sources.restart",
         "sources.remove",
         "sources.list",
         "people.list",
@@ -261,17 +341,20 @@ def _source_fields(info: SourceInfo) -> dict[str, Any]:
         "kind": info.kind,
         "state": info.state.value,
         "reason": info.reason,
+        "since": round(info.since, 3),
         "live": info.live,
         "size": info.size,
         "rate": round(info.rate, 2),
         "captured": info.captured,
         "processed": info.processed,
         "dropped": info.dropped,
+        "limited": info.limited,
         "damaged": info.damaged,
         "epoch": info.epoch,
         "reconnects": info.reconnects,
         "latency_ms": _rounded(info.latency_ms, 1),
         "last_frame_age": _rounded(info.last_frame_age, 3),
+        "options": msgspec.convert(info.options, OptionsMessage, from_attributes=True),
     }
 
 

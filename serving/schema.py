@@ -28,6 +28,7 @@ OTHERS: Final = (
     messages.PersonMessage,
     messages.ControlRequest,
     messages.AddParams,
+    messages.UpdateParams,
     messages.RemoveParams,
     messages.NameParams,
     messages.RenameParams,

@@ -10,7 +10,7 @@ from facestream.stream.hub import Hub
 from facestream.stream.types import Image
 
 if TYPE_CHECKING:
-    from facestream.jobs.live import SessionStatistics, SourceInfo
+    from facestream.jobs.live import SessionStatistics, SourceInfo, SourceOptions
     from facestream.jobs.recognition import NamedPerson
 
 
@@ -42,11 +42,35 @@ class Session(Protocol):
 
     def sources(self) -> list[SourceInfo]: ...
 
-    async def add_source(self, text: str, *, name: str | None = None) -> SourceInfo:
+    @property
+    def options(self) -> SourceOptions:
+        """Of sources that are added without any of their own."""
+
+    async def add_source(
+        self, text: str, *, name: str | None = None, options: SourceOptions | None = None
+    ) -> SourceInfo:
         """Add a source and start it.
 
         Raises:
-            ConfigError: the text isn't a source, or the name is taken.
+            ConfigError: the text isn't a source, the name is taken, or the options aren't possible.
+            SourceError: the source can't be read.
+        """
+
+    async def update_source(
+        self, name: str, text: str | None = None, options: SourceOptions | None = None
+    ) -> SourceInfo:
+        """Change a source; None leaves a thing as it is.
+
+        Raises:
+            KeyError: there is no source of that name.
+            ConfigError, SourceError: as for :meth:`add_source`.
+        """
+
+    async def restart_source(self, name: str) -> SourceInfo:
+        """Open a source again.
+
+        Raises:
+            KeyError: there is no source of that name.
             SourceError: the source can't be read.
         """
 

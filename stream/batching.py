@@ -24,12 +24,17 @@ Item: TypeAlias = Frame | FrameFaces
 
 @dataclass(frozen=True, slots=True)
 class LaneStatistics:
-    """One source's frames: ``captured = taken + dropped + waiting``, always."""
+    """One source's frames: ``captured = taken + dropped + waiting``, always.
+
+    Attributes:
+        limited: those of the dropped that were passed over, see :meth:`FrameQueue.pass_over`.
+    """
 
     captured: int
     taken: int
     dropped: int
     waiting: int
+    limited: int = 0
 
 
 @dataclass(slots=True)
@@ -42,15 +47,22 @@ class _Lane:
     captured: int = 0
     taken: int = 0
     dropped: int = 0
+    limited: int = 0
     gap: int = 0  # dropped since the last frame taken
 
     def push(self, faces: FrameFaces) -> None:
-        if len(self.waiting) >= self.capacity:
+        while len(self.waiting) >= self.capacity:
             self.waiting.popleft()
             self.dropped += 1
             self.gap += 1
         self.waiting.append(faces)
         self.captured += 1
+
+    def pass_over(self) -> None:
+        self.captured += 1
+        self.dropped += 1
+        self.limited += 1
+        self.gap += 1
 
     def pop(self) -> FrameFaces:
         faces = self.waiting.popleft()
@@ -59,7 +71,7 @@ class _Lane:
         return faces
 
     def statistics(self) -> LaneStatistics:
-        return LaneStatistics(self.captured, self.taken, self.dropped, len(self.waiting))
+        return LaneStatistics(self.captured, self.taken, self.dropped, len(self.waiting), self.limited)
 
 
 class FrameQueue:
@@ -86,6 +98,11 @@ class FrameQueue:
         self._lanes[source] = _Lane(live, 1 if live else capacity)
         self._line.append(source)
 
+    def change(self, source: str, *, live: bool, capacity: int = 1) -> None:
+        """Go on with another kind of source: its counts, its turn and what waits stay."""
+        lane = self._lanes[source]
+        lane.live, lane.capacity = live, 1 if live else capacity
+
     def remove(self, source: str) -> LaneStatistics:
         """Drop what ``source`` has waiting and let it go; returns its final count."""
         lane = self._lanes.pop(source)
@@ -105,6 +122,10 @@ class FrameQueue:
         if not self.has_room(source):
             raise ValueError(f"no room for another frame of {source!r}")
         self._lanes[source].push(faces)
+
+    def pass_over(self, source: str) -> None:
+        """Count a frame of ``source`` that comes too soon after another: captured and dropped, and never seen here."""
+        self._lanes[source].pass_over()
 
     def has_room(self, source: str) -> bool:
         lane = self._lanes[source]

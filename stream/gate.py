@@ -30,6 +30,10 @@ class FrameGate:
         """
         self._queue.add(source, live=live, capacity=self._capacity)
 
+    def change(self, source: str, *, live: bool) -> None:
+        """``source`` is of another kind from now on; its counts go on."""
+        self._queue.change(source, live=live, capacity=self._capacity)
+
     async def remove(self, source: str) -> LaneStatistics:
         """Drop what ``source`` has waiting, count it, and let it go. A ``put`` that waits for room ends."""
         async with self._changed:
@@ -55,6 +59,17 @@ class FrameGate:
                 raise BrokenChannel
             self._queue.offer(faces)
             self._changed.notify_all()
+
+    async def pass_over(self, source: str) -> None:
+        """Count a frame that no model is to see, as captured and dropped; nobody looks at its pixels.
+
+        Raises:
+            BrokenChannel: the source was removed, or the gate closed.
+        """
+        await asyncio.sleep(0)  # as in :meth:`put`
+        if self._is_shut(source):
+            raise BrokenChannel
+        self._queue.pass_over(source)
 
     async def take(self, limit: int) -> list[FrameFaces]:
         """One to ``limit`` frames, as soon as there is one. Cancelling loses nothing.

@@ -138,7 +138,15 @@ class Guide:
 
     def __init__(self, policy: GuidingPolicy | None = None) -> None:
         self._policy = policy or GuidingPolicy()
+        self._own: dict[str, GuidingPolicy] = {}
         self._sources: dict[str, _Source] = {}
+
+    def set_policy(self, source: str, policy: GuidingPolicy | None) -> None:
+        """What holds for one source, whether it is known yet or not; None for what holds for all."""
+        if policy is None:
+            self._own.pop(source, None)
+        else:
+            self._own[source] = policy
 
     def next(self, item: FrameFaces) -> FrameFaces:
         """The frame as it is, for a detector, or marked as guided and with the faces that are expected in it."""
@@ -176,7 +184,7 @@ class Guide:
             source.wanted, source.lost = len(faces), None
         elif source.lost is None:
             source.lost = frame.pts
-        elif frame.pts - source.lost >= self._policy.search:
+        elif frame.pts - source.lost >= self._policy_of(frame).search:
             source.wanted, source.lost = len(faces), None
         speeds, shapes = _speeds(source.seen, faces), _shapes(source.seen, faces)
         source.seen = _Seen(faces, frame.pts, _sure(faces, lost_below), speeds, shapes)
@@ -184,6 +192,10 @@ class Guide:
     def forget(self, source: str) -> None:
         """Keep nothing of a source that has gone."""
         self._sources.pop(source, None)
+        self._own.pop(source, None)
+
+    def _policy_of(self, frame: Frame) -> GuidingPolicy:
+        return self._own.get(frame.source, self._policy)
 
     def _expected(self, source: _Source, frame: Frame) -> FrameFaces | None:
         """The frame with its expected faces; None if a detector has to look."""
@@ -192,15 +204,16 @@ class Guide:
             return None
         if self._is_due(source, seen, frame):
             return None
-        steps = seen.speeds * np.float32(self._policy.damping * (frame.pts - seen.pts))
+        policy = self._policy_of(frame)
+        steps = seen.speeds * np.float32(policy.damping * (frame.pts - seen.pts))
         lengths = np.hypot(*steps.T) / seen.sizes
-        if (lengths > self._policy.largest_step).any():
+        if (lengths > policy.largest_step).any():
             return None
-        steps[lengths < self._policy.still] = 0.0
+        steps[lengths < policy.still] = 0.0
         return _shifted(seen, replace(frame, guided=True), steps)
 
     def _is_due(self, source: _Source, seen: _Seen, frame: Frame) -> bool:
-        policy = self._policy
+        policy = self._policy_of(frame)
         if policy.every is not None:
             return source.frames >= policy.every
         limit = policy.empty if not len(seen.faces) else policy.busy if frame.dropped else policy.interval

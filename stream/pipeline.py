@@ -28,7 +28,7 @@ from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
 from facestream.stream.following import Following, Tracks
 from facestream.stream.gate import FrameGate
-from facestream.stream.guiding import Guide
+from facestream.stream.guiding import Guide, GuidingPolicy
 from facestream.stream.recognition import Recogniser
 from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
@@ -82,6 +82,7 @@ class Pipeline:
         self._following = None if tracks is None else Following(tracks, chooser, recogniser)
         self._lost_below = _lost_below(self._stages)
         self._guide = None if self._lost_below is None else guide
+        self._tracked = tracks is not None
         self._room = asyncio.Event()
         self._room.set()
         self._progress = Counter[str]()  # frames of each source accounted for: published, or dropped before one
@@ -186,6 +187,16 @@ class Pipeline:
         async with self._published:
             self._forget(source)
             self._published.notify_all()
+
+    def guide_source(self, source: str, policy: GuidingPolicy | None) -> None:
+        """When the detector looks at one source's frames; None for what holds for all.
+
+        It looks at all of them in a chain that can't be guided, see the arguments.
+        """
+        if self._guide is None and policy is not None and self._tracked and self._lost_below is not None:
+            self._guide = Guide(GuidingPolicy(every=1))
+        if self._guide is not None:
+            self._guide.set_policy(source, policy)
 
     def statistics(self) -> list[StageStatistics]:
         return [stage.statistics() for stage in self._stages]

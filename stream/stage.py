@@ -23,6 +23,7 @@ from facestream.stream.device import Bridge
 from facestream.stream.guiding import settle
 from facestream.stream.histogram import BATCHES, DURATIONS, Histogram
 from facestream.stream.joining import batch_of
+from facestream.stream.region import moved
 from facestream.stream.tasks import task_group
 from facestream.stream.types import (
     Detections,
@@ -97,12 +98,13 @@ class DetectRole:
         return sum(not frame.guided for frame in batch.frames)
 
     def pre_process(self, batch: ExtractBatch) -> Any:
-        return self.plugin.pre_process([frame.image for frame in batch.frames if not frame.guided])
+        return self.plugin.pre_process([frame.view for frame in batch.frames if not frame.guided])
 
     def post_process(self, raw: Any, feed: Any, batch: ExtractBatch) -> None:
         found = self.plugin.post_process(raw, feed)
         check_detections(self.plugin.name, found, self.weight(batch))
-        write_detections(batch, [_sane(detections) for detections in found])
+        regions = [frame.region for frame in batch.frames if not frame.guided]
+        write_detections(batch, [moved(_sane(detections), region) for detections, region in zip(found, regions)])
 
     def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:
         part: list[FrameFaces] = []

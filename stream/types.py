@@ -21,6 +21,9 @@ Ints: TypeAlias = npt.NDArray[np.int32]
 Longs: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
+Region: TypeAlias = tuple[int, int, int, int]
+"""A part of a picture: left, top, right, bottom in pixels, the last two exclusive; within it, and not empty."""
+
 
 class FrameKey(NamedTuple):
     """What a frame *is*. File names are derived from it; nothing is looked up by a file name."""
@@ -64,6 +67,7 @@ class Frame:
         extracted: set where the image is a face picture, cut out of another frame.
         guided: no detector looks at it: its faces are expected where those of the frames before were; see
             :mod:`facestream.stream.guiding`.
+        region: where a detector looks; None for everywhere.
     """
 
     source: str
@@ -76,10 +80,19 @@ class Frame:
     dropped: int = 0
     extracted: Extracted | None = None
     guided: bool = False
+    region: Region | None = None
 
     @property
     def key(self) -> FrameKey:
         return FrameKey(self.source, self.epoch, self.seq)
+
+    @property
+    def view(self) -> Image:
+        """uint8 BGR (h, w, 3), the region's part of the image; all of it without one. Shares the image's memory."""
+        if self.region is None:
+            return self.image
+        left, top, right, bottom = self.region
+        return self.image[top:bottom, left:right]
 
     @property
     def size(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from facestream.errors import ConfigError, FacestreamError, SourceUnavailable
-from facestream.jobs.live import SessionStatistics, SourceInfo
+from facestream.jobs.live import SessionStatistics, SourceInfo, SourceOptions
 from facestream.jobs.recognition import NamedPerson
 from facestream.stream.device import Bridge
 from facestream.stream.hub import Hub
@@ -37,6 +37,7 @@ def source_info(name: str = "door", kind: str = "rtsp", state: SourceState = Sou
         reconnects=0,
         latency_ms=12.5,
         last_frame_age=0.04,
+        since=1_700_000_000.0,
     )
 
 
@@ -134,6 +135,7 @@ class FakeSession:
         self.hub = Hub()
         self.bridge = bridge
         self.pushes: dict[str, FakePush] = {}
+        self.options = SourceOptions()
         self._sources = {info.name: info for info in sources}
         self._callbacks: list[Callable[[SourceInfo], None]] = []
 
@@ -150,14 +152,31 @@ class FakeSession:
     def sources(self) -> list[SourceInfo]:
         return list(self._sources.values())
 
-    async def add_source(self, text: str, *, name: str | None = None) -> SourceInfo:
+    async def add_source(
+        self, text: str, *, name: str | None = None, options: SourceOptions | None = None
+    ) -> SourceInfo:
         scheme, _, rest = text.partition(":")
         name = name or rest.strip("/").partition("/")[0]
         if name in self._sources:
             raise ConfigError(f"there is a source called {name!r} already")
         if rest == "//nowhere":
             raise SourceUnavailable("nowhere can't be reached")
-        self._sources[name] = source_info(name, scheme, SourceState.CONNECTING)
+        connecting = source_info(name, scheme, SourceState.CONNECTING)
+        self._sources[name] = replace(connecting, options=options or self.options)
+        self.change(name, SourceState.CONNECTING)
+        return self._sources[name]
+
+    async def update_source(
+        self, name: str, text: str | None = None, options: SourceOptions | None = None
+    ) -> SourceInfo:
+        info = self._sources[name]
+        if text == "rtsp://nowhere":
+            raise SourceUnavailable("nowhere can't be reached")
+        self._sources[name] = replace(info, url=text or info.url, options=options or info.options)
+        self.change(name, info.state)
+        return self._sources[name]
+
+    async def restart_source(self, name: str) -> SourceInfo:
         self.change(name, SourceState.CONNECTING)
         return self._sources[name]
 

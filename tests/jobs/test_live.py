@@ -160,7 +160,7 @@ async def test_a_file_plays_at_its_own_pace_and_loops(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     make_clip(clip, frames=10, rate=50)
     async with live() as session:
-        added = await session.add_source(str(clip), loop=True)
+        added = await session.add_source(str(clip), options=SourceOptions(loop=True))
         assert added.live
         await until(session, lambda: info(session, "clip").captured > 25)
         assert info(session, "clip").epoch == 0
