@@ -28,8 +28,7 @@ class Health(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The body of ``/health``.
 
     Attributes:
-        status: "ok"; "degraded" when some source is, still 200; "failing", with 503, when no source works
-            or frames
+        status: "ok"; "degraded" when some source is, still 200; "failing", with 503, when no source works or frames
             arrive and no results come.
         reason: what is wrong, in words.
         sources: by name; absent for those who haven't given the token.
@@ -70,13 +69,30 @@ def judge(
         )
         for source in sources
     }
-    arriving = [s for s in sources if s.last_frame_age is not None and s.last_frame_age < stuck_after]
     down = [s.name for s in sources if s.state is SourceState.DEGRADED]
     working = [s for s in sources if s.state in (SourceState.LIVE, SourceState.CONNECTING)]
-    if arriving and min([*ages.values(), now - since]) > stuck_after:
+    if is_stuck(sources, flows, now, since, stuck_after):
         return Health(status="failing", reason="frames arrive but no results come", sources=details)
     if down and not working:
         return Health(status="failing", reason=f"no source works: {', '.join(down)}", sources=details)
     if down:
         return Health(status="degraded", reason=f"not working: {', '.join(down)}", sources=details)
     return Health(status="ok", sources=details)
+
+
+def is_stuck(
+    sources: Sequence[SourceInfo], flows: Mapping[str, SourceFlow], now: float, since: float, stuck_after: float
+) -> bool:
+    """Whether frames arrive and no results come: what starting again may help against. As :func:`judge`."""
+    arriving = any(s.last_frame_age is not None and s.last_frame_age < stuck_after for s in sources)
+    return arriving and now - max([since, *(flow.published_at for flow in flows.values())]) > stuck_after
+
+
+def summary(sources: Sequence[SourceInfo]) -> str:
+    """One line for people: ``3 sources live, 1 degraded: yard``."""
+    if not sources:
+        return "no sources"
+    by_state = {state: [s.name for s in sources if s.state is state] for state in SourceState}
+    counts = [f"{len(names)} {state.value}" for state, names in by_state.items() if names]
+    down = by_state[SourceState.DEGRADED]
+    return f"sources: {', '.join(counts)}" + (f" ({', '.join(down)})" if down else "")

@@ -31,6 +31,11 @@ class Lane:
         self._pending: set[asyncio.Future[Any]] = set()
         self._closed = False
 
+    @property
+    def pending(self) -> int:
+        """Calls in progress, and those that wait for a thread."""
+        return len(self._pending)
+
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """Run ``function(*args)`` in the lane's thread.
 
@@ -120,6 +125,10 @@ class Bridge:
         self._lanes.add(lane)
         return lane
 
+    def busy(self) -> list[str]:
+        """The names of the lanes in which a call is in progress."""
+        return [lane.name for lane in self._every_lane() if lane.pending]
+
     async def __aenter__(self) -> Self:
         await self._device_lane.run(_settle, self._torch_threads)
         return self
@@ -129,8 +138,11 @@ class Bridge:
 
     async def aclose(self) -> None:
         """End every thread once its present call returns. Safe to call twice."""
-        for lane in (*self._lanes, self._pool, *self._models.values(), self._device_lane):
+        for lane in self._every_lane():
             await lane.aclose()
+
+    def _every_lane(self) -> tuple[Lane, ...]:
+        return *self._lanes, self._pool, *self._models.values(), self._device_lane
 
 
 def available_cores() -> int:

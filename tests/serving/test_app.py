@@ -13,7 +13,7 @@ import pytest
 from facestream.errors import ConfigError
 from facestream.io.gallery import Gallery
 from facestream.jobs.models import ModelOptions
-from facestream.serving import app
+from facestream.serving import app, chosen
 
 
 def test_ctrl_c_while_the_models_load_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,8 +38,8 @@ def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def identities(identity: Any = (), **options: Any) -> tuple[str, ...]:
-    chosen = app.ServeOptions(models=ModelOptions(device="cpu", identity=identity), **options)
-    return app.with_people_recognised(chosen).identities
+    wanted = app.ServeOptions(models=ModelOptions(device="cpu", identity=identity), **options)
+    return chosen.with_people_recognised(wanted).identities
 
 
 def test_where_there_are_people_they_are_recognised(gallery, caplog):
@@ -69,7 +69,7 @@ def test_without_biometrics_the_gallery_is_not_looked_at(gallery):
     assert identities(no_biometrics=True) == ()
     assert identities(("sface",), no_biometrics=True) == ("sface",)  # for tracks, in memory
     with pytest.raises(ConfigError, match="--people"):
-        app.check_privacy(app.ServeOptions(models=ModelOptions(), people=gallery, no_biometrics=True))
+        chosen.check_privacy(app.ServeOptions(models=ModelOptions(), people=gallery, no_biometrics=True))
 
 
 def test_a_gallery_that_cannot_be_read_keeps_nothing_from_being_served(gallery, caplog):
@@ -94,7 +94,7 @@ def test_who_covers_some_peoples_faces_knows_people(gallery):
 )
 def test_what_privacy_contradicts_is_wrong_usage(models, options):
     with pytest.raises(ConfigError):
-        app.check_privacy(app.ServeOptions(models=models, **options))
+        chosen.check_privacy(app.ServeOptions(models=models, **options))
 
 
 def test_files_hold_embeddings_only_if_a_model_was_asked_for(gallery):
@@ -108,7 +108,7 @@ def test_files_hold_embeddings_only_if_a_model_was_asked_for(gallery):
 
 def test_it_is_said_how_people_can_be_named():
     plain = app.ServeOptions(models=ModelOptions())
-    assert "--identity sface" in app.why_nobody_is_recognised(plain)
-    assert "--no-biometrics" in app.why_nobody_is_recognised(
+    assert "--identity sface" in chosen.why_nobody_is_recognised(plain)
+    assert "--no-biometrics" in chosen.why_nobody_is_recognised(
         app.ServeOptions(models=ModelOptions(), no_biometrics=True)
     )
