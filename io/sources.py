@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from facestream.errors import ConfigError
 from facestream.io.backoff import Backoff
 from facestream.io.base import BaseSource
+from facestream.io.clips import PacketKeeper
 from facestream.io.images import ImageReader
 from facestream.io.live import ReconnectingSource
 from facestream.io.push import PushSource
@@ -54,6 +55,7 @@ def open_source(
     rtsp_transport: RtspTransport = "tcp",
     open_timeout: float = 5.0,
     read_timeout: float = 5.0,
+    keep_packets: float = 0.0,
     clock: Callable[[], float] = time.time,
 ) -> BaseSource:
     """Everything that gives frames, by its URL. Nothing is opened before ``async with``::
@@ -83,6 +85,8 @@ def open_source(
         rtsp_transport: "tcp" or "udp".
         open_timeout, read_timeout: seconds that connecting, and waiting for a picture, may take. For a live
             HLS playlist (``….m3u8``) the latter is 15 at least; closing takes until its next segment.
+        keep_packets: so many seconds of what a camera or video sends are kept as they are, so that
+            :meth:`BaseSource.clip` can begin in the past. 0: none, and no clips.
         clock: Unix seconds, for ``captured_at``.
 
     Raises:
@@ -102,15 +106,18 @@ def open_source(
     lane = bridge.lane(name) if bridge is not None else Lane(name)
 
     def read() -> ReaderSource:
+        pictures = _pictures(url, kind, wanted, hashes)
+        keeper = PacketKeeper(keep_packets) if keep_packets > 0 and pictures is None else None
         return ReaderSource(
             name,
-            _pictures(url, kind, wanted, hashes)
-            or _video(str(url), kind, pace, wanted, rtsp_transport, open_timeout, read_timeout),
+            pictures or _video(str(url), kind, pace, wanted, rtsp_transport, open_timeout, read_timeout, keeper),
             pace=pace,
             loop=loop,
             lossless=lossless,
             lane=lane,
             keep_lane=reconnect,
+            keeper=keeper,
+            bridge=bridge,
             clock=clock,
         )
 
@@ -161,6 +168,7 @@ def _video(
     rtsp_transport: str,
     open_timeout: float,
     read_timeout: float,
+    keeper: PacketKeeper | None,
 ) -> Reader:
     # All cores for a file that is read as fast as possible; what is watched live wants no picture held back
     # in a decoder's threads, and there may be many such sources.
@@ -172,6 +180,7 @@ def _video(
         wanted=wanted,
         open_timeout=open_timeout,
         read_timeout=read_timeout,
+        keeper=keeper,
     )
 
 
