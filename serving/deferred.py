@@ -12,7 +12,7 @@ from facestream.stream.device import Bridge
 from facestream.stream.hub import Hub
 
 if TYPE_CHECKING:
-    from facestream.jobs.live import SourceInfo
+    from facestream.jobs.live import SourceInfo, SourceOptions
 
 _LOADING: Final = "the models are being loaded: try again in some seconds"
 
@@ -50,8 +50,22 @@ class DeferredSession:
     def sources(self) -> list[SourceInfo]:
         return [] if self._session is None else self._session.sources()
 
-    async def add_source(self, text: str, *, name: str | None = None) -> SourceInfo:
-        return await self._begun.add_source(text, name=name)
+    @property
+    def options(self) -> SourceOptions:
+        return self._begun.options
+
+    async def add_source(
+        self, text: str, *, name: str | None = None, options: SourceOptions | None = None
+    ) -> SourceInfo:
+        return await self._begun.add_source(text, name=name, options=options)
+
+    async def update_source(
+        self, name: str, text: str | None = None, options: SourceOptions | None = None
+    ) -> SourceInfo:
+        return await self._begun.update_source(name, text, options)
+
+    async def restart_source(self, name: str) -> SourceInfo:
+        return await self._begun.restart_source(name)
 
     async def remove_source(self, name: str) -> None:
         if self._session is None:
