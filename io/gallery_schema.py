@@ -11,12 +11,12 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from facestream.errors import FileFormatError
+from facestream.io import sqlite_schema
+from facestream.io.sqlite_schema import Step
 
 APPLICATION_ID: Final = 0x46537067
 """In the file's header: it is a gallery of facestream's."""
@@ -38,64 +38,10 @@ def _first(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-STEPS: Final[Sequence[Callable[[sqlite3.Connection], None]]] = (_first,)
+STEPS: Final[Sequence[Step]] = (_first,)
 """Step *i* makes version *i* + 1 out of version *i*. Steps are only ever appended: there are files of each version."""
 
 
-def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Callable[[sqlite3.Connection], None]]) -> None:
-    """Bring the file to version ``len(steps)``, in one transaction. A file of that version isn't written to.
-
-    Args:
-        connection: in autocommit mode.
-        path: of the file, for messages.
-
-    Raises:
-        FileFormatError: it is another program's, or a newer facestream's.
-        sqlite3.Error: it isn't a database, is damaged, or can't be written; it is as it was.
-    """
-    connection.execute("BEGIN")  # one state of the file, while another process makes it
-    try:
-        version = _version(connection, path, len(steps))
-    finally:
-        connection.execute("ROLLBACK")
-    if version == len(steps):
-        return
-    _keep_log(connection)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for step in steps[_version(connection, path, len(steps)) :]:  # again: another process may have been faster
-            step(connection)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(steps)}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _keep_log(connection: sqlite3.Connection) -> None:
-    """Turn WAL on. While another process does so SQLite refuses at once, whatever the connection's timeout."""
-    for wait in (0.01 * 2**attempt for attempt in range(9)):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            time.sleep(wait)
-        else:
-            return
-    connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
-    """The file's version; 0 is an empty one."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (application or version or tables):
-        raise FileFormatError(f"{path}: is another program's database, not a gallery of people: name another file")
-    if version > newest:
-        raise FileFormatError(
-            f"{path}: is of version {version}, and this facestream knows up to {newest}: update facestream"
-        )
-    return int(version)
+def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]) -> None:
+    """Bring the file to version ``len(steps)``; see :func:`facestream.io.sqlite_schema.migrate`."""
+    sqlite_schema.migrate(connection, path, steps, application=APPLICATION_ID, what="a gallery of people")

@@ -7,7 +7,7 @@ A track that comes back after that, as tracking may give somebody the same numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -58,6 +58,7 @@ class Event:
         ended_at: the last sight of all; None while the visit goes on.
         picture: whether there is one.
         clip: whether there is one.
+        jpeg: the picture, where it is at hand.
     """
 
     id: int
@@ -71,6 +72,7 @@ class Event:
     ended_at: float | None = None
     picture: bool = False
     clip: bool = False
+    jpeg: bytes | None = field(default=None, compare=False, repr=False)
 
 
 class Portrait(NamedTuple):
@@ -149,6 +151,7 @@ class _Visit:
             ended_at=self.seen_at if kind is Kind.LEFT else None,
             picture=self.portrait is not None,
             clip=self.clip,
+            jpeg=None if self.portrait is None else self.portrait.jpeg,
         )
 
 
