@@ -20,6 +20,21 @@ def people_file() -> Path:
     return user_data_folder() / "people.db"
 
 
+def tokens_file() -> Path:
+    """What is known of the server's tokens. May not exist yet."""
+    return user_data_folder() / "tokens.json"
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only its owner can look into, unless it is there already.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def create_private(path: Path) -> None:
     """Make an empty file that only its owner can read, and its folder as private where that is missing, too.
 
@@ -28,7 +43,6 @@ def create_private(path: Path) -> None:
     Raises:
         OSError: the folder is somebody else's, or read-only.
     """
-    path.parent.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(path.parent)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
@@ -15,9 +16,11 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from facestream.errors import FacestreamError, ProtocolError
-from facestream.serving.access import Access, Refusal
+from facestream.serving.access import FORWARDED, Refusal
+from facestream.serving.entrance import Entrance
 from facestream.serving.pages import Page
-from facestream.serving.routes import EVERY_ROLE, JSON, Answer, Query, Role, Route, RouteTable, decoded_path
+from facestream.serving.routes import JSON, Answer, Query, Role, Route, RouteTable, decoded_path
+from facestream.serving.tokens import Token
 
 log = logging.getLogger("facestream.server")
 
@@ -28,8 +31,8 @@ WEBSOCKETS: Final = {"/ws/faces": Role.VIEW, "/ws/push": Role.PUSH, "/ws/control
 SECURITY_HEADERS: Final = (
     (
         "Content-Security-Policy",
-        "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-        "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
+        "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'",
     ),
     ("X-Content-Type-Options", "nosniff"),
@@ -68,36 +71,52 @@ class Site:
     """
 
     pages: Mapping[str, Page]
-    access: Access
+    entrance: Entrance
     routes: RouteTable
     ready: Callable[[], str]
 
 
-async def respond(site: Site, request: Request) -> Response | Query:
-    """The response to a request, or what a websocket was opened for.
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may become a websocket.
+
+    Attributes:
+        token: what its sender showed; None where none is needed.
+    """
+
+    query: Query
+    token: Token | None
+
+
+async def respond(site: Site, request: Request, peer: str) -> Response | Admitted:
+    """The response to a request, or what a websocket may be opened for.
+
+    Args:
+        peer: the address that it came from.
 
     Cancelling loses the response.
     """
+    headers = _single_headers(request.headers)
+    client = site.entrance.client(peer, headers)
+    if refusal := site.entrance.refuse(client, headers):
+        return _refused(refusal)
     try:
         target = Target.parse(request.path)
     except ValueError as error:
         return _refused(Refusal(HTTPStatus.BAD_REQUEST, "bad-request", str(error)))
-    headers = _single_headers(request.headers)
-    if refusal := site.access.refuse_host(headers) or site.access.refuse_origin(headers):
-        return _refused(refusal)
     if (role := WEBSOCKETS.get(target.path)) is not None:
-        query = _admit(site, target, headers, role, {})
-        return _refused(query) if isinstance(query, Refusal) else query
+        admitted = await _admit(site, target, headers, client, role)
+        return _refused(admitted) if isinstance(admitted, Refusal) else admitted
     if request.method not in ("GET", "HEAD"):
         refusal = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "bad-method", "this server is read with GET only")
         return _refused(refusal, ("Allow", "GET, HEAD"))
-    response = await _get(site, target, headers)
+    response = await _get(site, target, headers, client)
     if request.method == "HEAD":
         response.body = b""
     return response
 
 
-async def _get(site: Site, target: Target, headers: Mapping[str, str]) -> Response:
+async def _get(site: Site, target: Target, headers: Mapping[str, str], client: str) -> Response:
     page = site.pages.get(target.path)
     if page is not None:
         return _page(page, headers.get("If-None-Match", ""))
@@ -105,29 +124,23 @@ async def _get(site: Site, target: Target, headers: Mapping[str, str]) -> Respon
     if found is None:
         return _refused(Refusal(HTTPStatus.NOT_FOUND, "not-found", "there is nothing here; the viewer is at /"))
     route, values = found
-    query = _admit(site, target, headers, route.role, values, early=route.early)
-    if isinstance(query, Refusal):
-        return _refused(query)
-    answer = await _answer(route, query)
+    admitted = await _admit(site, target, headers, client, route.role, early=route.early)
+    if isinstance(admitted, Refusal):
+        return _refused(admitted)
+    answer = await _answer(route, replace(admitted.query, values=values))
     return _response(answer.status, answer.body, answer.content_type, *answer.headers)
 
 
-def _admit(
-    site: Site,
-    target: Target,
-    headers: Mapping[str, str],
-    role: Role | None,
-    values: Mapping[str, str],
-    *,
-    early: bool = False,
-) -> Query | Refusal:
-    refusal = site.access.refuse_token(headers, target.query)
-    if refusal and role is not None:
-        return refusal
+async def _admit(
+    site: Site, target: Target, headers: Mapping[str, str], client: str, role: Role | None, *, early: bool = False
+) -> Admitted | Refusal:
+    caller = await site.entrance.identify(client, headers, target.query, role)
+    if isinstance(caller, Refusal):
+        return caller
     if not early and (reason := site.ready()):
-        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "starting", reason)
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "starting", reason, 2)
     parameters = {name: given for name, given in target.query.items() if name != "token"}
-    return Query(target.path, parameters, frozenset() if refusal else EVERY_ROLE, values)
+    return Admitted(Query(target.path, parameters, caller.roles), caller.token)
 
 
 async def _answer(route: Route, query: Query) -> Answer:
@@ -151,6 +164,8 @@ def _refused(refusal: Refusal, *extra: tuple[str, str]) -> Response:
     body = Answer.error(refusal.status, refusal.code, refusal.message).body
     if refusal.status is HTTPStatus.UNAUTHORIZED:
         extra = (*extra, ("WWW-Authenticate", "Bearer"))
+    if refusal.retry_after is not None:
+        extra = (*extra, ("Retry-After", str(math.ceil(refusal.retry_after))))
     return _response(refusal.status, body, JSON, *extra)
 
 
@@ -173,7 +188,7 @@ def _response(status: HTTPStatus, body: bytes, content_type: str, *extra: tuple[
 
 def _single_headers(headers: Headers) -> dict[str, str]:
     """The headers that we look at; several of one name are joined, which matches nothing that we accept."""
-    names = ("Host", "Origin", "Authorization", "If-None-Match")
+    names = ("Host", "Origin", "Authorization", "Sec-WebSocket-Protocol", "If-None-Match", *FORWARDED)
     return {name: ", ".join(values) for name in names if (values := headers.get_all(name))}
 
 

@@ -24,6 +24,7 @@ from facestream.serving.heartbeat import SWEEPS, Heartbeat, Verdict
 from facestream.serving.limits import Limits
 from facestream.serving.messages import ErrorMessage
 from facestream.serving.routes import Query
+from facestream.serving.tokens import Token
 
 log = logging.getLogger("facestream.server")
 
@@ -31,6 +32,7 @@ UNSENT_BYTES: Final = 64 * 1024
 """Bytes that the kernel may hold unsent for one peer. By default it takes megabytes: minutes of results."""
 
 _PING: Final = Frame(Opcode.PING, b"").serialize(mask=False)
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _EXPLAINED: Final[dict[int, str]] = {
     CloseCode.PROTOCOL_ERROR: "bad-websocket",
     CloseCode.INVALID_DATA: "not-utf8",
@@ -51,6 +53,7 @@ class Peer(ServerConnection):
         ready: it is open, and everything written so far has left our buffer.
         on_drained: called when it is ready again.
         query: what its websocket was opened for, and what it may do.
+        token: what it showed; None where none was needed.
     """
 
     def __init__(
@@ -60,10 +63,13 @@ class Peer(ServerConnection):
         self.ready = False
         self.on_drained: Callable[[], None] | None = None
         self.query = Query("")
+        self.token: Token | None = None
         self._peers = peers
         self._limits = limits
         self._heartbeat = Heartbeat(self.loop.time(), limits.stall_timeout)
         self._explained = False
+        self._request_bytes = 0
+        self._deadline: asyncio.TimerHandle
 
     def push(self, frame: bytes) -> None:
         """Write a whole frame without waiting. Only while :attr:`ready`, or for rare and short messages."""
@@ -105,6 +111,12 @@ class Peer(ServerConnection):
         return False
 
     @property
+    def address(self) -> str:
+        """Where it connects from, without the port; "" once that isn't known any more."""
+        address = self.remote_address
+        return str(address[0]) if isinstance(address, tuple) else ""
+
+    @property
     def name(self) -> str:
         """Address and port, for logs and statistics."""
         address = self.remote_address
@@ -115,6 +127,7 @@ class Peer(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._peers.add(self)
+        self._deadline = self.loop.call_later(self._limits.open_timeout, self._give_up)
         _bound_kernel_buffer(transport)
         if len(self._peers) > self._limits.connections:
             log.warning("dropped %s: there are %d connections already", self.name, self._limits.connections)
@@ -122,13 +135,30 @@ class Peer(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._peers.discard(self)
+        self._deadline.cancel()
         self.on_drained = None
         super().connection_lost(exc)
         self.ready = False
 
     def data_received(self, data: bytes) -> None:
         self._heartbeat.heard(self.loop.time())
+        if self.request is None and self._request_grows(len(data)):
+            return
         super().data_received(data)
+
+    def _request_grows(self, by: int) -> bool:
+        """Count the bytes of a request that isn't complete; whether it has become too large, and is refused."""
+        self._request_bytes += by
+        if self._request_bytes <= self._limits.header_bytes:
+            return False
+        if not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        return True
+
+    def _give_up(self) -> None:
+        if self.request is None:
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         super().pause_writing()

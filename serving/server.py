@@ -16,7 +16,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Final, Self
 
 import msgspec
 from websockets.asyncio.server import Server as WebsocketServer
@@ -28,12 +29,14 @@ from websockets.http11 import Request, Response
 
 from facestream import __version__
 from facestream.errors import ConfigError, FacestreamError, ProtocolError
-from facestream.serving.access import Access
+from facestream.serving.access import Access, networks
 from facestream.serving.control import Control
+from facestream.serving.entrance import Entrance
 from facestream.serving.fanout import Fanout
 from facestream.serving.forms import Wanted
-from facestream.serving.health import Health, judge
-from facestream.serving.http import Site, respond
+from facestream.serving.health import Health, is_stuck, judge
+from facestream.serving.http import Admitted, Site, respond
+from facestream.serving.keys import Keys
 from facestream.serving.limits import Limits
 from facestream.serving.messages import HelloMessage, source_message, status_message
 from facestream.serving.metrics import CONTENT_TYPE, Metrics, Snapshot
@@ -43,11 +46,15 @@ from facestream.serving.people import PeopleMethods
 from facestream.serving.push import PushStatistics, open_push, receive_pictures
 from facestream.serving.routes import Answer, Query, Role, Route, RouteTable
 from facestream.serving.session import Recognition, Session
+from facestream.serving.tokens import SUBPROTOCOL
 from facestream.stream.tasks import task_group
 
 log = logging.getLogger("facestream.server")
 
-RECEIVE_QUEUE = 4
+REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+"""Which responses are told in the log."""
+
+RECEIVE_QUEUE: Final = 4
 """Messages that the websocket library may hold unread; a pushed picture can be megabytes."""
 
 
@@ -58,8 +65,12 @@ class Server:
         session: what is served; it outlives the server.
         host: an address of this machine. Any but a loopback one needs a token.
         port: 0 for any free one.
-        token: what every websocket and API path asks for; None for nothing.
+        token: lets its holder do everything.
+        tokens: file of further tokens, each with what its holder may do; looked at again when it changes. Where there
+            is any token, each websocket and API path asks for one.
         allow_origins: web pages from elsewhere that may open websockets, as ``https://host[:port]``.
+        allow_hosts: names that the server is called by; ``*.example.org`` is any that ends so.
+        trusted_proxies: addresses and networks of reverse proxies, which are believed whom they forward.
         allow_local_sources: let ``/ws/control`` add files and devices of this machine.
         recognition: the session's people; None where nobody is recognised.
         unrecognised: why that is so, and how to change it.
@@ -79,7 +90,10 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8765,
         token: str | None = None,
+        tokens: Path | None = None,
         allow_origins: Iterable[str] = (),
+        allow_hosts: Iterable[str] = (),
+        trusted_proxies: Iterable[str] = (),
         allow_local_sources: bool = False,
         recognition: Recognition | None = None,
         unrecognised: str = "nobody is recognised here",
@@ -92,7 +106,13 @@ class Server:
         self._session = session
         self._host = host
         self._port = port
-        self._access = Access(host, token, frozenset(allow_origins))
+        self._access = Access(
+            host,
+            frozenset(allow_origins),
+            frozenset(name.lower() for name in allow_hosts),
+            proxies=networks(trusted_proxies),
+        )
+        self._keys = Keys(session.bridge, tokens, token)
         self._people = PeopleMethods(recognition, unrecognised)
         self._control = Control(
             session, self.limits, self.statistics, self._people, allow_local_sources=allow_local_sources
@@ -138,14 +158,15 @@ class Server:
         }
 
     async def __aenter__(self) -> Self:
-        self._access.check_bind()
+        await self._keys.load()
+        self._access.check_bind(locked=self._keys.locked)
         session = self._session
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(task_group())
             self._fanout = Fanout(session.hub, session.bridge, tasks)
             self._site = Site(
                 pages=await session.bridge.cpu(load_pages),
-                access=self._access,
+                entrance=Entrance(self._access, self._keys, self.limits),
                 routes=self._routes,
                 ready=self._ready,
             )
@@ -174,10 +195,11 @@ class Server:
                 self._host,
                 self._port,
                 process_request=self._process_request,
+                process_response=_agree_on_protocol,
                 create_connection=functools.partial(Peer, peers=self.peers, limits=limits),  # type: ignore[arg-type]
                 compression=None,  # on JPEG it costs 38 times the CPU
                 ping_interval=None,  # Peers.watch does it
-                open_timeout=limits.open_timeout,
+                open_timeout=None,  # Peer has a time for the request, and another for the answer
                 close_timeout=limits.close_timeout,
                 max_size=limits.text_bytes,
                 max_queue=RECEIVE_QUEUE,
@@ -199,13 +221,14 @@ class Server:
 
     async def _process_request(self, peer: ServerConnection, request: Request) -> Response | None:
         assert isinstance(peer, Peer)
-        response = await respond(self._site, request)
-        if isinstance(response, Query):
-            peer.query = response
-            if response.path == "/ws/push":
+        response = await respond(self._site, request, peer.address)
+        if isinstance(response, Admitted):
+            peer.query, peer.token = response.query, response.token
+            if peer.query.path == "/ws/push":
                 peer.protocol.max_message_size = self.limits.picture_bytes
             return None
-        if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        peer.close_timeout = self.limits.close_timeout + len(response.body) / self.limits.least_rate
+        if response.status_code in REFUSALS:
             log.warning("refused %s: %d %s", peer.name, response.status_code, response.reason_phrase)
         return response
 
@@ -308,6 +331,15 @@ class Server:
         """What the caller may do; nothing for one whose token is missing or isn't good."""
         return Answer.json({"roles": sorted(role.value for role in query.roles)})
 
+    def begun(self) -> None:
+        """The session has its models: from now on results are due."""
+        self._since = self._session.hub.clock()
+
+    def is_stuck(self) -> bool:
+        """Whether frames arrive and no results come."""
+        hub = self._session.hub
+        return is_stuck(self._session.sources(), hub.statistics(), hub.clock(), self._since, self.limits.stuck_after)
+
     def _health(self) -> Health:
         hub = self._session.hub
         return judge(self._session.sources(), hub.statistics(), hub.clock(), self._since, self.limits.stuck_after)
@@ -327,6 +359,13 @@ async def serve(session: Session, **options: Any) -> None:
     """Serve ``session`` until cancelled; options as for :class:`Server`."""
     async with Server(session, **options):
         await asyncio.Event().wait()
+
+
+def _agree_on_protocol(peer: ServerConnection, request: Request, response: Response) -> None:
+    """A browser that offers protocols for a websocket wants to hear of one."""
+    offered = ", ".join(request.headers.get_all("Sec-WebSocket-Protocol")).split(",")
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS and SUBPROTOCOL in map(str.strip, offered):
+        response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
 
 
 def _listen_error(host: str, port: int, error: OSError) -> FacestreamError:

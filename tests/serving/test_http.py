@@ -66,8 +66,9 @@ async def test_the_viewer_and_its_files_come_with_strict_headers(server):
     page = await get(server, "/")
     assert page.status == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'self'" in page.headers["content-security-policy"]
-    assert "unsafe" not in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"]
+    assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'"} <= set(policy.split("; "))
+    assert not any(word in policy for word in ("unsafe", "data:", "ws:", "*"))
     assert page.headers["x-content-type-options"] == "nosniff"
     assert int(page.headers["content-length"]) == len(page.body) > 0
 
