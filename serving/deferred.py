@@ -68,9 +68,7 @@ class DeferredSession:
         return await self._begun.restart_source(name)
 
     async def remove_source(self, name: str) -> None:
-        if self._session is None:
-            raise KeyError(name)
-        await self._session.remove_source(name)
+        await self._begun.remove_source(name)
 
     async def push_source(self, name: str) -> PushEnd:
         return await self._begun.push_source(name)
