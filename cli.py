@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Coroutine
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,12 @@ from facestream.cli_options import (
     model_options,
     privacy_options,
     reference_options,
+    run_async,
 )
 from facestream.cli_people import people
+from facestream.cli_serve import serve
 from facestream.cli_sort import sort
+from facestream.cli_tokens import tokens
 from facestream.errors import ConfigError, FacestreamError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
@@ -56,17 +57,6 @@ def run(arguments: list[str]) -> int:
         return WRONG_USAGE if isinstance(error, ConfigError) else FAILED
 
 
-def run_async(job: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end, on uvloop where there is one."""
-    import asyncio
-
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    if find_spec("uvloop"):
-        from uvloop import new_event_loop as factory
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(job)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="facestream")
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
@@ -79,82 +69,6 @@ def cli(debug: bool) -> None:
     )
     for noisy in ("websockets", "asyncio", "libav"):
         logging.getLogger(noisy).setLevel(logging.DEBUG if debug else logging.ERROR)
-
-
-def _read_config(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """Let a configuration file give the defaults: command line, then environment, then file."""
-    if path is not None:
-        from facestream.config import given, read_settings
-
-        settings = read_settings(path)
-        context.default_map = {
-            **given(settings.models),
-            **given(settings.serve),
-            "sources": [str(source) for source in settings.sources],
-        }
-    return path
-
-
-@cli.command()
-@click.argument("sources", nargs=-1)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    envvar="FACESTREAM_CONFIG",
-    is_eager=True,
-    callback=_read_config,
-    help="TOML file with sources and settings.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, envvar="FACESTREAM_HOST", help="Address to serve.")
-@click.option(
-    "--port",
-    default=8765,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    envvar="FACESTREAM_PORT",
-    help="0: any free port.",
-)
-@click.option("--token", envvar="FACESTREAM_TOKEN", help="Secret that clients must show; needed beyond loopback.")
-@click.option(
-    "--allow-origin", "allow_origins", multiple=True, help="Web page that may connect, as https://host[:port]."
-)
-@click.option("--save", type=click.Path(path_type=Path), help="Folder to save every face picture to.")
-@click.option("--alignments", is_flag=True, help="Save each source to a folder of its own, with an alignments file.")
-@click.option("--save-frames", is_flag=True, help="Save the frames there, too; with --alignments.")
-@click.option("--jsonl", help="File for one JSON line a frame; - is standard output.")
-@click.option("--loop", is_flag=True, help="Files start again at their end.")
-@click.option("--lossless", is_flag=True, help="Files wait for the models instead of dropping frames.")
-@click.option("--rtsp-transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True)
-@click.option("--open-timeout", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds.")
-@click.option("--read-timeout", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds.")
-@click.option("--no-demo", is_flag=True, help="Start empty instead of with the demo video when no source is given.")
-@click.option(
-    "--track-memory",
-    type=click.FloatRange(0, 86400),
-    default=120,
-    show_default=True,
-    help="Seconds for which a face that left gets its id back when it returns; with an identity model.",
-)
-@click.option(
-    "--detect-every",
-    default="auto",
-    show_default=True,
-    metavar="auto|N",
-    help="Frames after which the detector looks again, at the latest; between, known faces are followed by their "
-    "landmarks. auto: 4 times a second; 1: at each frame, as always with --anonymise.",
-)
-@privacy_options
-@reference_options
-@model_options
-def serve(config: Path | None, **options: Any) -> None:
-    """Serve the faces of SOURCES live, with a viewer at http://127.0.0.1:8765.
-
-    A source is rtsp://…, webcam:0, /dev/video0, http(s)://… (MJPEG, HLS), a video file, a folder of pictures or
-    push:NAME; NAME=SOURCE names it. Without any, a demo video plays.
-    """
-    from facestream.serving.app import ServeOptions, serve
-
-    run_async(serve(ServeOptions(models=chosen_models(options), **options), say=click.echo))
 
 
 @cli.command()
@@ -280,7 +194,9 @@ def reextract(**options: Any) -> None:
 cli.add_command(alignments)
 cli.add_command(mask)
 cli.add_command(people)
+cli.add_command(serve)
 cli.add_command(sort)
+cli.add_command(tokens)
 
 
 def _frame_size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -279,3 +280,14 @@ def keep_quiet(quiet: bool) -> None:
     """Of log messages only warnings and errors, unless everything was asked for."""
     if quiet and logging.getLogger().level > logging.DEBUG:
         logging.getLogger().setLevel(logging.WARNING)
+
+
+def run_async(job: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end, on uvloop where there is one."""
+    import asyncio
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    if find_spec("uvloop"):
+        from uvloop import new_event_loop as factory
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(job)

@@ -1,138 +1,287 @@
-"""Typed settings, from the command line, the environment and a TOML file, in that order of precedence.
+"""The settings of ``facestream serve``: what there is to set, and what a TOML file and the environment say of it.
+
+Each :class:`Setting` is a key of the file, an option of the command line and a variable of the environment at once;
+:mod:`facestream.cli_settings` declares them all, and nothing else does. The command line goes before the environment,
+that before the file, that before the default.
 
 Imports neither torch nor OpenCV nor numpy: the command line's help needs it.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-import msgspec
+import click
 
+from facestream.config_values import Unusable, from_text, from_toml
 from facestream.errors import ConfigError
 
 PREFIX = "FACESTREAM_"
+DEFAULT_FILE = "facestream.toml"
+
+SOURCES, WEBHOOKS = "sources", "events.webhooks"
+"""The tables that may come several times, as ``[[sources]]``."""
+
+Region: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom as shares 0..1 of the frame."""
 
 
-SEVERAL = ("masks", "identity", "filter", "nfilter")
-"""Where one name may stand for a list of one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceEntry:
+    """A source as configured. None is what holds for every source that says nothing else.
 
+    Attributes:
+        url: with its credentials, if it has any: never shown.
+        name: None while it is still to be made from the url.
+    """
 
-class SourceEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One ``[[sources]]`` table."""
-
-    url: str
+    url: str = field(repr=False)
     name: str | None = None
-
-    def __str__(self) -> str:
-        return self.url if self.name is None else f"{self.name}={self.url}"
-
-
-class ModelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The ``[models]`` table; see :class:`facestream.jobs.models.ModelOptions`."""
-
-    detector: str | None = None
-    aligner: str | None = None
-    masks: str | list[str] | None = None
-    identity: str | list[str] | None = None
-    device: str | None = None
-    backend: str | None = None
-    detect_size: int | None = None
-    threshold: float | None = None
-    batch_size: int | None = None
-    rotate_images: str | None = None
-    min_size: float | None = None
-    max_size: float | None = None
-    normalization: str | None = None
-    re_feed: int | None = None
-    re_align: bool | None = None
-    seed: int | None = None
-    align_filters: bool | None = None
-    aligner_features: bool | None = None
-    aligner_min_scale: float | None = None
-    aligner_max_scale: float | None = None
-    aligner_distance: float | None = None
-    aligner_roll: float | None = None
-    mask_size: int | None = None
-    mask_input_size: int | None = None
-    mask_ears: bool | None = None
-    mask_hair: bool | None = None
-    mask_glasses: bool | None = None
-    mask_centering: str | None = None
-    mask_fill: bool | None = None
-    filter: str | list[str] | None = None
-    nfilter: str | list[str] | None = None
-    ref_threshold: float | None = None
-    identity_bgr: bool | None = None
-
-
-class ServeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The ``[serve]`` table."""
-
-    host: str | None = None
-    port: int | None = None
-    token: str | None = None
-    save: str | None = None
-    alignments: bool | None = None
-    save_frames: bool | None = None
-    loop: bool | None = None
-    lossless: bool | None = None
-    rtsp_transport: str | None = None
+    max_rate: float | None = None
+    region: Region | None = None
+    detect_every: int | Literal["auto"] | None = None
+    rtsp_transport: Literal["tcp", "udp"] | None = None
     open_timeout: float | None = None
     read_timeout: float | None = None
-    allow_origins: list[str] | None = None
-    people: str | None = None
-    no_biometrics: bool | None = None
-    track_memory: float | None = None
-    detect_every: str | int | None = None
-    anonymise: str | None = None
-    anonymise_who: str | None = None
+    loop: bool | None = None
+    lossless: bool | None = None
+    events: bool | None = None
+    clips: bool | None = None
 
 
-class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A whole configuration file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEntry:
+    """Where events are sent.
 
-    sources: list[SourceEntry] = []
-    models: ModelSettings = ModelSettings()
-    serve: ServeSettings = ServeSettings()
+    Attributes:
+        secret: what signs them; None for no signature.
+        types: the kinds of events, none for all.
+        sources: names, none for all.
+    """
+
+    url: str = field(repr=False)
+    secret: str | None = field(default=None, repr=False)
+    types: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
-def read_settings(path: Path) -> Settings:
-    """The settings in the TOML file ``path``.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set.
+
+    Attributes:
+        table: of the file, such as "server".
+        key: in that table.
+        option: its name, type, default and help; two settings may share one, which then sets both.
+        negated: the option is the key's opposite, as ``--no-biometrics`` is of ``biometrics``.
+        secret: shown to nobody.
+        words: what the file and the document say instead of the option's help.
+    """
+
+    table: str
+    key: str
+    option: click.Option
+    negated: bool = False
+    secret: bool = False
+    words: str = ""
+
+    @property
+    def path(self) -> str:
+        """As messages call it: ``server.port``, ``sources[].region``."""
+        return f"{self.table}{'[]' if self.table in (SOURCES, WEBHOOKS) else ''}.{self.key}"
+
+    @property
+    def name(self) -> str:
+        """Of the value among those that the command line gives."""
+        assert self.option.name is not None
+        return self.option.name
+
+    @property
+    def flag(self) -> str:
+        """The option as it is written: ``--port``."""
+        return next(text for text in self.option.opts if text.startswith("--"))
+
+    @property
+    def variable(self) -> str:
+        """The environment's: ``FACESTREAM_PORT``."""
+        return PREFIX + self.flag.removeprefix("--").upper().replace("-", "_")
+
+    @property
+    def default(self) -> Any:
+        """What holds when nothing is said: None for nothing."""
+        value = self.option.get_default(click.Context(click.Command("serve")))
+        if self.option.multiple:
+            return tuple(value or ())
+        if self.option.is_flag:
+            return bool(value) is not self.negated
+        return value
+
+    @property
+    def help(self) -> str:
+        return self.words or self.option.help or ""
+
+
+@dataclass(slots=True)
+class Layer:
+    """What one place gives: values by option, and where exactly each was found.
+
+    Attributes:
+        problems: what is wrong with it, each in one line; :meth:`check` raises the first.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    sources: tuple[SourceEntry, ...] | None = None
+    webhooks: tuple[WebhookEntry, ...] | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def check(self) -> Layer:
+        """
+        Raises:
+            ConfigError: something is wrong with it.
+        """
+        if self.problems:
+            raise ConfigError(self.problems[0])
+        return self
+
+
+def from_environment(settings: Iterable[Setting], environment: Mapping[str, str] | None = None) -> Layer:
+    """What the environment sets; a variable that is empty sets nothing."""
+    environment = os.environ if environment is None else environment
+    layer = Layer()
+    for setting in settings:
+        text = environment.get(setting.variable, "")
+        if not text.strip():
+            continue
+        try:
+            layer.values[setting.name] = from_text(setting.option, text)
+        except Unusable as error:
+            layer.problems.append(f"{setting.variable}: {error}")
+        layer.origins[setting.name] = setting.variable
+    return layer
+
+
+def from_file(path: Path, settings: Sequence[Setting]) -> Layer:
+    """What the TOML file ``path`` sets. Blocks.
 
     Raises:
-        ConfigError: the file can't be read, isn't TOML, or has an unknown key or a value of the wrong type.
+        ConfigError: it can't be read, or isn't TOML; whatever else is wrong is among the layer's problems.
     """
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Settings)
+        document = tomllib.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"can't read the configuration file {path}: {error.strerror}; check --config") from None
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(str(error))}; correct or remove it") from None
-    except msgspec.DecodeError as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} isn't valid TOML: {error}; correct it there") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} isn't valid TOML: it isn't UTF-8 text; save it as UTF-8") from None
+    return _Reader(path, settings).read(document)
 
 
-def _explain(message: str) -> str:
-    """msgspec's ``Expected `int`, got `str` - at `$.serve.port` `` → ``serve.port: expected `int`, got `str` ``."""
-    what, _, where = message.partition(" - at `$")
-    where = where.rstrip("`").lstrip(".")
-    what = what[:1].lower() + what[1:]
-    return f"{where}: {what}" if where else what
+class _Reader:
+    """Goes through a file's tables; every problem is noted, so that a check can tell them all at once."""
 
+    def __init__(self, path: Path, settings: Sequence[Setting]) -> None:
+        self._path = path
+        self._tables: dict[str, dict[str, Setting]] = {}
+        for setting in settings:
+            self._tables.setdefault(setting.table, {})[setting.key] = setting
+        self._layer = Layer()
 
-def from_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """``FACESTREAM_PORT=9000`` → ``{"port": "9000"}``, for every variable with the prefix."""
-    environment = os.environ if environment is None else environment
-    return {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    def read(self, document: dict[str, Any]) -> Layer:
+        webhooks = events.pop("webhooks", None) if isinstance(events := document.get("events"), dict) else None
+        if webhooks is not None:
+            self._layer.webhooks = tuple(
+                WebhookEntry(**values) for values in self._several(WEBHOOKS, webhooks, WebhookEntry)
+            )
+        sources = document.pop(SOURCES, None)
+        if sources is not None:
+            self._layer.sources = tuple(
+                SourceEntry(**values) for values in self._several(SOURCES, sources, SourceEntry)
+            )
+        for name, table in document.items():
+            if name == "serve":
+                self._say(name, self._moved(table))
+            elif name not in self._tables:
+                self._say(name, self._unknown_table(name))
+            elif not isinstance(table, dict):
+                self._say(name, f"this is a table: write [{name}] on a line of its own, and its keys below")
+            else:
+                self._single(name, table)
+        return self._layer
 
+    def _single(self, name: str, table: dict[str, Any]) -> None:
+        for key, value in table.items():
+            setting = self._tables[name].get(key)
+            if setting is None:
+                self._say(f"{name}.{key}", self._unknown_key(name, key))
+                continue
+            try:
+                taken = from_toml(setting.option, value)
+            except Unusable as error:
+                self._say(f"{name}.{key}", str(error))
+                continue
+            self._layer.values[setting.name] = not taken if setting.negated else taken
+            self._layer.origins[setting.name] = f"{self._path}: {name}.{key}"
 
-def given(settings: msgspec.Struct) -> dict[str, Any]:
-    """The values that a table sets; one name where several may stand is a list of one."""
-    values = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
-    return values | {name: [values[name]] for name in SEVERAL if isinstance(values.get(name), str)}
+    def _several(self, name: str, tables: Any, kind: type[SourceEntry | WebhookEntry]) -> list[dict[str, Any]]:
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self._say(name, f"write [[{name}]] above the keys of each")
+            return []
+        found = []
+        for i, table in enumerate(tables):
+            where = f"{name}[{i}]"
+            if "url" not in table:
+                self._say(where, "it has no url; every one needs one")
+            elif values := self._entry(name, where, table, {field.name for field in fields(kind)}):
+                found.append(values)
+        return found
+
+    def _entry(self, name: str, where: str, table: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
+        before = len(self._layer.problems)
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            setting = self._tables[name].get(key)
+            if key not in known:
+                self._say(f"{where}.{key}", self._unknown_key(name, key, known))
+            elif setting is None or key == "url":
+                if not isinstance(value, str) or not value.strip():
+                    self._say(f"{where}.{key}", f"this is text, in quotes, not {value!r}")
+                values[key] = value
+            else:
+                try:
+                    taken = from_toml(setting.option, value)
+                    values[key] = tuple(taken) if isinstance(taken, list) else taken
+                except Unusable as error:
+                    self._say(f"{where}.{key}", str(error))
+        return values if len(self._layer.problems) == before else None
+
+    def _say(self, where: str, reason: str) -> None:
+        self._layer.problems.append(f"{self._path}: {where}: {reason}")
+
+    def _unknown_table(self, name: str) -> str:
+        guess = difflib.get_close_matches(name, [*self._tables], 1)
+        there = ", ".join(self._tables)
+        return f"there is no such table; {f'did you mean [{guess[0]}]?' if guess else f'there are {there}'}"
+
+    def _unknown_key(self, table: str, key: str, known: Iterable[str] | None = None) -> str:
+        known = [*(known or self._tables[table])]
+        if guess := difflib.get_close_matches(key, known, 1):
+            return f"there is no such key; did you mean {guess[0]}?"
+        if elsewhere := [
+            setting.path for keys in self._tables.values() for name, setting in keys.items() if name == key
+        ]:
+            return f"there is no such key here; did you mean {elsewhere[0]}?"
+        return f"there is no such key; there are {', '.join(sorted(known))}"
+
+    def _moved(self, table: Any) -> str:
+        """Where the keys of the one table of before are now: they had the options' names."""
+        now = {setting.name: setting.path for keys in self._tables.values() for setting in keys.values()}
+        moves = [f"serve.{key} is {now[key]}" for key in table if key in now] if isinstance(table, dict) else []
+        return f"this table is several now: {', '.join(moves) or 'see `facestream config init`'}"

@@ -14,7 +14,9 @@ ROOMS = ("stream", "faces", "plugins", "io", "jobs", "serving", "testing", "web"
 
 ALLOWED = {
     "errors": set(),
-    "config": {"errors"},
+    "config": {"config_values", "errors"},
+    "config_values": set(),
+    "config_settings": {"config", "errors", "io"},
     "stream.types": set(),
     "faces": {"stream.types", "errors"},
     "stream": {"stream.types", "faces", "errors"},
@@ -25,14 +27,20 @@ ALLOWED = {
     "testing": {"jobs", "serving", "io", "plugins", "stream", "stream.types", "faces", "errors"},
     "server": {"serving", "jobs", "io", "stream", "stream.types", "errors", "config", "web", "cli"},
     "cli": {
-        *("cli_alignments", "cli_mask", "cli_options", "cli_people", "cli_sort"),
+        *("cli_alignments", "cli_mask", "cli_options", "cli_people", "cli_serve", "cli_sort", "cli_tokens"),
         *("server", "serving", "jobs", "io", "plugins", "errors", "config"),
     },
     "cli_alignments": {"jobs"},
     "cli_mask": {"cli_options", "jobs", "errors"},
     "cli_options": {"jobs"},
     "cli_people": {"cli_options", "jobs", "errors"},
+    "cli_serve": {
+        *("cli_options", "cli_settings", "config", "config_settings"),
+        *("jobs", "serving", "errors"),
+    },
+    "cli_settings": {"cli_options", "config", "config_values", "serving"},
     "cli_sort": {"cli_options", "jobs", "errors"},
+    "cli_tokens": {"io", "serving"},
     "__main__": {"cli"},
     "web": set(),
 }

@@ -87,8 +87,9 @@ def test_the_exit_code_is_the_processs_own() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[serve]\nprot = 1", "prot"),
-        ("[serve]\nport = 'x'", "serve.port"),
+        ("[server]\nprot = 1", "server.prot: there is no such key; did you mean port?"),
+        ("[server]\nport = 'x'", "server.port: this is a whole number"),
+        ("[serve]\nport = 1", "serve.port is server.port"),
         ("[[sources]]\nname = 'a'", "url"),
         ("not toml", "isn't valid TOML"),
     ],

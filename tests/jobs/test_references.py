@@ -15,7 +15,8 @@ import pytest
 
 import facestream
 from facestream.cli import run
-from facestream.config import given, read_settings
+from facestream.cli_settings import SETTINGS
+from facestream.config import from_file
 from facestream.errors import ConfigError, WeightsMissing
 from facestream.io.faces import read_header, update_header
 from facestream.io.gallery import Gallery
@@ -229,8 +230,8 @@ class TestOptions:
 
     def test_a_configuration_file_names_one_or_many(self, tmp_path: Path) -> None:
         (tmp_path / "facestream.toml").write_text('[models]\nfilter = "ada.png"\nnfilter = ["b", "c"]\n')
-        settings = read_settings(tmp_path / "facestream.toml")
-        assert given(settings.models) == {"filter": ["ada.png"], "nfilter": ["b", "c"]}
+        layer = from_file(tmp_path / "facestream.toml", SETTINGS)
+        assert layer.values == {"filter": ["ada.png"], "nfilter": ["b", "c"]}
 
 
 class TestEmbedding:

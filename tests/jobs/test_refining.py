@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from facestream.cli_options import chosen_models, model_options
-from facestream.config import given, read_settings
+from facestream.cli_settings import SETTINGS
+from facestream.config import from_file
 from facestream.errors import ConfigError
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.jobs.refining import refined
@@ -123,7 +124,7 @@ def chosen(*arguments: str, config: Path | None = None) -> ModelOptions:
     def command(**taken: object) -> None:
         options.append(chosen_models(taken))
 
-    defaults = given(read_settings(config).models) if config else None
+    defaults = from_file(config, SETTINGS).check().values if config else None
     command.main(list(arguments), standalone_mode=False, default_map=defaults)
     return options[0]
 

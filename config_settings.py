@@ -1,0 +1,185 @@
+"""The settings in force: what the command line, the environment, the file and the defaults come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from facestream.config import SOURCES, WEBHOOKS, Layer, Setting, SourceEntry, WebhookEntry
+from facestream.errors import ConfigError
+from facestream.io.urls import check_name, parse_source, source_kind
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is set.
+
+    Attributes:
+        values: by key, ``server.port``; what the command's options are called is no matter any more.
+        origins: where each comes from: "--port", "FACESTREAM_PORT", "FILE: server.port" or "default".
+        sources: each with a name; those of the command line or the environment stand instead of the file's.
+        sources_from, webhooks_from: where these come from.
+        file: that was read.
+    """
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+    sources: tuple[SourceEntry, ...] = ()
+    webhooks: tuple[WebhookEntry, ...] = ()
+    sources_from: str = DEFAULT
+    webhooks_from: str = DEFAULT
+    file: Path | None = None
+
+
+def settle(
+    settings: Iterable[Setting],
+    given: Mapping[str, Any],
+    typed: Iterable[str],
+    environment: Layer,
+    file: Layer,
+    path: Path | None,
+) -> Settings:
+    """Bring all places together.
+
+    Args:
+        given: the value of each option, by its name: those of environment and file are its defaults.
+        typed: the options that stand on the command line.
+
+    Raises:
+        ConfigError: they contradict each other, or a source or webhook can't be one.
+    """
+    settings = tuple(settings)
+    flags = {setting.name: setting.flag for setting in settings}
+    said = {**{name: flags[name] for name in typed if name in flags}}
+    said = {**environment.origins, **said}  # wins over what the file says of single sources and webhooks
+    origins = {**file.origins, **said}
+    plain = [setting for setting in settings if setting.table not in (SOURCES, WEBHOOKS)]
+    sources, sources_from = _sources(given, said, file, path)
+    webhooks, webhooks_from = _webhooks(given, said, file, path)
+    found = Settings(
+        values={s.path: (not given[s.name]) if s.negated else given[s.name] for s in plain}
+        | {s.path: given[s.name] for s in settings if s.table == SOURCES and s.key not in ("url", "name")},
+        origins={setting.path: origins.get(setting.name, DEFAULT) for setting in settings},
+        sources=tuple(_overruled(entry, settings, said) for entry in sources),
+        webhooks=webhooks,
+        sources_from=sources_from,
+        webhooks_from=webhooks_from,
+        file=path,
+    )
+    return _checked(replace(found, sources=_named(found.sources, sources_from)))
+
+
+def _sources(
+    given: Mapping[str, Any], said: Mapping[str, str], file: Layer, path: Path | None
+) -> tuple[tuple[SourceEntry, ...], str]:
+    typed = (*given["sources"], *given["source"])
+    if typed:
+        return tuple(SourceEntry(url=text) for text in typed), said.get("source", "the command line")
+    if file.sources is not None:
+        return file.sources, str(path)
+    return (), DEFAULT
+
+
+def _overruled(entry: SourceEntry, settings: Iterable[Setting], said: Mapping[str, str]) -> SourceEntry:
+    """What command line and environment say holds for every source, whatever the file says of it."""
+    silenced = {setting.key: None for setting in settings if setting.table == SOURCES and setting.name in said}
+    silenced.pop("url", None)
+    silenced.pop("name", None)
+    return replace(entry, **silenced)
+
+
+def _webhooks(
+    given: Mapping[str, Any], said: Mapping[str, str], file: Layer, path: Path | None
+) -> tuple[tuple[WebhookEntry, ...], str]:
+    if given["webhook"]:
+        webhooks, origin = tuple(WebhookEntry(url=url) for url in given["webhook"]), said["webhook"]
+    elif file.webhooks is not None:
+        webhooks, origin = file.webhooks, str(path)
+    else:
+        return (), DEFAULT
+    overruled: dict[str, Any] = {}
+    if "webhook_secret" in said:
+        overruled["secret"] = given["webhook_secret"]
+    if "webhook_types" in said:
+        overruled["types"] = tuple(given["webhook_types"])
+    if "webhook_sources" in said:
+        overruled["sources"] = tuple(given["webhook_sources"])
+    return tuple(replace(webhook, **overruled) for webhook in webhooks), origin
+
+
+# --- what no single value tells ---------------------------------------------------------------------------
+
+
+def _named(entries: tuple[SourceEntry, ...], origin: str) -> tuple[SourceEntry, ...]:
+    """
+    Raises:
+        ConfigError: one isn't a source, its name isn't one, or two have the same.
+    """
+    names: dict[str, int] = {}
+    named = []
+    for i, entry in enumerate(entries):
+        where = f"{origin}: sources[{i}]"
+        try:
+            spec = None if entry.name is not None else parse_source(entry.url)
+            name = check_name(entry.name) if entry.name is not None else spec.name if spec else ""
+        except ConfigError as error:
+            raise ConfigError(f"{where}.{'url' if entry.name is None else 'name'}: {error}") from None
+        try:
+            source_kind(entry.url if spec is None else spec.url)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.url: {error}") from None
+        if name in names:
+            raise ConfigError(
+                f"{where}.name: sources[{names[name]}] is called {name!r} too; give one of them another name"
+            )
+        names[name] = i
+        named.append(replace(entry, name=name, url=entry.url if spec is None else spec.url))
+    return tuple(named)
+
+
+def _checked(settings: Settings) -> Settings:
+    """
+    Raises:
+        ConfigError: a value is impossible beside another, or in itself.
+    """
+
+    def wrong(key: str, reason: str) -> ConfigError:
+        origin = settings.origins[key]
+        return ConfigError(f"{key if origin == DEFAULT else origin}: {reason}")
+
+    values = settings.values
+    if values["server.cert"] is not None and values["server.key"] is None:
+        raise wrong("server.cert", "a certificate needs its private key: give server.key (--key), too")
+    if values["server.key"] is not None and values["server.cert"] is None:
+        raise wrong("server.key", "a private key needs its certificate: give server.cert (--cert), too")
+    if values["server.token"] is not None and not values["server.token"].strip():
+        raise wrong("server.token", "the token is empty; give a longer one, or none at all")
+    for origin in values["server.allow_origins"]:
+        if not re.fullmatch(r"https?://[^/\s]+", origin):
+            raise wrong(
+                "server.allow_origins", f"{origin!r} isn't a page's origin: write https://host or https://host:port"
+            )
+    for i, webhook in enumerate(settings.webhooks):
+        if not _is_web_address(webhook.url):
+            raise ConfigError(
+                f"{settings.webhooks_from}: {WEBHOOKS}[{i}].url: a webhook is an http:// or https:// address"
+            )
+        if webhook.secret is not None and not webhook.secret.strip():
+            raise ConfigError(
+                f"{settings.webhooks_from}: {WEBHOOKS}[{i}].secret: it is empty; give a longer one, or none"
+            )
+    return settings
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
