@@ -1,4 +1,4 @@
-"""One POST over HTTP/1.1, on the event loop: small, without redirects, and over in time whatever the other side does."""
+"""One POST over HTTP/1.1, on the event loop: no redirects, and over in time whatever the other side does."""
 
 from __future__ import annotations
 
@@ -52,9 +52,8 @@ async def post(url: str, body: bytes, headers: dict[str, str], *, timeout: float
 def _head(host: str, path: str, query: str, headers: dict[str, str], length: int) -> bytes:
     target = f"{path}?{query}" if query else path
     lines = {"Host": host, **headers, "Content-Length": str(length), "Connection": "close"}
-    return "\r\n".join(
-        [f"POST {target} HTTP/1.1", *(f"{key}: {value}" for key, value in lines.items()), "\r\n"]
-    ).encode("ascii")
+    fields = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())]
+    return "".join(f"{field}\r\n" for field in (*fields, "")).encode("ascii")
 
 
 async def _status(reader: asyncio.StreamReader) -> int:

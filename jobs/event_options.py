@@ -95,6 +95,8 @@ def check_url(url: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
+    if "@" in parts.netloc:
+        raise ConfigError(f"the webhook's url {shown(url)!r} has a user in it, which isn't sent: leave that out")
     if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
         raise ConfigError(f"the webhook's url {shown(url)!r} can't be sent to: give one like https://host/path")
 

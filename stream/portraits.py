@@ -23,6 +23,7 @@ _JPEG_QUALITY: Final = 85
 
 def better_portraits(faces: FrameFaces, looks: Sequence[Look]) -> list[tuple[Look, Portrait]]:
     """The portraits that are good enough for those who look. About 0.5 ms each; 0.05 ms for one that isn't."""
+    looks = [look for look in looks if np.isfinite(faces.boxes[look.row]).all()]
     rows = np.array([look.row for look in looks], np.int32)
     seen = FrameFaces(frame=faces.frame, **faces.face_fields(rows))
     found = []
@@ -38,8 +39,6 @@ def cut_out(image: Image, box: Floats) -> Image | None:
     Args:
         box: (4,) left, top, right, bottom in pixels.
     """
-    if not np.isfinite(box).all():
-        return None
     height, width = image.shape[:2]
     half = max(box[2] - box[0], box[3] - box[1]) * _AROUND / 2
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
