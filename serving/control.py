@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +53,7 @@ class Control:
         statistics: the result of ``statistics``.
         people: what is done with people and their names.
         allow_local_sources: let the network add files and devices of this machine too.
+        methods: more requests, from the parts that answer them.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Control:
         people: PeopleMethods,
         *,
         allow_local_sources: bool = False,
+        methods: Mapping[str, Method] | None = None,
     ) -> None:
         self._session = session
         self._limits = limits
@@ -75,6 +77,7 @@ class Control:
             "sources.remove": self._remove,
             "sources.list": self._list,
             **people.methods,
+            **(methods or {}),
             "statistics": self._count,
         }
 

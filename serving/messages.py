@@ -290,6 +290,7 @@ class ControlRequest(msgspec.Struct, kw_only=True):
         "people.rename",
         "people.remove",
         "people.merge",
+        "config.reload",
         "statistics",
     ]
     params: dict[str, Any] | UnsetType = UNSET

@@ -13,7 +13,7 @@ import asyncio
 import errno
 import functools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from pathlib import Path
@@ -45,6 +45,7 @@ from facestream.serving.peer import Peer, Peers, text_frame
 from facestream.serving.people import PeopleMethods
 from facestream.serving.push import PushStatistics, open_push, receive_pictures
 from facestream.serving.routes import Answer, Query, Role, Route, RouteTable
+from facestream.serving.rpc import Method
 from facestream.serving.session import Recognition, Session
 from facestream.serving.tokens import SUBPROTOCOL
 from facestream.stream.tasks import task_group
@@ -75,6 +76,7 @@ class Server:
         recognition: the session's people; None where nobody is recognised.
         unrecognised: why that is so, and how to change it.
         routes: more to be asked for over HTTP, from the parts that answer.
+        methods: more to be asked for on ``/ws/control``.
         ready: why the session can't be used yet, or "". Until it is "", pages and ``/health`` are answered and
             everything else is told to come back.
 
@@ -99,6 +101,7 @@ class Server:
         unrecognised: str = "nobody is recognised here",
         limits: Limits | None = None,
         routes: Iterable[Route] = (),
+        methods: Mapping[str, Method] | None = None,
         ready: Callable[[], str] = lambda: "",
     ) -> None:
         self.limits = limits or Limits()
@@ -115,7 +118,12 @@ class Server:
         self._keys = Keys(session.bridge, tokens, token)
         self._people = PeopleMethods(recognition, unrecognised)
         self._control = Control(
-            session, self.limits, self.statistics, self._people, allow_local_sources=allow_local_sources
+            session,
+            self.limits,
+            self.statistics,
+            self._people,
+            allow_local_sources=allow_local_sources,
+            methods=methods,
         )
         self._metrics = Metrics(self._snapshot)
         self._ready = ready
