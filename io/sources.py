@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from facestream.errors import ConfigError
 from facestream.io.backoff import Backoff
 from facestream.io.base import BaseSource
 from facestream.io.clips import PacketKeeper
+from facestream.io.hardware import Decoder, HardwareDecoding, hardware_decoding
 from facestream.io.images import ImageReader
 from facestream.io.live import ReconnectingSource
 from facestream.io.push import PushSource
@@ -56,6 +57,7 @@ def open_source(
     open_timeout: float = 5.0,
     read_timeout: float = 5.0,
     keep_packets: float = 0.0,
+    decoder: Decoder = "cpu",
     clock: Callable[[], float] = time.time,
 ) -> BaseSource:
     """Everything that gives frames, by its URL. Nothing is opened before ``async with``::
@@ -87,6 +89,8 @@ def open_source(
             HLS playlist (``….m3u8``) the latter is 15 at least; closing takes until its next segment.
         keep_packets: so many seconds of what a camera or video sends are kept as they are, so that
             :meth:`BaseSource.clip` can begin in the past. 0: none, and no clips.
+        decoder: "cuda" decodes video on a GPU, "auto" does where ``bridge``'s device is one; what it doesn't take is
+            decoded on the CPU.
         clock: Unix seconds, for ``captured_at``.
 
     Raises:
@@ -103,6 +107,9 @@ def open_source(
         return PushSource(name, live=not lossless, clock=clock)
     if rtsp_transport not in ("tcp", "udp"):
         raise ConfigError(f"there's no RTSP transport {rtsp_transport!r}; choose tcp or udp")
+    if decoder not in get_args(Decoder):
+        raise ConfigError(f"there's no decoder {decoder!r}; choose {', '.join(get_args(Decoder))}")
+    hardware = hardware_decoding(decoder, name, bridge.device if bridge is not None else "cpu")
     lane = bridge.lane(name) if bridge is not None else Lane(name)
 
     def read() -> ReaderSource:
@@ -110,7 +117,8 @@ def open_source(
         keeper = PacketKeeper(keep_packets) if keep_packets > 0 and pictures is None else None
         return ReaderSource(
             name,
-            pictures or _video(str(url), kind, pace, wanted, rtsp_transport, open_timeout, read_timeout, keeper),
+            pictures
+            or _video(str(url), kind, pace, wanted, rtsp_transport, open_timeout, read_timeout, keeper, hardware),
             pace=pace,
             loop=loop,
             lossless=lossless,
@@ -169,6 +177,7 @@ def _video(
     open_timeout: float,
     read_timeout: float,
     keeper: PacketKeeper | None,
+    hardware: HardwareDecoding | None,
 ) -> Reader:
     # All cores for a file that is read as fast as possible; what is watched live wants no picture held back
     # in a decoder's threads, and there may be many such sources.
@@ -181,6 +190,7 @@ def _video(
         open_timeout=open_timeout,
         read_timeout=read_timeout,
         keeper=keeper,
+        hardware=hardware,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import av
 from av import error as av_error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.packet import Packet
@@ -26,6 +27,7 @@ from facestream.io.averrors import explain
 from facestream.io.clips import PacketKeeper
 from facestream.io.convert import DisplayMatrix, FrameConverter
 from facestream.io.falling_behind import FallingBehind
+from facestream.io.hardware import HardwareDecoding
 from facestream.io.reading import LazyPicture, LazyPixels, Picture, Region, Wanted, everything
 from facestream.io.urls import redact
 from facestream.stream.types import Image
@@ -91,6 +93,7 @@ class VideoReader:
         open_timeout, read_timeout: seconds, for connecting and for the wait for each picture. Finding out
             what a connected camera sends may take another ``open_timeout``.
         keeper: gets the packets as well, for clips.
+        hardware: asks for a GPU to decode with; None to decode on the CPU.
         monotonic: the clock for the read time-out and for the pts of streams that have none.
     """
 
@@ -104,10 +107,12 @@ class VideoReader:
         open_timeout: float = 5.0,
         read_timeout: float = 5.0,
         keeper: PacketKeeper | None = None,
+        hardware: HardwareDecoding | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._keeper = keeper
+        self._hardware = hardware
         self._threads = threads
         self._lazily = lazily
         self._convertible: tuple[str, int, int] | None = None  # the format and size that was converted last
@@ -147,14 +152,7 @@ class VideoReader:
 
     def _open_container(self) -> None:
         source = self._source
-        container = av.open(
-            source.target if isinstance(source.target, str) else source.target(),
-            mode="r",
-            format=source.format,
-            options=dict(source.options),
-            timeout=self._timeouts,
-        )
-        self._container = container
+        container = self._container = self._opened()
         stream = container.streams.best("video")
         # FFmpeg draws any text file as a film ("tty").
         if not isinstance(stream, VideoStream) or container.format.name == "tty":
@@ -183,6 +181,27 @@ class VideoReader:
         self.size = (stream.width, stream.height) if stream.width and stream.height else None
         self.rate = float(stream.average_rate) if stream.average_rate else None
         self.count = stream.frames or None
+
+    def _opened(self) -> InputContainer:
+        """The container, with a GPU to decode it if there's one that wants to."""
+        accelerator = None if self._hardware is None else self._hardware.accelerator()
+        try:
+            return self._opened_with(accelerator)
+        except FFmpegError:
+            if accelerator is None or self._hardware is None or self._hardware.works():
+                raise  # the video's own fault
+            return self._opened_with(None)
+
+    def _opened_with(self, accelerator: HWAccel | None) -> InputContainer:
+        source = self._source
+        return av.open(
+            source.target if isinstance(source.target, str) else source.target(),
+            mode="r",
+            format=source.format,
+            options=dict(source.options),
+            timeout=self._timeouts,
+            hwaccel=accelerator,
+        )
 
     def read(self) -> Picture | None:
         frame = self._next_wanted()
@@ -263,12 +282,17 @@ class VideoReader:
         if self._keeper is not None:
             self._keeper.add(packet, self._monotonic())
         try:
-            frames = [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+            frames = self._decoded_frames(packet)
         except FFmpegError as error:
+            if self._hardware is not None and not self._hardware.refused and not isinstance(error, InvalidDataError):
+                self._leave_hardware(error)
+                return True
             if self._threads == 1 and not isinstance(error, InvalidDataError):
                 raise
             self._pass_damage()
             return True
+        if self._hardware is not None and frames:
+            self._hardware.decoded(self._stream.codec_context.name, frames[0].format.name)
         if self._passing and not frames:
             self.skipped += 1
         # A damaged frame, its flaw concealed, is better than none; but others may have looked at it before it was.
@@ -285,6 +309,22 @@ class VideoReader:
             return
         _log.info("%s is damaged; decoding it in one thread", self._source.label)
         self._threads = 1
+        self.close()
+        self._open_container()
+
+    def _decoded_frames(self, packet: Packet[Stream]) -> list[VideoFrame]:
+        return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+
+    def _leave_hardware(self, error: FFmpegError) -> None:
+        """Go on with the CPU: with a file from where it was, with a camera in another connection.
+
+        Raises:
+            SourceUnavailable: it is a camera.
+        """
+        assert self._hardware is not None
+        self._hardware.refuse(f"the GPU failed ({redact(error.strerror or type(error).__name__)})")
+        if not self.finite:
+            raise SourceUnavailable(f"the GPU that decoded {self._source.label} failed; it goes on on the CPU")
         self.close()
         self._open_container()
 
