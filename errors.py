@@ -5,6 +5,7 @@
     FacestreamError
     ├── SourceError              a camera, video or folder
     │   ├── SourceUnavailable    not there now: a live source retries, a job stops
+    │   │   └── SourceRefused    it doesn't accept the user name or password
     │   └── SourceFormatError    never going to work: give up
     ├── ModelError               a network or its weights
     │   ├── UnknownModel         there's none of that name; a ConfigError too
@@ -37,6 +38,10 @@ class SourceError(FacestreamError):
 
 class SourceUnavailable(SourceError):
     """The source isn't reachable now, and may be later: unplugged, offline, refused, timed out."""
+
+
+class SourceRefused(SourceUnavailable):
+    """The source is there and doesn't let us in. Asking often may lock the account: a live source retries slowly."""
 
 
 class SourceFormatError(SourceError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from av import error as av_error
 from av.error import FFmpegError
 
-from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
+from facestream.errors import SourceError, SourceFormatError, SourceRefused, SourceUnavailable
 from facestream.io.urls import redact
 
 _KNOWN: tuple[tuple[type[FFmpegError], str], ...] = (
@@ -20,6 +20,7 @@ _KNOWN: tuple[tuple[type[FFmpegError], str], ...] = (
     (av_error.PermissionError, "may not be read by this user"),
     (av_error.IsADirectoryError, "is a folder"),
 )
+_REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError)
 _FORMAT = (
     av_error.InvalidDataError,
     av_error.DemuxerNotFoundError,
@@ -43,7 +44,8 @@ def explain(error: FFmpegError, label: str, hint: str, *, camera: bool, late: bo
         return SourceUnavailable(f"{label} didn't answer within {timeout:g} s; {hint}")
     for kind, text in _KNOWN:
         if isinstance(error, kind):
-            return SourceUnavailable(f"{label} {text}" + ("" if ";" in text else f"; {hint}"))
+            failure = SourceRefused if issubclass(kind, _REFUSALS) else SourceUnavailable
+            return failure(f"{label} {text}" + ("" if ";" in text else f"; {hint}"))
     if isinstance(error, _FORMAT):
         if camera:
             return SourceUnavailable(f"{label} doesn't answer like a camera; {hint}")

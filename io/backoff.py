@@ -14,6 +14,9 @@ class Backoff:
     kept arriving for ``stable_after`` seconds start the series again: a camera that comes and goes is not
     asked ever faster.
 
+    Who refuses a password is asked more slowly, at most every ``refused_limit`` seconds: many cameras lock an account
+    after a few wrong ones.
+
     Args:
         random: returns a number in [0, 1).
     """
@@ -23,6 +26,8 @@ class Backoff:
         first: float = 0.5,
         limit: float = 10.0,
         stable_after: float = 10.0,
+        refused_first: float = 10.0,
+        refused_limit: float = 60.0,
         random: Callable[[], float] = _random.random,
     ) -> None:
         if not 0 < first <= limit:
@@ -30,8 +35,11 @@ class Backoff:
         self.first = first
         self.limit = limit
         self.stable_after = stable_after
+        self.refused_first = refused_first
+        self.refused_limit = refused_limit
         self._random = random
         self._wait = first
+        self._refused_wait = refused_first
         self._stable_since: float | None = None
 
     def arrived(self, now: float) -> None:
@@ -39,10 +47,19 @@ class Backoff:
         if self._stable_since is None:
             self._stable_since = now
         elif now - self._stable_since >= self.stable_after:
-            self._wait = self.first
+            self._wait, self._refused_wait = self.first, self.refused_first
 
     def lost(self) -> float:
         """The source is lost or didn't open: how many seconds to wait before the next try."""
         self._stable_since = None
         wait, self._wait = self._wait, min(self.limit, self._wait * 2)
+        return self._jittered(wait)
+
+    def refused(self) -> float:
+        """The source doesn't let us in: how many seconds to wait before the next try."""
+        self._stable_since = None
+        wait, self._refused_wait = self._refused_wait, min(self.refused_limit, self._refused_wait * 2)
+        return self._jittered(wait)
+
+    def _jittered(self, wait: float) -> float:
         return wait * (1 - self._random() / 2)

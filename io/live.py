@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from facestream.errors import SourceError, SourceUnavailable
+from facestream.errors import SourceError, SourceRefused, SourceUnavailable
 from facestream.io.backoff import Backoff
 from facestream.io.base import BaseSource
-from facestream.stream.device import Lane
+from facestream.io.source_lane import SourceLane
+from facestream.io.watchdog import Watchdog
+from facestream.stream.device import LaneForsaken
 from facestream.stream.types import Frame, SourceState, SourceStatistics
 
 
@@ -24,11 +27,15 @@ class ReconnectingSource(BaseSource):
     A file is opened at once, and what goes wrong then is raised: no patience makes a video of a text file.
     Its end is the end.
 
+    A connection that freezes, though frames keep coming, is lost like any other: see :class:`Watchdog`. One that hangs,
+    so that not even closing it returns, is left behind with its thread: see :class:`SourceLane`.
+
     Args:
-        connect: makes a new, unopened source for each try.
+        connect: makes a new, unopened source for each try. What it raises is a try that failed.
         file: it is a file, a folder or a list of pictures.
         live: as in :class:`facestream.stream.types.Source`, until the first connection knows better.
-        lane: what the sources work on, closed together with this one.
+        lane: where the sources work, closed together with this one.
+        watchdog: None where frames' times may do what they like.
         clock: Unix seconds.
         monotonic: the clock of the back-off, in seconds.
         sleep: how to wait for the next try.
@@ -41,7 +48,8 @@ class ReconnectingSource(BaseSource):
         *,
         file: bool = False,
         live: bool = True,
-        lane: Lane | None = None,
+        lane: SourceLane | None = None,
+        watchdog: Watchdog | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -51,6 +59,7 @@ class ReconnectingSource(BaseSource):
         self._connect = connect
         self._file = file
         self._lane = lane
+        self._watchdog = watchdog or Watchdog(math.inf)
         self._backoff = backoff or Backoff()
         self._monotonic = monotonic
         self._sleep = sleep
@@ -103,11 +112,16 @@ class ReconnectingSource(BaseSource):
     async def _open_source(self) -> BaseSource:
         """Raises what the source raises; what it leaves behind then is nothing."""
         async with self._connecting:
-            source = self._latest = self._connect()
+            source = self._connect()
+            self._latest = source
             source.quiet = True
-            await source.__aenter__()
+            try:
+                await source.__aenter__()
+            except LaneForsaken:
+                raise SourceUnavailable(f"{self.name} hangs while it's opened") from None
             self._source = source
         self._first_frame_due = True
+        self._watchdog.restart()
         self.live = source.live
         return source
 
@@ -116,15 +130,28 @@ class ReconnectingSource(BaseSource):
             try:
                 source = self._source or await self._open_source()
                 frame = await anext(source, None)
-            except SourceError as error:
-                await self._retry_after(str(error))
+            except SourceRefused as error:
+                await self._retry_after(str(error), self._backoff.refused())
                 continue
-            if frame is not None:
+            except (SourceError, LaneForsaken) as error:
+                await self._retry_after(self._why_lost(error), self._backoff.lost())
+                continue
+            if frame is None:
+                if source.finite or self._closed:
+                    return None
+                await self._retry_after(f"{self.name} stopped sending", self._backoff.lost())
+            elif frozen := self._watchdog.frame(frame.pts, self._monotonic(), source.statistics().damaged):
+                await self._retry_after(f"{self.name}: {frozen}", self._backoff.lost())
+            else:
                 return self._arrived(frame)
-            if source.finite or self._closed:
-                return None
-            await self._retry_after(f"{self.name} stopped sending")
         return None
+
+    def _why_lost(self, error: Exception) -> str:
+        if isinstance(error, LaneForsaken):
+            return f"{self.name} hangs"
+        return (
+            str(error) if self._source is None else self._watchdog.lost(str(error), self._source.statistics().damaged)
+        )
 
     def _arrived(self, frame: Frame) -> Frame:
         if self._first_frame_due:
@@ -135,11 +162,11 @@ class ReconnectingSource(BaseSource):
         frame.epoch = self._epoch
         return frame
 
-    async def _retry_after(self, reason: str) -> None:
+    async def _retry_after(self, reason: str, wait: float) -> None:
         """Let go of the lost connection and wait for the time of the next try."""
         self._set_state(SourceState.DEGRADED, reason)
         await self._drop_source()
-        self._pause = asyncio.ensure_future(self._sleep(self._backoff.lost()))
+        self._pause = asyncio.ensure_future(self._sleep(wait))
         try:
             await asyncio.wait([self._pause])
         finally:
@@ -150,7 +177,12 @@ class ReconnectingSource(BaseSource):
         source, self._source = self._source, None
         if source is not None:
             self._damaged += source.statistics().damaged
-            await source.aclose()
+            try:
+                await source.aclose()
+            except LaneForsaken:
+                pass  # it closes itself if the call that hangs returns
+        if self._lane is not None:
+            await self._lane.leave_if_hung()
 
     async def _close(self) -> None:
         self._closed = True

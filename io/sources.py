@@ -17,8 +17,10 @@ from facestream.io.live import ReconnectingSource
 from facestream.io.push import PushSource
 from facestream.io.reader_source import Pace, ReaderSource
 from facestream.io.reading import HashedFrame, Reader, Wanted, everything
+from facestream.io.source_lane import SourceLane
 from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, check_name, default_name, redact_url, source_kind
 from facestream.io.video import VideoInput, VideoReader
+from facestream.io.watchdog import Watchdog
 from facestream.io.webcams import Webcam, device_input, list_webcams, webcam_input
 from facestream.stream.device import Bridge, Lane
 
@@ -33,6 +35,9 @@ _NETWORK_PROTOCOLS = "http,https,tcp,tls,udp,rtp,srtp,crypto,data"
 # A live playlist comes a segment at a time. FFmpeg sleeps until the next one is out, and loses its place when
 # it's disturbed meanwhile.
 _HLS_PATIENCE = 15.0
+
+# Seconds after FFmpeg's own time-outs at which a call is known to hang.
+_GRACE = 5.0
 
 _HEIF = {".heic", ".heif"}  # no videos for sure
 
@@ -83,10 +88,12 @@ def open_source(
             folder they aren't opened.
         hashes: frames of picture files come as :class:`HashedFrame`, which has their file's SHA-1.
         reconnect: come back from errors instead of raising them; see :class:`ReconnectingSource`.
-        backoff: the waits between tries; None for 0.5 s doubling to 10 s.
+        backoff: the waits between tries; None for 0.5 s doubling to 10 s, and for 10 s doubling to 60 s where
+            the password is refused.
         rtsp_transport: "tcp" or "udp".
         open_timeout, read_timeout: seconds that connecting, and waiting for a picture, may take. For a live
-            HLS playlist (``….m3u8``) the latter is 15 at least; closing takes until its next segment.
+            HLS playlist (``….m3u8``) the latter is 15 at least; closing takes until its next segment. The
+            latter is also the time after which a stream that reconnects is frozen; see :class:`Watchdog`.
         keep_packets: so many seconds of what a camera or video sends are kept as they are, so that
             :meth:`BaseSource.clip` can begin in the past. 0: none, and no clips.
         decoder: "cuda" decodes video on a GPU, "auto" does where ``bridge``'s device is one; what it doesn't take is
@@ -110,7 +117,14 @@ def open_source(
     if decoder not in get_args(Decoder):
         raise ConfigError(f"there's no decoder {decoder!r}; choose {', '.join(get_args(Decoder))}")
     hardware = hardware_decoding(decoder, name, bridge.device if bridge is not None else "cpu")
-    lane = bridge.lane(name) if bridge is not None else Lane(name)
+    slowest = max(read_timeout, _patience(str(url), kind))
+
+    def new_lane() -> Lane:
+        # A job on files waits for a slow disk as long as it takes.
+        patience = max(2 * open_timeout, slowest) + _GRACE if reconnect else None
+        return bridge.lane(name, patience=patience) if bridge is not None else Lane(name, patience=patience)
+
+    lane = SourceLane(name, new_lane)
 
     def read() -> ReaderSource:
         pictures = _pictures(url, kind, wanted, hashes)
@@ -122,7 +136,7 @@ def open_source(
             pace=pace,
             loop=loop,
             lossless=lossless,
-            lane=lane,
+            lane=lane.get(),
             keep_lane=reconnect,
             keeper=keeper,
             bridge=bridge,
@@ -132,7 +146,10 @@ def open_source(
     if not reconnect:
         return read()
     live = not lossless and (pace == "native" or not (kind.finite or kind is SourceKind.HTTP))
-    return ReconnectingSource(name, read, file=kind.finite, live=live, lane=lane, backoff=backoff, clock=clock)
+    watchdog = None if kind.finite else Watchdog(slowest)
+    return ReconnectingSource(
+        name, read, file=kind.finite, live=live, lane=lane, watchdog=watchdog, backoff=backoff, clock=clock
+    )
 
 
 def _name_of(url: Location, kind: SourceKind) -> str:
@@ -194,6 +211,12 @@ def _video(
     )
 
 
+def _patience(url: str, kind: SourceKind) -> float:
+    """Seconds that reading must be allowed to take, however short its own time-out."""
+    is_playlist = kind is SourceKind.HTTP and url.partition("?")[0].lower().endswith(".m3u8")
+    return _HLS_PATIENCE if is_playlist else 0.0
+
+
 def _video_input(url: str, kind: SourceKind, rtsp_transport: str) -> VideoInput:
     label = redact_url(url)
     if kind is SourceKind.WEBCAM:
@@ -212,7 +235,6 @@ def _video_input(url: str, kind: SourceKind, rtsp_transport: str) -> VideoInput:
         }
         return VideoInput(url, label, _CAMERA_HINT, None, options)
     if kind is SourceKind.HTTP:
-        patience = _HLS_PATIENCE if url.partition("?")[0].lower().endswith(".m3u8") else 0.0
         options = {"protocol_whitelist": _NETWORK_PROTOCOLS}
-        return VideoInput(url, label, _WEB_HINT, None, options, finite=None, patience=patience)
+        return VideoInput(url, label, _WEB_HINT, None, options, finite=None, patience=_patience(url, kind))
     return VideoInput("file:" + url, label, _FILE_HINT, finite=True)  # or FFmpeg would read "a:b.mp4" as protocol a

@@ -9,26 +9,52 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self, TypeVar
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, NamedTuple, Self, TypeVar
 
 from facestream.stream.allocator import keep_freed_memory
+from facestream.stream.daemon import DaemonThread
 
 T = TypeVar("T")
+
+
+class LaneForsaken(RuntimeError):
+    """A call hung, and its lane was left to itself."""
 
 
 class Lane:
     """One thread for one blocking resource that needs its own: a camera, a video file, a device.
 
     Calls run one after another in the order they were made. :meth:`aclose` waits for the call in progress, so the
-    resource behind a lane must bound its own waiting (a camera's read timeout).
+    resource behind a lane must bound its own waiting (a camera's read timeout), or the lane needs ``patience``.
+
+    Args:
+        patience: seconds that a call may take. One that takes longer hangs in a driver or the like, and the lane is
+            forsaken: nobody waits for it any more, not even the end of the process. None for calls that return.
     """
 
-    def __init__(self, name: str, *, workers: int = 1, on_close: Callable[[Lane], None] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        workers: int = 1,
+        patience: float | None = None,
+        on_close: Callable[[Lane], None] | None = None,
+    ) -> None:
         self.name = name
+        self.forsaken = False
         self._on_close = on_close
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix=f"facestream-{name}")
-        self._pending: set[asyncio.Future[Any]] = set()
+        self._patience = patience
+        thread_name = f"facestream-{name}"
+        self._executor: Executor = (
+            ThreadPoolExecutor(workers, thread_name_prefix=thread_name)
+            if patience is None
+            else DaemonThread(thread_name)
+        )
+        self._pending: dict[asyncio.Future[Any], asyncio.TimerHandle | None] = {}
+        self._waiters: set[asyncio.Future[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._closed = False
 
     @property
@@ -43,27 +69,48 @@ class Lane:
 
         Raises:
             RuntimeError: the lane is closed.
+            LaneForsaken: this call hangs, or the one before it: then it runs when that returns, if ever.
         """
         if self._closed:
             raise RuntimeError(f"lane {self.name!r} is closed")
-        future = asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+        loop = asyncio.get_running_loop()
         # A cancelled waiter abandons its future, but closing must still wait for the call behind it.
-        call: asyncio.Future[T] = asyncio.ensure_future(future)
-        self._pending.add(call)
+        call: asyncio.Future[T] = asyncio.ensure_future(loop.run_in_executor(self._executor, function, *args))
+        self._pending[call] = None if self._patience is None else loop.call_later(self._patience, self._forsake)
+        self._idle.clear()
         call.add_done_callback(self._forget)
-        return await asyncio.shield(call)
+        if self.forsaken:
+            raise self._forsaken()
+        waiter = asyncio.shield(call)
+        self._waiters.add(waiter)
+        waiter.add_done_callback(self._waiters.discard)
+        return await waiter
 
     def _forget(self, call: asyncio.Future[T]) -> None:
-        self._pending.discard(call)
+        timer = self._pending.pop(call)
+        if timer is not None:
+            timer.cancel()
+        if not self._pending:
+            self._idle.set()
         if not call.cancelled():
             call.exception()  # an abandoned call's error has nobody left to raise to
 
+    def _forsake(self) -> None:
+        self.forsaken = True
+        self._idle.set()
+        for waiter in tuple(self._waiters):
+            if not waiter.done():
+                waiter.set_exception(self._forsaken())
+
+    def _forsaken(self) -> LaneForsaken:
+        return LaneForsaken(f"{self.name!r} hangs: a call didn't return within {self._patience:g} s")
+
     async def aclose(self) -> None:
-        """Wait for the calls in progress and end the threads. Safe to call twice."""
+        """Wait for the calls in progress, unless they hang, and end the threads. Safe to call twice."""
         self._closed = True
-        while self._pending:
-            await asyncio.wait(tuple(self._pending))
-        self._executor.shutdown(wait=True)  # every call has returned: the threads end at once
+        while self._pending and not self.forsaken:
+            await self._idle.wait()
+        self._executor.shutdown(wait=not self.forsaken)  # every call has returned: the threads end at once
         if self._on_close is not None:
             self._on_close(self)
 
@@ -116,18 +163,30 @@ class Bridge:
         """Run ``function(*args)`` in the pool. Cancelling loses the result."""
         return await self._pool.run(function, *args)
 
-    def lane(self, name: str) -> Lane:
-        """A thread of its own for a blocking resource.
+    def lane(self, name: str, *, patience: float | None = None) -> Lane:
+        """A thread of its own for a blocking resource; see :class:`Lane`.
 
         Whoever asks closes it; what is forgotten closes with the bridge.
         """
-        lane = Lane(name, on_close=self._lanes.discard)
+        lane = Lane(name, patience=patience, on_close=self._lanes.discard)
         self._lanes.add(lane)
         return lane
 
     def busy(self) -> list[str]:
         """The names of the lanes in which a call is in progress."""
         return [lane.name for lane in self._every_lane() if lane.pending]
+
+    def pending(self) -> dict[str, int]:
+        """Worker → calls that run or wait there: each device worker, the pool, and all lanes together as "lanes"."""
+        workers = (self._device_lane, *self._models.values(), self._pool)
+        return {
+            **{lane.name: lane.pending for lane in workers},
+            "lanes": sum(lane.pending for lane in self._lanes),
+        }
+
+    def memory(self) -> DeviceMemory | None:
+        """The memory of a GPU; None of a CPU. Takes some ten microseconds, and waits for no work on it."""
+        return _memory_of(self.device) if self.device.startswith("cuda") else None
 
     async def __aenter__(self) -> Self:
         await self._device_lane.run(_settle, self._torch_threads)
@@ -143,6 +202,28 @@ class Bridge:
 
     def _every_lane(self) -> tuple[Lane, ...]:
         return *self._lanes, self._pool, *self._models.values(), self._device_lane
+
+
+class DeviceMemory(NamedTuple):
+    """Bytes of a GPU's memory.
+
+    Attributes:
+        allocated: in our arrays.
+        reserved: kept by us, what is allocated included.
+        used: by all programs, ours included.
+    """
+
+    allocated: int
+    reserved: int
+    used: int
+    total: int
+
+
+def _memory_of(device: str) -> DeviceMemory:
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    return DeviceMemory(torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device), total - free, total)
 
 
 def available_cores() -> int:

@@ -7,6 +7,7 @@ from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.backoff import Backoff
 from facestream.io.base import BaseSource
 from facestream.io.live import ReconnectingSource
+from facestream.io.source_lane import SourceLane
 from facestream.stream.device import Lane
 from facestream.stream.types import SourceState
 from facestream.testing.sources import FakeSource
@@ -181,7 +182,8 @@ async def test_cancelling_a_wait_leaves_nothing_behind() -> None:
 
 async def test_closing_closes_the_lane() -> None:
     lane = Lane("cam")
-    async with Camera(camera_of(1)).source(lane=lane) as source:
+    async with Camera(camera_of(1)).source(lane=(thread := SourceLane("cam", lambda: lane))) as source:
+        assert thread.get() is lane
         await keys_of(source, 1)
     with pytest.raises(RuntimeError, match="closed"):
         await lane.run(int)
