@@ -277,8 +277,8 @@ class LiveSession:
 
     def statistics(self) -> SessionStatistics:
         sinks = [
-            SinkStatistics(name, receiver.statistics().received, receiver.statistics().dropped)
-            for name, _, receiver in self._sink_ends
+            SinkStatistics(name, counts.received, counts.dropped, counts.waiting)
+            for name, counts in ((name, receiver.statistics()) for name, _, receiver in self._sink_ends)
         ]
         return SessionStatistics(
             self.sources(), self._pipeline.statistics(), self._pipeline.batches_in_flight, sinks, self._withheld

@@ -48,11 +48,12 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True)
 class SinkStatistics:
-    """Results handed to a sink, and results that gave way because it was slower than the stream."""
+    """Results handed to a sink, those that gave way because it was slower than the stream, and those that wait."""
 
     name: str
     written: int
     dropped: int
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from facestream.serving.deferred import DeferredSession
 from facestream.serving.health import summary
 from facestream.serving.logs import LineCount
 from facestream.serving.options import ServeOptions
+from facestream.serving.process_metrics import process_metrics
 from facestream.serving.pulse import Pulse
 from facestream.serving.stopping import Stop
 from facestream.serving.systemd import Notifier, Reporter, Watchdog
@@ -51,7 +52,7 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None], notifier: 
     stop = Stop(2 * options.drain)
     async with AsyncExitStack() as stack:
         stack.enter_context(stop)
-        stack.enter_context(LineCount())
+        lines = stack.enter_context(LineCount())
         bridge = await stack.enter_async_context(Bridge(options.models.chosen_device))
         stop.busy = lambda: ", ".join(bridge.busy())
         sinks = chosen_sinks(options, bridge)
@@ -74,6 +75,7 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None], notifier: 
                 recognition=recognition,
                 unrecognised=why_nobody_is_recognised(options),
                 ready=lambda: "the server is stopping" if stop.asked else served.not_ready,
+                metrics=[lambda: process_metrics(bridge, pulse, lines)],
             )
         )
         say(f"facestream answers at {server.url} and loads its models …")

@@ -13,13 +13,15 @@ import asyncio
 import errno
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
+from prometheus_client.core import Metric
 from websockets.asyncio.server import Server as WebsocketServer
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
@@ -30,6 +32,7 @@ from websockets.http11 import Request, Response
 from facestream import __version__
 from facestream.errors import ConfigError, FacestreamError, ProtocolError
 from facestream.serving.access import Access, networks
+from facestream.serving.allowed import AllowedSources
 from facestream.serving.control import Control
 from facestream.serving.entrance import Entrance
 from facestream.serving.fanout import Fanout
@@ -39,7 +42,8 @@ from facestream.serving.http import Admitted, Site, respond
 from facestream.serving.keys import Keys
 from facestream.serving.limits import Limits
 from facestream.serving.messages import HelloMessage, source_message, status_message
-from facestream.serving.metrics import CONTENT_TYPE, Metrics, Snapshot
+from facestream.serving.metrics import CONTENT_TYPE, Collect, Metrics
+from facestream.serving.network_metrics import NetworkCounts, network_metrics
 from facestream.serving.pages import load_pages
 from facestream.serving.peer import Peer, Peers, text_frame
 from facestream.serving.people import PeopleMethods
@@ -47,7 +51,9 @@ from facestream.serving.push import PushStatistics, open_push, receive_pictures
 from facestream.serving.routes import Answer, Query, Role, Route, RouteTable
 from facestream.serving.rpc import Method
 from facestream.serving.session import Recognition, Session
+from facestream.serving.session_metrics import session_metrics
 from facestream.serving.tokens import SUBPROTOCOL
+from facestream.stream.events import Event
 from facestream.stream.tasks import task_group
 
 log = logging.getLogger("facestream.server")
@@ -72,13 +78,16 @@ class Server:
         allow_origins: web pages from elsewhere that may open websockets, as ``https://host[:port]``.
         allow_hosts: names that the server is called by; ``*.example.org`` is any that ends so.
         trusted_proxies: addresses and networks of reverse proxies, which are believed whom they forward.
-        allow_local_sources: let ``/ws/control`` add files and devices of this machine.
+        allowed_sources: which sources ``/ws/control`` may add; by default cameras of other machines, by any name.
+        allow_local_sources: let it add files and devices of this machine.
         recognition: the session's people; None where nobody is recognised.
         unrecognised: why that is so, and how to change it.
         routes: more to be asked for over HTTP, from the parts that answer.
         methods: more to be asked for on ``/ws/control``.
         ready: why the session can't be used yet, or "". Until it is "", pages and ``/health`` are answered and
             everything else is told to come back.
+
+        metrics: more to be counted, from the parts that count.
 
     Entering raises:
         ConfigError: the address needs a token, or isn't one of this machine.
@@ -96,6 +105,7 @@ class Server:
         allow_origins: Iterable[str] = (),
         allow_hosts: Iterable[str] = (),
         trusted_proxies: Iterable[str] = (),
+        allowed_sources: AllowedSources | None = None,
         allow_local_sources: bool = False,
         recognition: Recognition | None = None,
         unrecognised: str = "nobody is recognised here",
@@ -103,6 +113,7 @@ class Server:
         routes: Iterable[Route] = (),
         methods: Mapping[str, Method] | None = None,
         ready: Callable[[], str] = lambda: "",
+        metrics: Iterable[Collect] = (),
     ) -> None:
         self.limits = limits or Limits()
         self.peers = Peers()
@@ -115,6 +126,8 @@ class Server:
             frozenset(name.lower() for name in allow_hosts),
             proxies=networks(trusted_proxies),
         )
+        allowed = allowed_sources or AllowedSources()
+        self._allowed = replace(allowed, local=allowed.local or allow_local_sources)
         self._keys = Keys(session.bridge, tokens, token)
         self._people = PeopleMethods(recognition, unrecognised)
         self._control = Control(
@@ -122,10 +135,10 @@ class Server:
             self.limits,
             self.statistics,
             self._people,
-            allow_local_sources=allow_local_sources,
+            allowed=self._allowed,
             methods=methods,
         )
-        self._metrics = Metrics(self._snapshot)
+        self._metrics = Metrics(self._collect, *metrics)
         self._ready = ready
         self._routes = RouteTable([*self._own_routes(), *routes])
         self._websockets = 0
@@ -164,6 +177,10 @@ class Server:
             },
             "subscribers": self._fanout.subscribers(),
         }
+
+    def tell(self, event: Event) -> None:
+        """Send an event to the subscribers who asked for events."""
+        self._fanout.tell(event)
 
     async def __aenter__(self) -> Self:
         await self._keys.load()
@@ -307,7 +324,7 @@ class Server:
             Route("/health", None, self._answer_health, early=True),
             Route("/health/live", None, self._answer_live, early=True),
             Route("/health/ready", None, self._answer_ready, early=True),
-            Route("/metrics", Role.VIEW, self._answer_metrics),
+            Route("/metrics", Role.VIEW, self._answer_metrics, early=True),
             Route("/api/sources", Role.VIEW, self._answer_sources),
             Route("/api/access", None, self._answer_access, early=True),
         )
@@ -352,14 +369,18 @@ class Server:
         hub = self._session.hub
         return judge(self._session.sources(), hub.statistics(), hub.clock(), self._since, self.limits.stuck_after)
 
-    def _snapshot(self) -> Snapshot:
-        return Snapshot(
-            session=self._session.statistics(),
-            flows=self._session.hub.statistics(),
-            fanout=self._fanout.statistics(),
-            pushed=self._pushed,
-            stalled=self.peers.stalled,
-            connections=len(self.peers),
+    def _collect(self) -> Iterator[Metric]:
+        session = self._session
+        yield from session_metrics(session.statistics(), session.hub.statistics())
+        yield from network_metrics(
+            NetworkCounts(
+                connections=len(self.peers),
+                websockets=self._websockets,
+                stalled=self.peers.stalled,
+                groups=self._fanout.groups(),
+                pictures=self._fanout.statistics().pictures,
+                pushed=self._pushed,
+            )
         )
 
 
