@@ -1,5 +1,6 @@
 """Run every benchmark, or those named: python bench/run.py [pipeline latency fanout accuracy …]
 
+``faults`` takes half an hour, and runs only when it is named.
 ``accuracy`` is all that measures how right the models and the tracker are, see :data:`ACCURACY`.
 """
 
@@ -26,6 +27,7 @@ ALL = (
     "live_cpu",
     "live_identity",
     "fanout",
+    "load",
     *ACCURACY,
     "gallery",
     "rotation",
