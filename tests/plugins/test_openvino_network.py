@@ -77,7 +77,7 @@ def test_only_so_many_shapes_stay_compiled(weights: Path, tmp_path: Path) -> Non
     fast = OpenVinoNetwork(converted(Small().eval(), None, weights, tmp_path), *PLAIN, threads=1)
     for rows in range(1, SHAPES + 4):
         fast(pictures(1, 32 * rows, 32))
-    assert len(fast._requests) == SHAPES
+    assert len(fast._shapes) == SHAPES
 
 
 def test_a_network_is_converted_once(weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
