@@ -28,7 +28,6 @@ from facestream.stream.hub import Hub, Mailbox, Published, RateLimiters
 
 GROUPS: Final = ("faces", "pictures")
 
-
 EVENTS_WAITING: Final = 256
 """Event messages that wait for one slow subscriber; then the oldest are lost, and counted."""
 

@@ -6,13 +6,13 @@ only ``dropped``, which is spliced into the encoded message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from websockets.frames import Frame, Opcode
 
-from facestream.errors import ProtocolError
+from facestream.serving.parameters import bad, check_names, choice, number, single
 from facestream.stream.hub import Published
 from facestream.stream.records import FACE_FIELDS, encode, frame_record
 
@@ -33,12 +33,16 @@ class Wanted:
         fps: at most so many messages a second of each source.
         width: pictures at most so many pixels wide, 0 for their own width, None for no pictures.
         fields: which face fields.
+        faces: ``faces`` messages at all.
+        events: ``event`` messages, too.
     """
 
     sources: frozenset[str] = frozenset()
     fps: float | None = None
     width: int | None = None
     fields: Fields = None
+    faces: bool = True
+    events: bool = False
 
     @classmethod
     def parse(cls, query: Mapping[str, list[str]]) -> Wanted:
@@ -47,41 +51,18 @@ class Wanted:
         Raises:
             ProtocolError: a parameter that isn't one, comes twice or has a value out of range.
         """
-        unknown = query.keys() - {"source", "fps", "frames", "width", "fields"}
-        if unknown:
-            raise _bad(f"unknown parameter {sorted(unknown)[0]!r}; there are source, fps, frames, width and fields")
-        frames = _single(query, "frames") or "none"
-        if frames not in ("none", "jpeg"):
-            raise _bad(f"frames={frames!r} isn't possible; ask for none or jpeg")
-        width = _number(query, "width", int, 1, MAX_WIDTH)
+        check_names(query, ("source", "fps", "frames", "width", "fields", "events"))
+        frames = choice(query, "frames", ("none", "jpeg")) or "none"
+        events = choice(query, "events", ("0", "1", "only")) or "0"
+        width = number(query, "width", int, 1, MAX_WIDTH)
         return cls(
             sources=frozenset(query.get("source", ())),
-            fps=_number(query, "fps", float, 0.01, 1000),
+            fps=number(query, "fps", float, 0.01, 1000),
             width=None if frames == "none" else int(width or 0),
-            fields=_fields(_single(query, "fields")),
+            fields=_fields(single(query, "fields")),
+            faces=events != "only",
+            events=events != "0",
         )
-
-
-def _single(query: Mapping[str, list[str]], name: str) -> str | None:
-    values = query.get(name, [])
-    if len(values) > 1:
-        raise _bad(f"{name} is given {len(values)} times; give it once")
-    return values[0] if values else None
-
-
-def _number(
-    query: Mapping[str, list[str]], name: str, kind: Callable[[str], float], low: float, high: float
-) -> float | None:
-    text = _single(query, name)
-    if text is None:
-        return None
-    try:
-        value = kind(text)
-    except ValueError:
-        raise _bad(f"{name}={text!r} isn't a number; give one from {low} to {high}") from None
-    if not low <= value <= high:
-        raise _bad(f"{name}={text} is out of range; give a number from {low} to {high}")
-    return value
 
 
 def _fields(text: str | None) -> Fields:
@@ -89,12 +70,8 @@ def _fields(text: str | None) -> Fields:
         return None
     fields = frozenset(filter(None, text.split(",")))
     if unknown := fields - FACE_FIELDS:
-        raise _bad(f"unknown field {sorted(unknown)[0]!r}; there are {', '.join(sorted(FACE_FIELDS))}")
+        raise bad(f"unknown field {sorted(unknown)[0]!r}; there are {', '.join(sorted(FACE_FIELDS))}")
     return fields
-
-
-def _bad(message: str) -> ProtocolError:
-    return ProtocolError("bad-parameter", message)
 
 
 class Sheet:

@@ -1,6 +1,7 @@
 """Protocol 1: every message that crosses the wire, both ways. ``docs/protocol.md`` shows their JSON Schema.
 
-The ``faces`` message is :class:`facestream.stream.records.FrameRecord`.
+The ``faces`` message is :class:`facestream.stream.records.FrameRecord`, the ``event`` message
+:class:`facestream.stream.event_record.EventRecord`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from facestream.stream.event_record import EventRecord
 from facestream.stream.records import FrameRecord
 
 if TYPE_CHECKING:
@@ -152,7 +154,7 @@ class ErrorMessage(msgspec.Struct, tag_field="type", tag="error", kw_only=True):
     message: str
 
 
-ServerMessage: TypeAlias = HelloMessage | FrameRecord | StatusMessage | ErrorMessage
+ServerMessage: TypeAlias = HelloMessage | FrameRecord | EventRecord | StatusMessage | ErrorMessage
 """What ``/ws/faces`` and ``/ws/push`` receive. On ``/ws/control``: ``hello``, ``error`` and responses."""
 
 
@@ -254,8 +256,26 @@ class MergeParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     into: PersonName
 
 
+class EventParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of ``events.remove``: a visit is forgotten, with its picture and clip."""
+
+    id: int
+
+
+class EventsMessage(msgspec.Struct, kw_only=True):
+    """The answer of `/api/events`.
+
+    Attributes:
+        events: visits as they are now, the newest first.
+        next: what to give as `before` for the page after this one, or null where this is the last.
+    """
+
+    events: list[EventRecord]
+    next: int | None
+
+
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Parameters of ``sources.list``, ``people.list`` and ``statistics``: none."""
+    """Parameters of ``sources.list``, ``people.list``, ``config.reload`` and ``statistics``: none."""
 
 
 class PersonMessage(msgspec.Struct, kw_only=True):
@@ -268,6 +288,28 @@ class PersonMessage(msgspec.Struct, kw_only=True):
 
     name: str
     looks: int
+
+
+class FailedReload(msgspec.Struct, kw_only=True):
+    """A source that isn't as the settings want it, and why."""
+
+    name: str
+    reason: str
+
+
+class ReloadMessage(msgspec.Struct, kw_only=True):
+    """The result of ``config.reload``: names of sources, and what the settings want beside.
+
+    Attributes:
+        failed: what is tried again at the next reload.
+        restart: keys that have changed and count from the next start on.
+    """
+
+    added: list[str] = []
+    changed: list[str] = []
+    removed: list[str] = []
+    failed: list[FailedReload] = []
+    restart: list[str] = []
 
 
 class ControlRequest(msgspec.Struct, kw_only=True):
@@ -290,6 +332,7 @@ class ControlRequest(msgspec.Struct, kw_only=True):
         "people.rename",
         "people.remove",
         "people.merge",
+        "events.remove",
         "config.reload",
         "statistics",
     ]
@@ -303,7 +346,7 @@ class RpcError(msgspec.Struct, kw_only=True):
     Attributes:
         code: −32700 not JSON, −32600 not a request, −32601 no such method, −32602 wrong parameters,
             −32001 no such source, −32002 refused, −32003 the source can't be opened, −32004 no such face or no good
-            picture of it yet, −32005 nobody is recognised here.
+            picture of it yet, −32005 nobody is recognised here, −32006 no such event.
         message: one line for people, with the next step.
     """
 

@@ -20,6 +20,7 @@ REFUSED: Final = -32002
 SOURCE_FAILED: Final = -32003
 NO_SUCH_FACE: Final = -32004
 NOT_RECOGNISING: Final = -32005
+NO_SUCH_EVENT: Final = -32006
 
 Method: TypeAlias = Callable[[Any], Awaitable[Any]]
 
