@@ -101,9 +101,7 @@ class OpenVinoNetwork:
         compiled = self._compiled_for(pixels.shape[1], pixels.shape[2])
         rows = []
         for start in range(len(pixels)):
-            compiled.feed[:] = pixels[
-                start : start + 1
-            ]  # infer(pixels) takes a tenth longer
+            compiled.feed[:] = pixels[start : start + 1]  # infer(pixels) takes a tenth longer
             compiled.request.infer()
             rows.append([np.array(output, np.float32) for output in compiled.outputs()])
         return tuple(np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*rows))
