@@ -160,6 +160,8 @@ class ReaderSource(BaseSource):
         if lane is None:
             return
         self._reader.interrupt()
+        if self._keeper is not None:
+            self._keeper.end()  # a reader that hangs would never do so, and clips would wait for it
         try:
             await lane.run(self._reader.close)  # runs after the call in progress
         finally:
