@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from facestream.errors import SourceError, SourceRefused, SourceUnavailable
@@ -130,18 +131,15 @@ class ReconnectingSource(BaseSource):
             try:
                 source = self._source or await self._open_source()
                 frame = await anext(source, None)
-            except SourceRefused as error:
-                await self._retry_after(str(error), self._backoff.refused())
-                continue
             except (SourceError, LaneForsaken) as error:
-                await self._retry_after(self._why_lost(error), self._backoff.lost())
+                await self._retry_after(self._why_lost(error), refused=isinstance(error, SourceRefused))
                 continue
             if frame is None:
                 if source.finite or self._closed:
                     return None
-                await self._retry_after(f"{self.name} stopped sending", self._backoff.lost())
+                await self._retry_after(f"{self.name} stopped sending")
             elif frozen := self._watchdog.frame(frame.pts, self._monotonic(), source.statistics().damaged):
-                await self._retry_after(f"{self.name}: {frozen}", self._backoff.lost())
+                await self._retry_after(f"{self.name}: {frozen}")
             else:
                 return self._arrived(frame)
         return None
@@ -149,9 +147,8 @@ class ReconnectingSource(BaseSource):
     def _why_lost(self, error: Exception) -> str:
         if isinstance(error, LaneForsaken):
             return f"{self.name} hangs"
-        return (
-            str(error) if self._source is None else self._watchdog.lost(str(error), self._source.statistics().damaged)
-        )
+        source = self._source
+        return str(error) if source is None else self._watchdog.lost(str(error), source.statistics().damaged)
 
     def _arrived(self, frame: Frame) -> Frame:
         if self._first_frame_due:
@@ -162,11 +159,11 @@ class ReconnectingSource(BaseSource):
         frame.epoch = self._epoch
         return frame
 
-    async def _retry_after(self, reason: str, wait: float) -> None:
+    async def _retry_after(self, reason: str, *, refused: bool = False) -> None:
         """Let go of the lost connection and wait for the time of the next try."""
         self._set_state(SourceState.DEGRADED, reason)
         await self._drop_source()
-        self._pause = asyncio.ensure_future(self._sleep(wait))
+        self._pause = asyncio.ensure_future(self._sleep(self._backoff.refused() if refused else self._backoff.lost()))
         try:
             await asyncio.wait([self._pause])
         finally:
@@ -177,10 +174,8 @@ class ReconnectingSource(BaseSource):
         source, self._source = self._source, None
         if source is not None:
             self._damaged += source.statistics().damaged
-            try:
+            with suppress(LaneForsaken):  # it closes itself if the call that hangs returns
                 await source.aclose()
-            except LaneForsaken:
-                pass  # it closes itself if the call that hangs returns
         if self._lane is not None:
             await self._lane.leave_if_hung()
 

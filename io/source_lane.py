@@ -41,7 +41,7 @@ class SourceLane:
         self._hanging = [lane for lane in self._hanging if lane.pending]
         if self._lane is None and len(self._hanging) >= MOST_HANGING:
             raise SourceUnavailable(
-                f"{len(self._hanging)} connections to {self._name} hang; it is tried again when one of them comes back, "
+                f"{len(self._hanging)} connections to {self._name} hang; it is tried again when one comes back, "
                 "or restart facestream"
             )
         self._lane = self._lane or self._make()

@@ -33,7 +33,6 @@ class Feed:
         opened: done once the source is open, or failed to open.
         leaving: it is being removed.
         expiry: what removes it when nobody pushes to it any more.
-        withheld: frames lost since the last result that was shown, by results that privacy held back.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class Feed:
         self.name = spec.name
         self.expiry: asyncio.Task[None] | None = None
         self.leaving = False
-        self.withheld = 0
         self._pipeline = pipeline
         self._changed = changed
         self._clock = clock
@@ -107,7 +105,10 @@ class Feed:
         self._pipeline.guide_source(self.name, options.guiding)
 
     def replace(self, spec: SourceSpec, source: BaseSource, options: SourceOptions, tasks: asyncio.TaskGroup) -> None:
-        """Go on with another source, as soon as the present one is closed. Counts go on; an epoch begins."""
+        """Go on with another source, as soon as the present one is closed. Counts go on; an epoch begins.
+
+        It stays from now on, whoever it was made for.
+        """
         old = self.source.statistics()
         self._before = SourceStatistics(
             damaged=self._before.damaged + old.damaged,
@@ -116,8 +117,7 @@ class Feed:
         )
         self._attach(spec, source)
         self._pipeline.gate.change(self.name, live=source.live)
-        if self._task is not None:
-            self._task.cancel()
+        self.cancel()
         self.start(tasks)
         self.apply(options)
 

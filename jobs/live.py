@@ -15,16 +15,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Final, Protocol, Self
+from pathlib import Path
+from typing import Final, Self
 
 from facestream.errors import ConfigError
 from facestream.io.push import PushSource
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import SourceSpec, check_name, hides_credentials, parse_source, redact_url
 from facestream.jobs.feed import Feed
+from facestream.jobs.outflow import Discretion, Outflow
 from facestream.jobs.source_info import SessionStatistics, SinkStatistics, SourceInfo
 from facestream.jobs.source_options import SourceOptions
-from facestream.stream.channel import Channel, Overload, Receiver, Sender
 from facestream.stream.device import Bridge
 from facestream.stream.hub import Hub
 from facestream.stream.pipeline import Pipeline
@@ -41,9 +42,6 @@ __all__ = [
     "live_in_flight",
 ]
 
-SINK_DEPTH: Final = 8
-"""Results that wait for a sink slower than the stream; then the newest win."""
-
 PUSH_GRACE: Final = 30.0
 """Seconds that a source which a pusher brought along waits for it to come back."""
 
@@ -55,16 +53,6 @@ def live_in_flight(device: str) -> int:
     cores, so that a second batch gains next to nothing and doubles the age of what subscribers see.
     """
     return 1 if device == "cpu" else 2
-
-
-class Discretion(Protocol):
-    """What keeps faces private: results pass it before anybody sees or saves them."""
-
-    async def apply(self, faces: FrameFaces) -> FrameFaces | None:
-        """The result as it may be shown, in pixels of its own; None when it must not be shown at all."""
-
-    def forget(self, source: str) -> None:
-        """Keep nothing of a source that has gone."""
 
 
 class LiveSession:
@@ -82,6 +70,8 @@ class LiveSession:
             counts as processed, and for whoever waits for results as dropped.
         biometrics: whether the hub and the sinks, which store and send, get the embeddings of faces.
 
+        keep_packets: so many seconds of what cameras and videos send are kept as they are, for :meth:`clip`; 0: none.
+
     The first error of the pipeline or a sink ends the session and is what ``async with`` raises; sinks are finalised
     all the same. A source's error is never the session's: it shows in the source's state.
     """
@@ -98,35 +88,27 @@ class LiveSession:
         push_grace: float = PUSH_GRACE,
         privacy: Discretion | None = None,
         biometrics: bool = True,
+        keep_packets: float = 0.0,
     ) -> None:
         self._push_grace = push_grace
-        self._privacy = privacy
-        self._biometrics = biometrics
-        self._withheld = 0
+        self._keep_packets = keep_packets
         self.hub = Hub() if hub is None else hub
         self.bridge = bridge
         self._pipeline = pipeline
-        self._sinks = list(sinks)
-        self._sink_ends: list[tuple[str, Sender[FrameFaces], Receiver[FrameFaces]]] = []
+        self._outflow = Outflow(self.hub, sinks, privacy, biometrics)
         self.options = options or SourceOptions()
         self._clock = clock
         self._feeds: dict[str, Feed] = {}
         self._listeners: list[Callable[[SourceInfo], None]] = []
         self._stack = AsyncExitStack()
         self._tasks: asyncio.TaskGroup | None = None
-        self._outflow: list[asyncio.Task[None]] = []  # what still runs while it drains
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            for sink in self._sinks:
-                await stack.enter_async_context(sink)
+            await self._outflow.enter_sinks(stack)
             self._tasks = await stack.enter_async_context(task_group())
-            for sink in self._sinks:
-                sender, receiver = Channel[FrameFaces](SINK_DEPTH, Overload.NEWEST).ends
-                self._sink_ends.append((type(sink).__name__, sender, receiver))
-                name = type(sink).__name__
-                self._outflow.append(self._tasks.create_task(_write_all(receiver, sink), name=name))
-            self._outflow.append(self._tasks.create_task(self._run_pipeline(), name="the pipeline"))
+            self._outflow.start(self._tasks)
+            self._running = self._tasks.create_task(self._run_pipeline(), name="the pipeline")
             self._stack = stack.pop_all()
         return self
 
@@ -150,7 +132,7 @@ class LiveSession:
         sink's name. The sinks are still to be finished, by leaving the session.
         """
         closing = asyncio.create_task(self.aclose(), name="the sources")
-        tasks = [closing, *self._outflow]
+        tasks = [closing, self._running, *self._outflow.writing]
         try:
             _, late = await asyncio.wait(tasks, timeout=within)
         finally:
@@ -249,9 +231,7 @@ class LiveSession:
         await feed.ended()
         await feed.remove()
         del self._feeds[name]
-        if self._privacy is not None:
-            self._privacy.forget(name)
-        self.hub.forget(name)
+        self._outflow.forget(name)
 
     async def push_source(self, name: str) -> PushSource:
         """The source that a browser or program feeds, made when it isn't there.
@@ -272,16 +252,25 @@ class LiveSession:
             raise ConfigError(f"{name!r} is a {feed.spec.kind.value} source, not one to push to; choose another name")
         return feed.source
 
+    async def clip(self, name: str, before: float, after: float, path: Path) -> float:
+        """Write a clip of a source's last ``before`` seconds and the ``after`` to come; see :meth:`BaseSource.clip`.
+
+        Raises:
+            KeyError: there is no source of that name.
+            SourceError, OutputError: as there.
+        """
+        return await self._present(name).source.clip(before, after, path)
+
     def sources(self) -> list[SourceInfo]:
         return [feed.info() for feed in self._feeds.values()]
 
     def statistics(self) -> SessionStatistics:
-        sinks = [
-            SinkStatistics(name, counts.received, counts.dropped, counts.waiting)
-            for name, counts in ((name, receiver.statistics()) for name, _, receiver in self._sink_ends)
-        ]
         return SessionStatistics(
-            self.sources(), self._pipeline.statistics(), self._pipeline.batches_in_flight, sinks, self._withheld
+            self.sources(),
+            self._pipeline.statistics(),
+            self._pipeline.batches_in_flight,
+            self._outflow.statistics(),
+            self._outflow.withheld,
         )
 
     def on_change(self, callback: Callable[[SourceInfo], None]) -> None:
@@ -292,34 +281,13 @@ class LiveSession:
         try:
             await self._pipeline.run(self._publish)
         finally:
-            for _, sender, _ in self._sink_ends:
-                sender.close()
+            self._outflow.finish()
 
     async def _publish(self, faces: FrameFaces) -> None:
         feed = self._feeds.get(faces.frame.source)
         if feed is not None:
             feed.published(faces)
-        shown = await self._as_shown(faces, feed)
-        if shown is None:
-            return
-        self.hub.publish(shown)
-        for _, sender, _ in self._sink_ends:
-            sender.send_nowait(shown)
-
-    async def _as_shown(self, faces: FrameFaces, feed: Feed | None) -> FrameFaces | None:
-        """What others may see of a result; None for nothing."""
-        shown = faces if self._privacy is None else await self._privacy.apply(faces)
-        if feed is not None and shown is None:
-            feed.withheld += 1 + faces.dropped
-        if shown is None:
-            self._withheld += 1
-            return None
-        if not self._biometrics:
-            shown = replace(shown, identities={})
-        if feed is not None and feed.withheld:
-            shown = replace(shown, frame=replace(shown.frame, dropped=shown.dropped + feed.withheld))
-            feed.withheld = 0
-        return shown
+        await self._outflow.publish(faces)
 
     async def _expire(self, feed: Feed) -> None:
         """Remove a pushed source once it has been without a pusher for the time of grace."""
@@ -355,7 +323,7 @@ class LiveSession:
             )
 
     def _check_private(self, options: SourceOptions) -> None:
-        if options.region is not None and self._privacy is not None:
+        if options.region is not None and self._outflow.privacy is not None:
             raise ConfigError("a face outside the region would not be covered: leave region or --anonymise out")
 
     def _source(self, spec: SourceSpec, options: SourceOptions) -> BaseSource:
@@ -370,6 +338,7 @@ class LiveSession:
             rtsp_transport=options.rtsp_transport,
             open_timeout=options.open_timeout,
             read_timeout=options.read_timeout,
+            keep_packets=self._keep_packets if options.clips else 0.0,
             clock=self._clock,
         )
 
@@ -382,12 +351,3 @@ def _changed_spec(spec: SourceSpec, text: str) -> SourceSpec:
     if hides_credentials(wanted.url):
         raise ConfigError(f"the password of {spec.name} isn't known for another URL: write it out")
     return wanted
-
-
-async def _write_all(results: Receiver[FrameFaces], sink: Sink) -> None:
-    try:
-        async for faces in results:
-            await sink.write(faces)
-        await sink.drain()
-    finally:
-        results.close()
