@@ -15,6 +15,8 @@ KINDS: Final = tuple(kind.value for kind in Kind)
 LONGEST_CLIP: Final = 60.0
 """Seconds before and after: what the packets that are kept for it may hold."""
 
+_TOLD_WITHIN: Final = 5.0  # seconds, on a busy machine
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookOptions:
@@ -83,6 +85,11 @@ class EventOptions:
     def clips(self) -> bool:
         """Whether clips are asked for."""
         return self.on and self.clip_before + self.clip_after > 0
+
+    @property
+    def keep_packets(self) -> float:
+        """Seconds of a source's packets that clips ask for: who arrives is told of a moment later."""
+        return self.clip_before + _TOLD_WITHIN if self.clips else 0.0
 
 
 def check_url(url: str) -> None:

@@ -25,6 +25,7 @@ from facestream.jobs.event_clips import ClipDesk
 from facestream.jobs.event_options import EventOptions, WebhookOptions
 from facestream.jobs.event_recorder import Recorder, RecorderStatistics
 from facestream.jobs.source_info import SourceInfo
+from facestream.jobs.source_options import SourceOptions
 from facestream.jobs.webhooks import HookStatistics, Webhooks
 from facestream.stream.device import Bridge
 from facestream.stream.events import Event, Ids, Kind, Look, Visits
@@ -107,6 +108,7 @@ class Events:
         tasks: asyncio.TaskGroup,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._session = session
         self._hub = session.hub
         self._bridge = session.bridge
         self._options = options
@@ -119,8 +121,7 @@ class Events:
         self._ids.above(0 if recorder is None else recorder.last_id)
         self._visits = Visits(self._ids, left_after=options.left_after, key=name_key)
         self._listeners: list[Callable[[Event], None]] = []
-        self._without_events: set[str] = set()
-        self._without_clips: set[str] = set()
+        self._sources: dict[str, SourceOptions] = {}
         self._looking: set[str] = set()
         self._looks_skipped = 0
         self._told = {kind.value: 0 for kind in Kind}
@@ -159,7 +160,7 @@ class Events:
                 clips = ClipDesk(session, options, recorder, tasks, clock)
                 stack.callback(clips.close)
             events = cls(session, options, recorder, clips, hooks, tasks, clock)
-            events._watch(session)
+            session.on_change(events._changed)
             session.hub.attach(events)
             stack.callback(events._end)
             yield events
@@ -222,7 +223,7 @@ class Events:
 
     def offer(self, result: Published) -> None:
         """The hub has a result."""
-        if result.source in self._without_events:
+        if not self._options_of(result.source).events:
             return
         self._tell(self._visits.see(result.faces, result.at))
         if self._options.pictures and self.kept:
@@ -231,8 +232,7 @@ class Events:
 
     def forget(self, source: str) -> None:
         """A source is gone."""
-        self._without_events.discard(source)
-        self._without_clips.discard(source)
+        self._sources.pop(source, None)
         self._tell(self._visits.leave(source))
 
     @property
@@ -241,14 +241,14 @@ class Events:
             raise ConfigError(OFF)
         return self._recorder
 
-    def _watch(self, session: EventSession) -> None:
-        session.on_change(self._changed)
-        for info in session.sources():
-            self._changed(info)
+    def _options_of(self, source: str) -> SourceOptions:
+        if source not in self._sources:
+            self._sources |= {info.name: info.options for info in self._session.sources()}
+        return self._sources.get(source) or self._sources.setdefault(source, SourceOptions())  # it is gone already
 
     def _changed(self, info: SourceInfo) -> None:
-        for names, wanted in ((self._without_events, info.options.events), (self._without_clips, info.options.clips)):
-            (names.discard if wanted else names.add)(info.name)
+        """A source is in another state, or has other options."""
+        self._sources[info.name] = info.options
         if not self._closed and (info.state is SourceState.STOPPED or not info.options.events):
             self._tell(self._visits.leave(info.name))
 
@@ -258,7 +258,7 @@ class Events:
             log.debug("%s %s %d %s", event.source, event.kind.value, event.track, event.id)
             if self._recorder is not None:
                 self._recorder.put(event)
-            if self._clips is not None and event.kind is Kind.ARRIVED and event.source not in self._without_clips:
+            if self._clips is not None and event.kind is Kind.ARRIVED and self._options_of(event.source).clips:
                 self._clips.want(event, self._visits.filmed)
             self._hooks.offer(event)
             for callback in self._listeners:

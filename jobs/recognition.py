@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -40,6 +40,16 @@ class NamedPerson(NamedTuple):
 
     name: str
     looks: int
+
+
+class Follower(Protocol):
+    """Who keeps names elsewhere, and has to hear what becomes of them; :class:`facestream.jobs.events.Events`."""
+
+    def rename(self, name: str, to: str | None) -> None:
+        """Somebody is called otherwise or, with None, is forgotten with every trace."""
+
+    def known(self, name: str) -> None:
+        """Somebody has been given this name."""
 
 
 class LiveRecognition:
@@ -69,6 +79,7 @@ class LiveRecognition:
         self._recogniser = recogniser
         self._tasks = tasks
         self._clock = clock
+        self._followers: list[Follower] = []
         self._checking = False
         self._next_check = clock() + CHECK_EVERY
         self._trouble = ""
@@ -104,6 +115,10 @@ class LiveRecognition:
         """The identity model's name."""
         return self._people.model
 
+    def follow(self, follower: Follower) -> None:
+        """Tell ``follower`` of names that change. Of those that another process changes it hears that they are gone."""
+        self._followers.append(follower)
+
     async def name(self, source: str, track: int, name: str) -> None:
         """Learn the face with this track id as somebody new, or as one more look of somebody known.
 
@@ -117,6 +132,8 @@ class LiveRecognition:
             raise KeyError(track)
         await self._people.add(name, looks[sound])
         self._tell()
+        for follower in self._followers:
+            follower.known(name)
 
     async def list(self) -> list[NamedPerson]:
         """Everybody, by name."""
@@ -130,7 +147,7 @@ class LiveRecognition:
             ConfigError: there is nobody called ``name``, or somebody else is called ``to``.
         """
         await self._people.rename(name, to)
-        self._tell()
+        self._renamed(name, to)
 
     async def remove(self, name: str) -> None:
         """Forget somebody, with every trace.
@@ -139,7 +156,7 @@ class LiveRecognition:
             ConfigError: there is nobody of that name.
         """
         await self._people.remove(name)
-        self._tell()
+        self._renamed(name, None)
 
     async def merge(self, name: str, into: str) -> None:
         """Two names are one person's: ``name`` is gone, and its looks are ``into``'s.
@@ -148,7 +165,7 @@ class LiveRecognition:
             ConfigError: there is nobody of one of the names, or both are the same.
         """
         await self._people.merge(name, into)
-        self._tell()
+        self._renamed(name, into)
 
     def offer(self, result: Published) -> None:
         """A result has passed: see whether others have changed the gallery, if that is due."""
@@ -175,8 +192,18 @@ class LiveRecognition:
         self._trouble = trouble
 
     async def _look(self) -> None:
+        before = self._people.known.names
         if await self._people.refresh():
+            there = set(self._people.known.names)
+            for name in before:
+                if name not in there:
+                    self._renamed(name, None)
             self._tell()
+
+    def _renamed(self, name: str, to: str | None) -> None:
+        self._tell()
+        for follower in self._followers:
+            follower.rename(name, to)
 
     def _tell(self) -> None:
         self._recogniser.know(self._people.known)

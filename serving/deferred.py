@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from facestream.errors import ConfigError
@@ -72,6 +73,9 @@ class DeferredSession:
 
     async def push_source(self, name: str) -> PushEnd:
         return await self._begun.push_source(name)
+
+    async def clip(self, name: str, before: float, after: float, path: Path) -> float:
+        return await self._begun.clip(name, before, after, path)
 
     def statistics(self) -> SessionStatistics:
         if self._session is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from facestream.stream.device import Bridge
@@ -86,6 +87,15 @@ class Session(Protocol):
 
         Raises:
             ConfigError: another kind of source has that name, or it isn't a name.
+        """
+
+    async def clip(self, name: str, before: float, after: float, path: Path) -> float:
+        """Write a clip of a source's last ``before`` seconds and the ``after`` to come; returns how long it is.
+
+        Raises:
+            KeyError: there is no source of that name.
+            SourceError: it can't give one.
+            OutputError: the file can't be written.
         """
 
     def statistics(self) -> SessionStatistics: ...

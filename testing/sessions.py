@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -193,6 +194,12 @@ class FakeSession:
         if name not in self.pushes:
             raise ConfigError(f"{name!r} isn't a source to push to; choose another name")
         return self.pushes[name]
+
+    async def clip(self, name: str, before: float, after: float, path: Path) -> float:
+        """Writes what was asked for in place of a clip."""
+        self._sources[name]
+        await self.bridge.cpu(path.write_text, f"{name} {before:g} {after:g}")
+        return before + after
 
     def statistics(self) -> SessionStatistics:
         return SessionStatistics(self.sources(), [StageStatistics("yunet", 4)], 0, [])
