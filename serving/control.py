@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
 
 from facestream.errors import ConfigError, ProtocolError, SourceError
-from facestream.io.urls import SourceKind, check_name, parse_source
+from facestream.io.urls import check_name
+from facestream.serving.allowed import AllowedSources
 from facestream.serving.limits import Limits
+from facestream.serving.lookup import Lookup, addresses_of
 from facestream.serving.messages import (
     AddParams,
     ErrorResponse,
@@ -39,11 +41,6 @@ from facestream.serving.session import Session
 if TYPE_CHECKING:
     from facestream.jobs.live import SourceInfo
 
-NETWORK_KINDS: Final = frozenset({SourceKind.RTSP, SourceKind.HTTP, SourceKind.PUSH})
-"""What may be added over the network. Files and devices of this machine are its operator's to give."""
-
-_NETWORK_URL: Final = re.compile(r"(rtsp[stu]?|https?)://|push:", re.IGNORECASE)
-
 
 class Control:
     """Answers the requests of every control connection.
@@ -52,7 +49,8 @@ class Control:
         session: what is controlled.
         statistics: the result of ``statistics``.
         people: what is done with people and their names.
-        allow_local_sources: let the network add files and devices of this machine too.
+        allowed: which sources the network may add.
+        lookup: the addresses of a host.
         methods: more requests, from the parts that answer them.
     """
 
@@ -63,13 +61,15 @@ class Control:
         statistics: Callable[[], dict[str, Any]],
         people: PeopleMethods,
         *,
-        allow_local_sources: bool = False,
+        allowed: AllowedSources,
+        lookup: Lookup = addresses_of,
         methods: Mapping[str, Method] | None = None,
     ) -> None:
         self._session = session
         self._limits = limits
         self._statistics = statistics
-        self._allow_local_sources = allow_local_sources
+        self._allowed = allowed
+        self._lookup = lookup
         self._methods: dict[str, Method] = {
             "sources.add": self._add,
             "sources.update": self._update,
@@ -134,7 +134,7 @@ class Control:
         if len(self._session.sources()) >= self._limits.sources:
             raise Failure(REFUSED, f"there are {self._limits.sources} sources already; remove one first")
         try:
-            self._check_source(wanted.url)
+            await self._check_source(wanted.url)
             name = None if wanted.name is None else check_name(wanted.name)
             options = replace(self._session.options, **wanted.given())
             return source_message(await self._session.add_source(wanted.url, name=name, options=options))
@@ -147,7 +147,7 @@ class Control:
         try:
             url = None if wanted.url in (UNSET, info.url) else wanted.url
             if url is not None:
-                self._check_source(url)
+                await self._check_source(url)
             options = replace(info.options, **wanted.given())
             return source_message(await self._session.update_source(wanted.name, url, options))
         except KeyError:
@@ -170,11 +170,11 @@ class Control:
                 return info
         raise _no_such(name)
 
-    def _check_source(self, url: str) -> None:
+    async def _check_source(self, url: str) -> None:
         # By its looks first: parsing a path would look at the disk, and tell.
-        network = _NETWORK_URL.match(url) and parse_source(url).kind in NETWORK_KINDS
-        if not network and not self._allow_local_sources:
-            raise ConfigError("only rtsp://, http(s):// and push: sources can be added over the network")
+        host = self._allowed.host_to_resolve(url)
+        if host is not None:
+            self._allowed.check_addresses(host, await self._lookup(host))
 
     async def _remove(self, params: Any) -> Any:
         name = convert(params, RemoveParams).name

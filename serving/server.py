@@ -41,6 +41,7 @@ from facestream.serving.health import Health, is_stuck, judge
 from facestream.serving.http import Admitted, Site, respond
 from facestream.serving.keys import Keys
 from facestream.serving.limits import Limits
+from facestream.serving.lookup import Lookup, addresses_of
 from facestream.serving.messages import HelloMessage, source_message, status_message
 from facestream.serving.metrics import CONTENT_TYPE, Collect, Metrics
 from facestream.serving.network_metrics import NetworkCounts, network_metrics
@@ -80,6 +81,7 @@ class Server:
         trusted_proxies: addresses and networks of reverse proxies, which are believed whom they forward.
         allowed_sources: which sources ``/ws/control`` may add; by default cameras of other machines, by any name.
         allow_local_sources: let it add files and devices of this machine.
+        lookup: the addresses of a source's host.
         recognition: the session's people; None where nobody is recognised.
         unrecognised: why that is so, and how to change it.
         routes: more to be asked for over HTTP, from the parts that answer.
@@ -107,6 +109,7 @@ class Server:
         trusted_proxies: Iterable[str] = (),
         allowed_sources: AllowedSources | None = None,
         allow_local_sources: bool = False,
+        lookup: Lookup = addresses_of,
         recognition: Recognition | None = None,
         unrecognised: str = "nobody is recognised here",
         limits: Limits | None = None,
@@ -136,6 +139,7 @@ class Server:
             self.statistics,
             self._people,
             allowed=self._allowed,
+            lookup=lookup,
             methods=methods,
         )
         self._metrics = Metrics(self._collect, *metrics)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facestream.errors import ProtocolError
+from facestream.serving.allowed import AllowedSources
 from facestream.serving.control import Control, check_depth
 from facestream.serving.people import PeopleMethods
 from facestream.serving.server import Server
@@ -204,7 +205,8 @@ def test_no_text_breaks_the_server(text):
     import asyncio
 
     async def answer() -> None:
-        control = Control(FakeSession(None, source_info()), LIMITS, dict, PeopleMethods())  # type: ignore[arg-type]
+        session = FakeSession(None, source_info())  # type: ignore[arg-type]
+        control = Control(session, LIMITS, dict, PeopleMethods(), allowed=AllowedSources())
         try:
             response = await control.answer(text)
         except ProtocolError:
