@@ -86,7 +86,7 @@ class Observer:
         while True:
             life = self._server.lives
             try:
-                cameras = msgspec.json.decode(await _get(self._server.port, "/api/sources"), type=list[Camera])
+                cameras = msgspec.json.decode(await self._server.get("/api/sources"), type=list[Camera])
                 belongings = self._server.belongings()
             except (OSError, EOFError, msgspec.DecodeError, psutil.Error):
                 pass  # it is down, or goes down just now
@@ -104,12 +104,12 @@ class Observer:
         while True:
             try:
                 async with connect(f"ws://127.0.0.1:{self._server.port}/ws/faces?fields=box") as websocket:
-                    self._heard.clear()
                     async for message in websocket:
                         self._hear(message)
                 self.notebook.closed.append(f"{websocket.close_code} {websocket.close_reason}")
             except (OSError, EOFError, InvalidHandshake, WebSocketException):
                 await asyncio.sleep(EVERY)
+            self._heard.clear()
 
     def _hear(self, message: str | bytes) -> None:
         told = msgspec.json.decode(message)
@@ -120,21 +120,3 @@ class Observer:
 
 def _all_live(sample: Sample) -> bool:
     return bool(sample.cameras) and all(camera.state == "live" for camera in sample.cameras.values())
-
-
-async def _get(port: int, path: str) -> bytes:
-    """The body of a page.
-
-    Raises:
-        OSError, EOFError: the server is down.
-    """
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        async with asyncio.timeout(10):
-            _, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    except TimeoutError as error:
-        raise EOFError("it doesn't answer") from error
-    finally:
-        writer.close()
-    return body

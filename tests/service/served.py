@@ -63,7 +63,7 @@ class ServerProcess:
         return self._process.pid
 
     async def start(self) -> None:
-        """Returns when it answers.
+        """Returns when its models are loaded and its sources are there.
 
         Raises:
             RuntimeError: it ended instead.
@@ -77,7 +77,7 @@ class ServerProcess:
             )  # fmt: skip
         self.lives += 1
         async with asyncio.timeout(STARTING):
-            while not await self._answers():
+            while not await self._has_sources():
                 if not self.running:
                     raise RuntimeError(f"the server ended:\n{self.log.read_text()[-2000:]}")
                 await asyncio.sleep(0.05)
@@ -107,10 +107,25 @@ class ServerProcess:
         with process.oneshot():
             return Belongings(process.memory_info().rss, process.num_threads(), process.num_fds())
 
-    async def _answers(self) -> bool:
+    async def get(self, path: str) -> bytes:
+        """The body of a page.
+
+        Raises:
+            OSError, EOFError: the server is down.
+        """
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            async with asyncio.timeout(10):
+                _, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        except TimeoutError as error:
+            raise EOFError("it doesn't answer") from error
+        finally:
+            writer.close()
+        return body
+
+    async def _has_sources(self) -> bool:
+        try:
+            return (await self.get("/api/sources")).startswith(b"[{")
+        except (OSError, EOFError):
             return False
-        writer.close()
-        return True

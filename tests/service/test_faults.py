@@ -20,9 +20,9 @@ SOME = (
     Fault(2.5, Kind.RESIZED, 0.3, "door"),
     Fault(2.5, Kind.CROWD, 1.5),
     Fault(3.0, Kind.FULL, 1.0),
-    Fault(6.0, Kind.LOCKED, 0.5, "door"),
-    Fault(6.5, Kind.FROZEN, 1.5, "yard"),
-    Fault(10.0, Kind.DAMAGED, 0.5, "yard"),
+    Fault(5.5, Kind.LOCKED, 0.5, "door"),
+    Fault(5.5, Kind.FROZEN, 2.0, "yard"),
+    Fault(9.0, Kind.DAMAGED, 0.3, "door"),
     Fault(13.0, Kind.SHOT, 0.1),
 )
 """Each kind once, but for what others include: a camera is killed to come back in another size, and at the end of each

@@ -89,7 +89,7 @@ def test_frames_lost_while_another_camera_fails_are_found():
 
     lossy = run(yard(processed=processed))
     assert not finding(lossy, "frames lost").good
-    assert "yard 0.0% → 50.0%" in finding(lossy, "frames lost").measured
+    assert "yard 0.0% +50.0 points" in finding(lossy, "frames lost").measured
 
 
 def test_frames_lost_all_the_time_are_the_machines_fault():
