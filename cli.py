@@ -25,6 +25,7 @@ from facestream.cli_options import (
 from facestream.cli_people import people
 from facestream.cli_serve import serve
 from facestream.cli_sort import sort
+from facestream.cli_status import status, top
 from facestream.cli_tokens import tokens
 from facestream.errors import ConfigError, FacestreamError
 
@@ -196,6 +197,8 @@ cli.add_command(mask)
 cli.add_command(people)
 cli.add_command(serve)
 cli.add_command(sort)
+cli.add_command(status)
+cli.add_command(top)
 cli.add_command(tokens)
 
 

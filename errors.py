@@ -18,6 +18,7 @@
     ├── FileFormatError          a file of ours or faceswap's that can't be read
     │   ├── AlignmentsError
     │   └── FaceHeaderError
+    ├── ServerUnavailable        a running server that doesn't answer, or not to us
     ├── ProtocolError            a websocket peer said something we can't take
     └── ConfigError              an option, variable or configuration file
 
@@ -82,6 +83,10 @@ class AlignmentsError(FileFormatError):
 
 class FaceHeaderError(FileFormatError):
     """A face picture has no readable faceswap header."""
+
+
+class ServerUnavailable(FacestreamError):
+    """The server that is asked how it is doesn't answer, or wants another token."""
 
 
 class ProtocolError(FacestreamError):
