@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ class _Given:
     file: Layer
     environment: Layer
     path: Path | None = None
+    found: bool = False  # in the folder, without anybody's having named it
 
 
 class SettingsCommand(click.Command):
@@ -60,7 +62,7 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
     """Let the environment, and behind it a configuration file, give the defaults."""
     given: _Given = context.meta[__name__]
     if path is None and Path(DEFAULT_FILE).is_file():
-        path = Path(DEFAULT_FILE)
+        path, given.found = Path(DEFAULT_FILE), True
     given.path = path
     given.environment = from_environment(SETTINGS).check()
     if path is not None:
@@ -130,6 +132,7 @@ def options_for(settings: Settings, models: ModelOptions) -> ServeOptions:
         key=values["server.key"],
         allow_origins=tuple(values["server.allow_origins"]),
         allow_hosts=tuple(values["server.allow_hosts"]),
+        trusted_proxies=tuple(values["server.trusted_proxies"]),
         source_schemes=tuple(values["server.source_schemes"]),
         source_hosts=tuple(values["server.source_hosts"]),
         allow_local_sources=values["server.allow_local_sources"],
@@ -156,19 +159,21 @@ def options_for(settings: Settings, models: ModelOptions) -> ServeOptions:
 def models_of(settings: Settings) -> ModelOptions:
     from facestream.jobs.models import ModelOptions
 
-    values = _table(settings, "models")
-    return ModelOptions(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    return ModelOptions(**_table(settings, "models"))
 
 
 def _table(settings: Settings, table: str) -> dict[str, Any]:
-    return {
-        path.rpartition(".")[2]: value for path, value in settings.values.items() if path.rpartition(".")[0] == table
-    }
+    values: dict[str, Any] = {}
+    for path, value in settings.values.items():
+        its, _, key = path.rpartition(".")
+        if its == table:
+            values[key] = tuple(value) if isinstance(value, list) else value
+    return values
 
 
 @click.command(cls=SettingsCommand, params=_parameters())
 @click.pass_context
-def serve(context: click.Context, config: Path | None, accept_licence: bool, **options: Any) -> None:
+def serve(context: click.Context, /, config: Path | None, accept_licence: bool, **options: Any) -> None:
     """Serve the faces of SOURCES live, with a viewer at http://127.0.0.1:8765.
 
     A source is rtsp://…, webcam:0, /dev/video0, http(s)://… (MJPEG, HLS), a video file, a folder of pictures or
@@ -179,10 +184,13 @@ def serve(context: click.Context, config: Path | None, accept_licence: bool, **o
     """
     from facestream.serving.app import serve
     from facestream.serving.logs import set_up_logs
+    from facestream.serving.reload import Rereading
 
     settings = settings_of(context)
     set_up_logs(settings.values["log.format"], settings.values["log.level"])
-    if settings.file is not None and config is None:
-        log.info("settings are those of %s, as it is in this folder", settings.file)
+    given: _Given = context.meta[__name__]
+    if given.found:
+        log.info("the settings are those of %s, as it lies in this folder", given.path)
     models = checked_models(replace(models_of(settings), accept_licence=accept_licence))
-    run_async(serve(options_for(settings, models), say=click.echo))
+    rereading = Rereading(settings, partial(settings_for, given.arguments))
+    run_async(serve(options_for(settings, models), say=click.echo, rereading=rereading))

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from facestream.cli_options import Command, model_options, privacy_options, reference_options
+from facestream.cli_options import model_options, privacy_options, reference_options
 from facestream.config import SOURCES, WEBHOOKS, Setting
 from facestream.config_values import EveryType, RegionType
 from facestream.serving.limits import Limits
@@ -52,9 +52,13 @@ def _setting(
     return Setting(table, key, click.Option(declarations, **attributes), negated, secret, words)
 
 
-def options_of(decorate: Callable[[Command], Command]) -> dict[str, click.Option]:
+def options_of(decorate: Callable[[Callable[..., Any]], Callable[..., Any]]) -> dict[str, click.Option]:
     """What a decorator of :mod:`facestream.cli_options` adds to a command, by name."""
-    command = click.command(decorate(lambda **options: None))  # type: ignore[type-var]
+
+    @click.command()
+    @decorate
+    def command(**options: Any) -> None: ...
+
     return {str(option.name): option for option in command.params if isinstance(option, click.Option)}
 
 
@@ -148,6 +152,14 @@ def _server() -> tuple[Setting, ...]:
             "allow_hosts",
             multiple=True,
             help="Name by which clients may call this server.",
+        ),
+        _setting(
+            "server",
+            "trusted_proxies",
+            "--trusted-proxy",
+            "trusted_proxies",
+            multiple=True,
+            help="Address or network of a reverse proxy, which is believed whom it forwards.",
         ),
         _setting(
             "server",

@@ -115,7 +115,7 @@ class Setting:
     @property
     def default(self) -> Any:
         """What holds when nothing is said: None for nothing."""
-        value = self.option.get_default(click.Context(click.Command("serve")))
+        value: Any = self.option.get_default(click.Context(click.Command("serve")))
         if self.option.multiple:
             return tuple(value or ())
         if self.option.is_flag:
@@ -250,7 +250,7 @@ class _Reader:
             setting = self._tables[name].get(key)
             if key not in known:
                 self._say(f"{where}.{key}", self._unknown_key(name, key, known))
-            elif setting is None or key == "url":
+            elif setting is None or key in ("url", "name"):
                 if not isinstance(value, str) or not value.strip():
                     self._say(f"{where}.{key}", f"this is text, in quotes, not {value!r}")
                 values[key] = value

@@ -88,9 +88,8 @@ def _sources(
 
 def _overruled(entry: SourceEntry, settings: Iterable[Setting], said: Mapping[str, str]) -> SourceEntry:
     """What command line and environment say holds for every source, whatever the file says of it."""
-    silenced = {setting.key: None for setting in settings if setting.table == SOURCES and setting.name in said}
-    silenced.pop("url", None)
-    silenced.pop("name", None)
+    keys = {setting.key for setting in settings if setting.table == SOURCES and setting.name in said}
+    silenced: dict[str, Any] = dict.fromkeys(keys - {"url", "name"})
     return replace(entry, **silenced)
 
 

@@ -13,7 +13,7 @@ class Unusable(ValueError):
     """A value that can't be taken; the message says why, without saying of what."""
 
 
-class RegionType(click.ParamType):
+class RegionType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A part of the frame: four shares 0..1, ``0,0.5,1,1`` or a list."""
 
     name = "region"
@@ -34,7 +34,7 @@ class RegionType(click.ParamType):
         return region
 
 
-class EveryType(click.ParamType):
+class EveryType(click.ParamType):  # type: ignore[type-arg]
     """``auto`` or a number of frames."""
 
     name = "auto|N"

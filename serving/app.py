@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
 
 from facestream.jobs.demo import demo_video
+from facestream.jobs.events import Events
 from facestream.jobs.live import LiveSession, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
 from facestream.jobs.naming import tracks_for
@@ -17,11 +18,13 @@ from facestream.jobs.references import load_references
 from facestream.server import Server
 from facestream.serving.chosen import check_privacy, chosen_sinks, why_nobody_is_recognised, with_people_recognised
 from facestream.serving.deferred import DeferredSession
+from facestream.serving.events import EventRoutes
 from facestream.serving.health import summary
 from facestream.serving.logs import LineCount
 from facestream.serving.options import ServeOptions
 from facestream.serving.process_metrics import process_metrics
 from facestream.serving.pulse import Pulse
+from facestream.serving.reload import Reloading, Rereading
 from facestream.serving.stopping import Stop
 from facestream.serving.systemd import Notifier, Reporter, Watchdog
 from facestream.stream.choosing import Chooser
@@ -38,7 +41,13 @@ log = logging.getLogger("facestream.serve")
 __all__ = ["ServeOptions", "serve"]
 
 
-async def serve(options: ServeOptions, *, say: Callable[[str], None], notifier: Notifier | None = None) -> None:
+async def serve(
+    options: ServeOptions,
+    *,
+    say: Callable[[str], None],
+    notifier: Notifier | None = None,
+    rereading: Rereading | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM, then stop the sources, let what is in flight out and finish the files.
 
     The port answers before the models are loaded. Stopping takes at most twice ``options.drain`` seconds: once for what
@@ -63,6 +72,15 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None], notifier: 
         recogniser = Recogniser() if models.identities else None
         recognition = await stack.enter_async_context(_recognition(options, models, bridge, recogniser))
         served = DeferredSession(Hub(), bridge)
+        reloading = None
+        if rereading is not None:
+            reloading = stack.enter_context(Reloading(served, rereading, options.options_of, on_hangup=stop.ask))
+        events = await stack.enter_async_context(
+            Events.open(served, options.events, covered=options.anonymise is not None)
+        )
+        event_routes = EventRoutes(events)
+        if recognition is not None:
+            recognition.follow(events)
         network = await stack.enter_async_context(AsyncExitStack())  # the part that closes before the files do
         server = await network.enter_async_context(
             Server(
@@ -73,11 +91,14 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None], notifier: 
                 allow_origins=options.allow_origins,
                 limits=options.limits,
                 recognition=recognition,
+                routes=event_routes.routes,
+                methods={**(reloading.methods if reloading is not None else {}), **event_routes.methods},
                 unrecognised=why_nobody_is_recognised(options),
                 ready=lambda: "the server is stopping" if stop.asked else served.not_ready,
                 metrics=[lambda: process_metrics(bridge, pulse, lines)],
             )
         )
+        events.on_event(server.tell)
         say(f"facestream answers at {server.url} and loads its models …")
         reporter = _reporter(notifier or Notifier.from_environment(), server, served)
         pulse.on_beat(reporter.beat)
@@ -93,6 +114,8 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None], notifier: 
         server.begun()
         stop.started()
         reporter.ready()
+        if reloading is not None:
+            stack.callback(tasks.create_task(reloading.run(), name="reload").cancel)
         say(f"facestream is at {server.url}  (models on {bridge.device}; Ctrl-C stops)")
         await stop.wait()
         reporter.stopping()
@@ -131,6 +154,7 @@ async def _session(
         hub=hub,
         privacy=Privacy(bridge, options.anonymise, options.anonymise_who) if options.anonymise else None,
         biometrics=options.keeps_embeddings,
+        keep_packets=options.events.keep_packets,
     )
 
 

@@ -28,6 +28,7 @@ class ServeOptions:
     key: Path | None = None
     allow_origins: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     source_schemes: tuple[str, ...] = ("rtsp", "rtsps", "http", "https", "push")
     source_hosts: tuple[str, ...] = ()
     allow_local_sources: bool = False
