@@ -86,7 +86,8 @@ class ModelOptions:
         aligner: an aligner's name; None or "none" finds no landmarks. "file" is none: the faces come with theirs.
         masks: the names of any number of mask models.
         identity: an identity model's name, several, or None; with ``filter`` or ``nfilter``, None is "sface".
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps"; or several of one kind, "cuda:0,cuda:1", each of which has all
+            models.
         detect_size: the long side of what the detector sees, in pixels; None is the model's own.
         threshold: the least score of a detection; None is the model's own.
         batch_size: frames that the detector sees at once; None is the model's own.
@@ -222,29 +223,45 @@ async def load_stages(options: ModelOptions, bridge: Bridge, references: Referen
             :func:`facestream.jobs.references.load_references` has made of them.
 
     Unless ``options`` say a batch size, each model has the one that ``facestream profile`` found for it on this device.
+    Where ``bridge`` has several devices, each has all models.
     """
     repeatable = options.repeatable and bridge.device == "cpu"
     use_own = repeatable or options.batch_size
     profiled = {} if use_own else await bridge.infer(profiled_batch_sizes, options, bridge.device)
-    if options.detector == FILE:
-        faces = _filtered(await load_face_plugins(options, bridge, profiled), options, references)
-        return [Stage.faces(plugin, bridge, together(plugin) if repeatable else None) for plugin in faces]
-    detector, faces = await load_plugins(options, bridge, profiled)
-    faces = _filtered(faces, options, references)
-    if repeatable:
-        first = Stage.detect(EachSizeAlone(detector), bridge, together(detector))
-    else:
-        first = Stage.detect(detector, bridge, options.batch_size)
-    return [first, *(Stage.faces(plugin, bridge, together(plugin) if repeatable else None) for plugin in faces)]
+    detectors: list[Detector] = []
+    chains: list[list[FacePlugin]] = []
+    for device in bridge.devices:
+        if options.detector == FILE:
+            faces = await load_face_plugins(options, bridge, profiled, device=device)
+        else:
+            detector, faces = await load_plugins(options, bridge, profiled, device=device)
+            detectors.append(detector)
+        chains.append(_filtered(faces, options, references))
+    stages = [
+        Stage.faces(plugin, bridge, together(plugin) if repeatable else None, replicas=replicas)
+        for plugin, *replicas in zip(*chains, strict=True)
+    ]
+    return [_detecting(detectors, bridge, options, repeatable), *stages] if detectors else stages
+
+
+def _detecting(replicas: Sequence[Detector], bridge: Bridge, options: ModelOptions, repeatable: bool) -> Stage:
+    size = together(replicas[0]) if repeatable else options.batch_size
+    first, *others = [EachSizeAlone(detector) for detector in replicas] if repeatable else replicas
+    return Stage.detect(first, bridge, size, replicas=others)
 
 
 async def load_plugins(
-    options: ModelOptions, bridge: Bridge, batch_sizes: Mapping[str, int] | None = None
+    options: ModelOptions,
+    bridge: Bridge,
+    batch_sizes: Mapping[str, int] | None = None,
+    *,
+    device: str | None = None,
 ) -> tuple[Detector, list[FacePlugin]]:
-    """Load the chosen models onto ``bridge``'s device, weights fetched where needed.
+    """Load the chosen models onto a device, weights fetched where needed.
 
     Args:
         batch_sizes: model → batch size, for those that aren't to have their own.
+        device: one of ``bridge``'s, None for the first.
 
     Raises:
         ConfigError: ``rotate_images`` isn't angles, no size is within the limits, or masks lack landmarks.
@@ -256,12 +273,17 @@ async def load_plugins(
     size = options.batch_size or (batch_sizes or {}).get(detector.name, detector.batch_size)
     model.batch_size = detector.batch_size = size  # a compiled network is made for batches of its own model's size
     name = options.detector or registry.default("detect", bridge.device)
-    await bridge.infer(_load, model, "detect", name, options.accept_licence, bridge.device)
-    return detector, await load_face_plugins(options, bridge, batch_sizes, beside=model)
+    await bridge.infer(_load, model, "detect", name, options.accept_licence, device or bridge.device)
+    return detector, await load_face_plugins(options, bridge, batch_sizes, beside=model, device=device)
 
 
 async def load_face_plugins(
-    options: ModelOptions, bridge: Bridge, batch_sizes: Mapping[str, int] | None = None, *, beside: Any = None
+    options: ModelOptions,
+    bridge: Bridge,
+    batch_sizes: Mapping[str, int] | None = None,
+    *,
+    beside: Any = None,
+    device: str | None = None,
 ) -> list[FacePlugin]:
     """Those of :func:`load_plugins` that look at faces.
 
@@ -273,7 +295,7 @@ async def load_face_plugins(
     for plugin in faces:
         plugin.batch_size = (batch_sizes or {}).get(plugin.name, plugin.batch_size)
     for (role, model), (_, name) in zip(models, options.face_models):
-        await bridge.infer(_load, model, role, name, options.accept_licence, bridge.device)
+        await bridge.infer(_load, model, role, name, options.accept_licence, device or bridge.device)
     share_uploads([beside, *(model for _, model in models)])
     return faces
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple, Self, TypeVar
 
+from facestream.errors import ConfigError
 from facestream.stream.allocator import keep_freed_memory
 from facestream.stream.daemon import DaemonThread
 
@@ -125,7 +126,7 @@ class Bridge:
             raw = await bridge.infer(plugin.infer, feed)
 
     Args:
-        device: "cpu", "cuda", "cuda:1" or "mps".
+        device: "cpu", "cuda", "cuda:1" or "mps"; or several of one kind, "cuda:0,cuda:1", each of which has the models.
         cpu_workers: threads for resizing, warping and encoding; by default one a core, at most 8.
         torch_threads: threads inside one CPU operation of torch; by default one a core. OpenCV gets one: its work is
             parallel across the pool already, and two thread pools on the same cores fight.
@@ -135,7 +136,8 @@ class Bridge:
         self, device: str = "cpu", *, cpu_workers: int | None = None, torch_threads: int | None = None
     ) -> None:
         cores = available_cores()
-        self.device = device
+        self.devices = parse_devices(device)
+        self.device = device = self.devices[0]
         self._torch_threads = torch_threads or cores
         self._device_lane = Lane(device)
         self._models: dict[str, Lane] = {}
@@ -146,18 +148,21 @@ class Bridge:
         """Run ``function(*args)`` in the device's first worker: see :meth:`worker`. Cancelling loses the result."""
         return await self._device_lane.run(function, *args)
 
-    def worker(self, model: str) -> Lane:
-        """The thread in which a model's network runs; the bridge closes it.
+    def worker(self, model: str, replica: int = 0) -> Lane:
+        """The thread in which a model's network runs, on the device of that number; the bridge closes it.
 
         On a CPU it is the device's one worker: networks take turns on the cores. On a GPU each model has its own, so
         that while one waits for its results another's work is begun: each runs on a stream of its own, and detect,
         align and identity of neighbouring batches overlap. A model is in one thread only either way.
         """
-        if not self.device.startswith("cuda"):
-            return self._device_lane
-        if model not in self._models:
-            self._models[model] = Lane(f"{self.device}-{model}")
-        return self._models[model]
+        device = self.devices[replica] + (f"#{replica}" if replica else "")
+        if not device.startswith("cuda"):
+            if not replica:
+                return self._device_lane
+            model = "networks"
+        if (name := f"{device}-{model}") not in self._models:
+            self._models[name] = Lane(name)
+        return self._models[name]
 
     async def cpu(self, function: Callable[..., T], *args: object) -> T:
         """Run ``function(*args)`` in the pool. Cancelling loses the result."""
@@ -224,6 +229,19 @@ def _memory_of(device: str) -> DeviceMemory:
 
     free, total = torch.cuda.mem_get_info(device)
     return DeviceMemory(torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device), total - free, total)
+
+
+def parse_devices(text: str) -> tuple[str, ...]:
+    """ "cuda:0,cuda:1" as its devices.
+
+    Raises:
+        ConfigError: one is missing, or they are of several kinds.
+    """
+    devices = tuple(part.strip() for part in text.split(","))
+    kinds = {device.partition(":")[0] for device in devices}
+    if not all(devices) or (len(devices) > 1 and (len(kinds) > 1 or "auto" in kinds)):
+        raise ConfigError(f"--device {text} isn't possible: give one device, or several of one kind, as cuda:0,cuda:1")
+    return devices
 
 
 def available_cores() -> int:

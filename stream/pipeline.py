@@ -46,9 +46,9 @@ class Pipeline:
         stages: usually one that finds faces and others that look at them. A chain may also begin with one that looks at
             faces, or have none at all: then what goes in are frames whose faces are known (:class:`FrameFaces`).
         bridge: where blocking work runs.
-        in_flight: batches between the gate and the exit. One or two keep live results young (see
-            :func:`facestream.jobs.live.live_in_flight`); lossless jobs ask for more, so that every verb of every stage
-            can be at work.
+        in_flight: batches between the gate and the exit, for each of ``bridge``'s devices. One or two keep live
+            results young (see :func:`facestream.jobs.live.live_in_flight`); lossless jobs ask for more, so that every
+            verb of every stage can be at work.
         tracks: numbers the faces; None leaves them unnumbered.
         recogniser: says who they are, by the first identity model's embeddings. None looks for nobody.
         chooser: chooses the faces that the identity models at the chain's end look at, those that are
@@ -76,7 +76,7 @@ class Pipeline:
             raise ValueError("a recogniser, a chooser and a guide need tracks")
         self._stages = list(stages)
         self._bridge = bridge
-        self._in_flight = InFlight(max(1, in_flight))
+        self._in_flight = InFlight(max(1, in_flight) * len(bridge.devices))
         self._choosing_from = len(self._stages) if chooser is None else _first_selective(self._stages)
         chooser = chooser if self._chooses else None
         self._following = None if tracks is None else Following(tracks, chooser, recogniser)

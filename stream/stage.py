@@ -2,12 +2,15 @@
 
 While batch *n* is inferred on the device, batch *n + 1* is prepared and batch *n - 1* finished in CPU workers. The
 hand-overs between the three hold one batch each, so a stage holds at most five.
+
+With several devices the model is there on each. Whichever is free takes the next batch, prepares, infers and finishes
+it as above, and results leave in the order of the batches.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol
@@ -25,6 +28,7 @@ from facestream.stream.histogram import BATCHES, DURATIONS, Histogram
 from facestream.stream.joining import batch_of
 from facestream.stream.region import moved
 from facestream.stream.tasks import task_group
+from facestream.stream.turns import Shared
 from facestream.stream.types import (
     Detections,
     Detector,
@@ -203,6 +207,9 @@ class _Work:
     feed: Any = None
     raw: Any = None
     seconds: float = 0.0
+    replica: int = 0
+    turn: int = 0
+    last: bool = True  # of the batches of its turn
 
 
 class Stage:
@@ -210,25 +217,35 @@ class Stage:
 
     Args:
         name: for statistics and messages.
-        role: the plugin behind :class:`DetectRole` or :class:`FaceRole`.
+        role: the plugin behind :class:`DetectRole` or :class:`FaceRole`; several where the model is on several devices,
+            each loaded on its own, in the order of ``bridge``'s.
         bridge: where its verbs run.
         batch_size: most frames (detectors) or faces (all others) that the model sees at once. Halved for good when the
             device runs out of memory.
     """
 
-    def __init__(self, name: str, role: Role, bridge: Bridge, batch_size: int) -> None:
+    def __init__(self, name: str, role: Role | Sequence[Role], bridge: Bridge, batch_size: int) -> None:
         self.name = name
-        self._role = role
+        self._roles = tuple(role) if isinstance(role, Sequence) else (role,)
+        self._role = self._roles[0]
         self._bridge = bridge
         self._statistics = StageStatistics(name, batch_size)
 
     @classmethod
-    def detect(cls, plugin: Detector, bridge: Bridge, batch_size: int | None = None) -> Stage:
-        return cls(plugin.name, DetectRole(plugin), bridge, batch_size or plugin.batch_size)
+    def detect(
+        cls, plugin: Detector, bridge: Bridge, batch_size: int | None = None, *, replicas: Sequence[Detector] = ()
+    ) -> Stage:
+        """``replicas``: the same model on ``bridge``'s further devices."""
+        roles = [DetectRole(each) for each in (plugin, *replicas)]
+        return cls(plugin.name, roles, bridge, batch_size or plugin.batch_size)
 
     @classmethod
-    def faces(cls, plugin: FacePlugin, bridge: Bridge, batch_size: int | None = None) -> Stage:
-        return cls(plugin.name, FaceRole(plugin), bridge, batch_size or plugin.batch_size)
+    def faces(
+        cls, plugin: FacePlugin, bridge: Bridge, batch_size: int | None = None, *, replicas: Sequence[FacePlugin] = ()
+    ) -> Stage:
+        """``replicas``: the same model on ``bridge``'s further devices."""
+        roles = [FaceRole(each) for each in (plugin, *replicas)]
+        return cls(plugin.name, roles, bridge, batch_size or plugin.batch_size)
 
     @property
     def batch_size(self) -> int:
@@ -254,19 +271,22 @@ class Stage:
 
     def summary(self) -> list[str]:
         """What the plugin has to tell at the end of a job, such as how many faces it left out and why."""
-        return summary_of(self._role.plugin)
+        return [line for role in self._roles for line in summary_of(role.plugin)]
 
     async def run(self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch]) -> None:
         """Process batches until ``inbound`` ends, then close ``outbound``.
 
         Cancelling loses the batches in the stage.
         """
-        feeds_in, feeds_out = Channel[_Work](1).ends
-        raws_in, raws_out = Channel[_Work](1).ends
+        shared = Shared(self._batches(inbound))
         async with task_group() as tasks:
-            tasks.create_task(self._prepare(inbound, feeds_in), name=f"{self.name}.pre")
-            tasks.create_task(self._infer_all(feeds_out, raws_in), name=f"{self.name}.infer")
-            tasks.create_task(self._finish(raws_out, outbound), name=f"{self.name}.post")
+            for replica in range(len(self._roles)):
+                feeds_in, feeds_out = Channel[_Work](1).ends
+                raws_in, raws_out = Channel[_Work](1).ends
+                tasks.create_task(self._prepare(replica, shared, feeds_in), name=f"{self.name}.pre")
+                tasks.create_task(self._infer_all(feeds_out, raws_in), name=f"{self.name}.infer")
+                tasks.create_task(self._finish(raws_out, shared, outbound), name=f"{self.name}.post")
+        outbound.close()
 
     async def run_one(self, batch: ExtractBatch) -> list[ExtractBatch]:
         """Process one batch by this stage alone, beside a running stream or without any; it may come back in parts.
@@ -291,22 +311,31 @@ class Stage:
                 return faces
         raise AssertionError("the stage lost the frame")
 
-    async def _prepare(self, inbound: Receiver[ExtractBatch], feeds: Sender[_Work]) -> None:
-        async for batch in self._batches(inbound):
-            await feeds.send(await self._prepared(batch))
+    async def _prepare(self, replica: int, shared: Shared[ExtractBatch], feeds: Sender[_Work]) -> None:
+        while (taken := await shared.take()) is not None:
+            turn, batch = taken
+            work = await self._prepared(batch, replica)
+            work.turn = turn
+            await feeds.send(work)
         feeds.close()
 
     async def _infer_all(self, feeds: Receiver[_Work], raws: Sender[_Work]) -> None:
         async for work in feeds:
-            for part in await self._infer(work):
+            parts = await self._infer(work)
+            for part in parts:
+                part.turn, part.last = work.turn, part is parts[-1]
                 await raws.send(part)
         raws.close()
 
-    async def _finish(self, raws: Receiver[_Work], outbound: Sender[ExtractBatch]) -> None:
+    async def _finish(
+        self, raws: Receiver[_Work], shared: Shared[ExtractBatch], outbound: Sender[ExtractBatch]
+    ) -> None:
         async for work in raws:
             await self._finished(work)
+            await shared.come(work.turn)
             await outbound.send(work.batch)
-        outbound.close()
+            if work.last:
+                await shared.leave(work.turn)
 
     async def _batches(self, inbound: Receiver[ExtractBatch]) -> AsyncIterator[ExtractBatch]:
         """What is waiting, as batches of this stage's own size. Detect batches arrive in their final size."""
@@ -324,23 +353,23 @@ class Stage:
                 assert ready is not None
                 yield ready
 
-    async def _prepared(self, batch: ExtractBatch) -> _Work:
+    async def _prepared(self, batch: ExtractBatch, replica: int = 0) -> _Work:
         if not self._role.weight(batch):
-            return _Work(batch)
-        feed, seconds = await self._bridge.cpu(_timed, self._role.pre_process, batch)
-        return _Work(batch, feed, seconds=seconds)
+            return _Work(batch, replica=replica)
+        feed, seconds = await self._bridge.cpu(_timed, self._roles[replica].pre_process, batch)
+        return _Work(batch, feed, seconds=seconds, replica=replica)
 
     async def _infer(self, work: _Work) -> list[_Work]:
         if work.feed is None:
             return [work]
         try:
-            worker = self._bridge.worker(self.name)
-            work.raw, seconds = await worker.run(_timed, self._role.infer, work.feed)
+            worker = self._bridge.worker(self.name, work.replica)
+            work.raw, seconds = await worker.run(_timed, self._roles[work.replica].infer, work.feed)
         except OutOfDeviceMemory as error:
             self._statistics.out_of_memory += 1
             if self._role.weight(work.batch) == 1:
                 raise OutOfDeviceMemory(self._advice()) from error
-            return await self._infer_halves(work.batch)
+            return await self._infer_halves(work.batch, work.replica)
         statistics = self._statistics
         statistics.pre_seconds += work.seconds
         statistics.infer_seconds += seconds
@@ -356,19 +385,19 @@ class Stage:
             f"that use it, choose a lighter model{smaller}, run fewer models at once, or use --device cpu"
         )
 
-    async def _infer_halves(self, batch: ExtractBatch) -> list[_Work]:
+    async def _infer_halves(self, batch: ExtractBatch, replica: int) -> list[_Work]:
         smaller = (self._role.weight(batch) + 1) // 2
         if smaller < self.batch_size:
             log.warning("%s: the device is out of memory; going on with batches of %d", self.name, smaller)
             self._statistics.batch_size = smaller
-        return [
-            work for half in self._role.split(batch, smaller) for work in await self._infer(await self._prepared(half))
-        ]
+        halves = self._role.split(batch, smaller)
+        return [work for half in halves for work in await self._infer(await self._prepared(half, replica))]
 
     async def _finished(self, work: _Work) -> None:
         statistics = self._statistics
         if work.feed is not None:
-            _, seconds = await self._bridge.cpu(_timed, self._role.post_process, work.raw, work.feed, work.batch)
+            post_process = self._roles[work.replica].post_process
+            _, seconds = await self._bridge.cpu(_timed, post_process, work.raw, work.feed, work.batch)
             statistics.post_seconds += seconds
             statistics.post.observe(seconds)
             statistics.batches += 1
