@@ -42,10 +42,11 @@ def align(landmarks: Floats) -> Aligned:
     matrices, usable = umeyama(points[:, CORE], MEAN_FACE)
     normalised = transform(matrices, np.where(usable[:, None, None], points, np.nan))
     found = pose.solve(normalised)
+    turned = pose.rotation_matrices(found.rotation)
     return Aligned(
         matrices.astype(np.float32),
-        {name: shift.astype(np.float32) for name, shift in pose.offsets(found).items()},
-        pose.angles(found).astype(np.float32),
+        {name: shift.astype(np.float32) for name, shift in pose.offsets(found, turned).items()},
+        pose.angles(found, turned).astype(np.float32),
     )
 
 

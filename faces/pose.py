@@ -67,30 +67,33 @@ def rotation_matrices(vectors: Doubles) -> Doubles:
     return result
 
 
-def angles(pose: Pose) -> Doubles:
+def angles(pose: Pose, matrix: Doubles | None = None) -> Doubles:
     """(N, 3) pitch, yaw and roll in degrees.
 
-    Roll is what remains after the alignment has turned the face upright, so it is small.
+    Roll is what remains after the alignment has turned the face upright, so it is small. Here and below ``matrix`` is
+    the pose's :func:`rotation_matrices`, for callers who need it more than once.
     """
-    matrix = rotation_matrices(pose.rotation)
+    matrix = rotation_matrices(pose.rotation) if matrix is None else matrix
     pitch = np.arctan2(matrix[:, 2, 1], matrix[:, 2, 2])
     yaw = np.arctan2(-matrix[:, 2, 0], np.hypot(matrix[:, 2, 1], matrix[:, 2, 2]))
     roll = np.arctan2(matrix[:, 1, 0], matrix[:, 0, 0])
     return np.asarray(np.degrees(np.stack([pitch, yaw, roll], axis=1)), np.float64)
 
 
-def project(point: tuple[float, float, float], pose: Pose) -> Doubles:
+def project(point: tuple[float, float, float], pose: Pose, matrix: Doubles | None = None) -> Doubles:
     """(N, 2) where a point of the mean head appears, normalised; (0.5, 0.5) where the pose is unsolved."""
-    seen = rotation_matrices(pose.rotation) @ np.asarray(point) + pose.translation
+    matrix = rotation_matrices(pose.rotation) if matrix is None else matrix
+    seen = matrix @ np.asarray(point) + pose.translation
     solved = pose.translation[:, 2] != 0
     depth = np.where(solved, seen[:, 2], 1.0)
     plane = np.where(solved[:, None], seen[:, :2] / depth[:, None], 0.0)
     return np.asarray(plane * _CAMERA[0, 0] + _CAMERA[0, 2], np.float64)
 
 
-def offsets(pose: Pose) -> dict[str, Doubles]:
+def offsets(pose: Pose, matrix: Doubles | None = None) -> dict[str, Doubles]:
     """Centering → (N, 2), how far its centre lies from the normalised middle; zeros where unsolved."""
-    shifts = {name: project(center, pose) - _CAMERA[0, 2] for name, center in CENTERS.items()}
+    matrix = rotation_matrices(pose.rotation) if matrix is None else matrix
+    shifts = {name: project(center, pose, matrix) - _CAMERA[0, 2] for name, center in CENTERS.items()}
     return {"legacy": np.zeros((len(pose.rotation), 2)), **shifts}
 
 

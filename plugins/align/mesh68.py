@@ -43,9 +43,9 @@ class HeadFrame:
         """From meshes (N, 468, 3). Where the points that it needs are one, the crop's axes, and a unit is a pixel."""
         x = mesh[:, LEFT_EYE_CORNER] - mesh[:, RIGHT_EYE_CORNER]
         down = mesh[:, BELOW_NOSE] - mesh[:, FOREHEAD]
-        z = np.cross(x, down)
+        z = _cross(x, down)
         bent = np.linalg.norm(z, axis=1) < 1e-6
-        axes = np.stack([x, np.cross(z, x), z], 1)
+        axes = np.stack([x, _cross(z, x), z], 1)
         axes[bent] = np.eye(3)
         axes /= np.linalg.norm(axes, axis=2, keepdims=True)
         units = np.where(bent, 1, np.linalg.norm(x, axis=1))
@@ -85,6 +85,12 @@ class EyeFrame:
     def leave(self, points: Floats) -> Floats:
         """Eye coordinates (N, P, 2) → crop pixels."""
         return np.asarray(points @ self.axes + self.origins[:, None], np.float32)
+
+
+def _cross(one: Floats, other: Floats) -> Floats:
+    """What np.cross gives for (N, 3) and (N, 3), in a fifth of its time for a few."""
+    ahead, behind = [1, 2, 0], [2, 0, 1]
+    return np.asarray(one[:, ahead] * other[:, behind] - one[:, behind] * other[:, ahead], np.float32)
 
 
 class Correction(Protocol):
