@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from facestream.errors import SourceUnavailable
+from facestream.io.backoff import Backoff
+from facestream.io.live import ReconnectingSource
+from facestream.io.reader_source import ReaderSource
+from facestream.io.reading import Picture
+from facestream.io.source_lane import MOST_HANGING, SourceLane
+from facestream.stream.device import Lane
+from facestream.stream.types import SourceState
+from facestream.testing.sources import make_picture
+
+
+class HangingReader:
+    """A camera whose driver never returns from a call, until :attr:`free` is set."""
+
+    damaged = skipped = 0
+    size = rate = count = None
+    finite = bursts = False
+
+    def __init__(self, *, hangs: bool = True, at: str = "read") -> None:
+        self._at = at if hangs else ""
+        self.free = threading.Event()
+        self.hung = threading.Event()
+        self.closed = threading.Event()
+
+    def open(self) -> None:
+        self._call("open")
+
+    def read(self) -> Picture | None:
+        self._call("read")
+        return Picture(make_picture(0), 0.0)
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def interrupt(self) -> None:
+        pass
+
+    def _call(self, verb: str) -> None:
+        if verb == self._at:
+            self.hung.set()
+            self.free.wait()
+
+
+class HangingCamera:
+    """Its connections hang, but for the last."""
+
+    def __init__(self, hanging: int = 1, at: str = "read") -> None:
+        self.readers = [HangingReader(at=at) for _ in range(hanging)]
+        self._coming = [*self.readers, HangingReader(hangs=False)]
+        self.lane = SourceLane("cam", lambda: Lane("cam", patience=0.25))
+
+    def source(self) -> ReconnectingSource:
+        return ReconnectingSource("cam", self._connect, lane=self.lane, backoff=Backoff(0.001, 0.002))
+
+    def _connect(self) -> ReaderSource:
+        lane = self.lane.get()
+        return ReaderSource("cam", self._coming.pop(0), lane=lane, keep_lane=True)
+
+    def free(self) -> None:
+        for reader in self.readers:
+            reader.free.set()
+
+
+@pytest.fixture
+async def camera() -> AsyncIterator[HangingCamera]:
+    camera = HangingCamera()
+    yield camera
+    camera.free()
+
+
+@pytest.mark.parametrize("at", ["open", "read"])
+async def test_a_camera_whose_driver_hangs_is_opened_anew_in_another_thread(
+    at: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera = HangingCamera(at=at)
+    states: list[tuple[SourceState, str]] = []
+    source = camera.source()
+    source.on_state(lambda state, reason: states.append((state, reason)))
+    async with asyncio.timeout(20), source:
+        assert (await anext(source)).epoch == 0
+    assert states[0][0] is SourceState.DEGRADED
+    assert "cam hangs" in states[0][1]
+    assert [r.levelno for r in caplog.records if "leaving its thread behind" in r.message] == [logging.ERROR]
+    camera.free()
+    assert await asyncio.to_thread(camera.readers[0].closed.wait, 10)
+
+
+async def test_closing_a_source_that_hangs_is_bounded(camera: HangingCamera) -> None:
+    source = camera.source()
+    async with asyncio.timeout(20), source:
+        reading = asyncio.ensure_future(anext(source))
+        await asyncio.to_thread(camera.readers[0].hung.wait)
+        reading.cancel()
+        await asyncio.wait([reading])
+    assert source.state is SourceState.STOPPED
+    assert not camera.readers[0].closed.is_set()
+
+
+async def test_what_hangs_is_tried_again_only_so_often() -> None:
+    camera = HangingCamera(hanging=MOST_HANGING)
+    source = camera.source()
+    async with asyncio.timeout(20), source:
+        reading = asyncio.ensure_future(anext(source))
+        given_up = asyncio.Event()
+        source.on_state(lambda _, reason: given_up.set() if "connections to cam hang" in reason else None)
+        await given_up.wait()
+        assert len(threads()) == MOST_HANGING
+        camera.free()
+        await reading
+    for thread in threads():
+        await asyncio.to_thread(thread.join, 10)
+    assert not threads()
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("facestream-cam")]
+
+
+async def test_a_lane_that_does_not_hang_stays() -> None:
+    lane = SourceLane("cam", lambda: Lane("cam", patience=10))
+    first = lane.get()
+    await first.run(int)
+    await lane.leave_if_hung()
+    assert lane.get() is first
+    await lane.aclose()
+    with pytest.raises(RuntimeError, match="closed"):
+        await first.run(int)
+
+
+async def test_too_many_hanging_threads_are_a_source_that_is_not_there() -> None:
+    free = threading.Event()
+    lane = SourceLane("cam", lambda: Lane("cam", patience=0.01))
+    for _ in range(MOST_HANGING):
+        with pytest.raises(RuntimeError, match="hangs"):
+            await lane.get().run(free.wait)
+        await lane.leave_if_hung()
+    with pytest.raises(SourceUnavailable, match="connections to cam hang"):
+        lane.get()
+    free.set()
