@@ -33,10 +33,22 @@ def place(load: Load) -> Place:
     return placed
 
 
+class Models(dict[str, Any]):
+    """Each is loaded when it is first asked for: whoever hasn't agreed to the terms of one can test the others."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__()
+        self._load = load
+
+    def __missing__(self, name: str) -> Any:
+        roles = {"yunet": "detect", "centerface": "detect", "mesh": "align", "sface": "identity", "bisenet-fp": "mask"}
+        self[name] = self._load(roles[name], name)
+        return self[name]
+
+
 @pytest.fixture(scope="module")
-def models(load: Load) -> dict[str, Any]:
-    names = {"yunet": "detect", "centerface": "detect", "mesh": "align", "sface": "identity", "bisenet-fp": "mask"}
-    return {name: load(role, name) for name, role in names.items()}
+def models(load: Load) -> Models:
+    return Models(load)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +68,7 @@ def through(frames: list[Frame], *models: Any) -> ExtractBatch:
 
 
 def test_boxes_landmarks_and_embeddings_are_those_of_the_host(
-    models: dict[str, Any], frames: list[Frame], place: Place
+    models: Models, frames: list[Frame], place: Place
 ) -> None:
     chain = [models[name] for name in ("yunet", "mesh", "sface")]
     here = through(frames, *(place(model, False) for model in chain))
@@ -72,7 +84,7 @@ def test_boxes_landmarks_and_embeddings_are_those_of_the_host(
 
 @pytest.mark.parametrize("name", ["yunet", "centerface"])
 def test_a_detectors_cells_say_what_its_decoding_says(
-    name: str, models: dict[str, Any], frames: list[Frame], place: Place
+    name: str, models: Models, frames: list[Frame], place: Place
 ) -> None:
     images = [frame.image for frame in frames]
     here, there = (detect(place(models[name], on_device), *images) for on_device in (False, True))
@@ -83,7 +95,7 @@ def test_a_detectors_cells_say_what_its_decoding_says(
 
 
 def test_a_frame_is_brought_to_the_device_once_for_the_whole_chain(
-    models: dict[str, Any], frames: list[Frame], place: Place
+    models: Models, frames: list[Frame], place: Place
 ) -> None:
     chain = [place(models[name], True) for name in ("yunet", "mesh", "sface")]
     shared = CountingUploads()
@@ -93,7 +105,7 @@ def test_a_frame_is_brought_to_the_device_once_for_the_whole_chain(
     assert shared.brought == len(frames)
 
 
-def test_masks_are_those_of_the_host(models: dict[str, Any], frames: list[Frame], place: Place) -> None:
+def test_masks_are_those_of_the_host(models: Models, frames: list[Frame], place: Place) -> None:
     chain = [place(models[name], False) for name in ("yunet", "mesh")]
     batch = through(frames[1:2], *chain)
     batch.keep(slice(1))
@@ -108,7 +120,7 @@ def test_masks_are_those_of_the_host(models: dict[str, Any], frames: list[Frame]
 
 
 def test_crops_that_are_evened_out_are_made_on_the_host(
-    models: dict[str, Any], photo: Image, place: Place, monkeypatch: pytest.MonkeyPatch
+    models: Models, photo: Image, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mesh = place(models["mesh"], True)
     monkeypatch.setattr(mesh, "normalization", Normalization.HIST)
@@ -116,9 +128,7 @@ def test_crops_that_are_evened_out_are_made_on_the_host(
     assert isinstance(mesh.pre_process(batch_of(photo, found)).pixels, np.ndarray)
 
 
-def test_face_pictures_are_cut_on_the_host_as_their_edge_goes_on(
-    models: dict[str, Any], photo: Image, place: Place
-) -> None:
+def test_face_pictures_are_cut_on_the_host_as_their_edge_goes_on(models: Models, photo: Image, place: Place) -> None:
     batch = through(
         [Frame("photo", 0, 0, 0.0, 0.0, photo)], *(place(models[name], False) for name in ("yunet", "mesh"))
     )
@@ -127,7 +137,7 @@ def test_face_pictures_are_cut_on_the_host_as_their_edge_goes_on(
 
 
 @pytest.mark.parametrize("name", ["yunet", "mesh", "sface", "bisenet-fp"])
-def test_nothing_to_look_at_is_no_work(name: str, models: dict[str, Any], place: Place) -> None:
+def test_nothing_to_look_at_is_no_work(name: str, models: Models, place: Place) -> None:
     model = place(models[name], True)
     if name in registry.names("detect"):
         assert detect(model) == []
@@ -138,7 +148,7 @@ def test_nothing_to_look_at_is_no_work(name: str, models: dict[str, Any], place:
 
 
 @pytest.mark.parametrize("name", ["yunet", "centerface", "mesh", "sface"])
-def test_a_model_loads_that_way(name: str, models: dict[str, Any]) -> None:
+def test_a_model_loads_that_way(name: str, models: Models) -> None:
     model = registry.create(models[name].card.role, name)
     model._prepares_on_device, model.backend = True, "torch"
     model.load("cpu")

@@ -15,6 +15,7 @@ from tests.jobs.face_folders import folder_of_faces, folder_of_frames
 from tests.jobs.mask.masking import MASK, mask, masks_in_file, options_for
 
 COUNTS = [1, 0, 2, 1]
+MORE_THAN_ARE_ON_THEIR_WAY = 10
 
 
 @pytest.fixture
@@ -109,13 +110,15 @@ def test_what_was_done_before_an_interruption_is_kept_and_not_done_again(frames:
     assert all(all(faces) for faces in masks_in_file(frames / "alignments.fsa").values())
 
 
-def test_a_models_failure_keeps_what_was_made(frames: Path) -> None:
+def test_a_models_failure_keeps_what_was_made(tmp_path: Path) -> None:
     class Failing(FakeMasker):
         def infer(self, feed):  # type: ignore[no-untyped-def]
-            if len(self.batches) == 2:
+            if len(self.batches) == MORE_THAN_ARE_ON_THEIR_WAY:
                 raise ModelError("broken")
             return super().infer(feed)
 
+    frames = tmp_path / "frames"
+    folder_of_frames(frames, [1] * 2 * MORE_THAN_ARE_ON_THEIR_WAY)
     with pytest.raises(ModelError, match="broken"):
         mask(options_for(frames), Failing(batch_size=1))
     assert masks_in_file(frames / "alignments.fsa")["img00.png"] == [[MASK]]
