@@ -228,7 +228,7 @@ def nothing_leaks(record: Record, terms: Terms) -> Finding:
     check = "threads and descriptors, first calm → last"
     spans = calm(record.faults, record.length, terms.back_within)
     samples = _longest(record.samples)
-    settled = samples[0].at + min(60.0, (samples[-1].at - samples[0].at) / 4)
+    settled = samples[0].at + min(60.0, (samples[-1].at - samples[0].at) / 10)
     calms = [found for span in spans if (found := _within(samples, span)) and found[-1].at >= settled]
     if len(calms) < 2:
         return Finding(check, True, "too short to say")
