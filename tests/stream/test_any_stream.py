@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -42,6 +43,7 @@ class Plan:
         counts: faces in each frame of each source.
         live: for each source, whether it drops what isn't taken in time.
         chain: the models; where the first doesn't detect, faces are put.
+        devices: each has all models.
         looks_at: most faces of a frame that the identity models look at, where faces are tracked; None for all.
         flushes: numbers of frames before which their source's feeder flushes.
         hurries: numbers of frames whose feeder gives up flushing and putting after so many turns of the loop, and then
@@ -53,6 +55,7 @@ class Plan:
     counts: list[list[int]]
     live: list[bool]
     chain: list[Model]
+    devices: int
     in_flight: int
     tracks: bool
     looks_at: int | None
@@ -96,6 +99,7 @@ def plans(draw: st.DrawFn, *, cancelled: bool) -> Plan:
         counts=counts,
         live=[draw(st.integers(0, 3)) == 0 for _ in range(sources)],
         chain=[Model(role, draw(st.integers(1, 32)), draw(fits)) for role in draw(roles)],
+        devices=draw(st.integers(1, 3)),
         in_flight=draw(st.integers(1, 9)),
         tracks=draw(st.booleans()),
         looks_at=draw(st.one_of(st.none(), st.integers(1, 8))),
@@ -121,19 +125,25 @@ def item(plan: Plan, source: str, seq: int, count: int) -> Frame | FrameFaces:
     return bare
 
 
+def fake(model: Model, place: int) -> Any:
+    size, fits = model.batch_size, model.fits
+    match model.role:
+        case "detect":
+            return FakeDetector(boxes_of, batch_size=size, fits=fits)
+        case "align":
+            return FakeAligner(batch_size=size, fits=fits)
+        case "mask":
+            return FakeMasker(name=f"mask-{place}", batch_size=size, fits=fits)
+        case _:
+            return FakeIdentity(name=f"who-{place}", batch_size=size, fits=fits)
+
+
 def stages(plan: Plan, bridge: Bridge) -> list[Stage]:
     made = []
     for place, model in enumerate(plan.chain):
-        size, fits = model.batch_size, model.fits
-        match model.role:
-            case "detect":
-                made.append(Stage.detect(FakeDetector(boxes_of, batch_size=size, fits=fits), bridge))
-            case "align":
-                made.append(Stage.faces(FakeAligner(batch_size=size, fits=fits), bridge))
-            case "mask":
-                made.append(Stage.faces(FakeMasker(name=f"mask-{place}", batch_size=size, fits=fits), bridge))
-            case "identity":
-                made.append(Stage.faces(FakeIdentity(name=f"who-{place}", batch_size=size, fits=fits), bridge))
+        first, *others = [fake(model, place) for _ in range(plan.devices)]
+        make = Stage.detect if model.role == "detect" else Stage.faces
+        made.append(make(first, bridge, replicas=others))
     return made
 
 
@@ -156,7 +166,8 @@ async def turned(turns: int) -> None:
 
 async def carried_out(plan: Plan) -> Outcome:
     outcome = Outcome()
-    async with asyncio.timeout(60), Bridge(torch_threads=1, cpu_workers=2) as bridge:
+    devices = ",".join(["cpu"] * plan.devices)
+    async with asyncio.timeout(60), Bridge(devices, torch_threads=1, cpu_workers=2) as bridge:
         pipeline = Pipeline(
             stages(plan, bridge),
             bridge,
