@@ -16,6 +16,7 @@ from facestream.jobs.privacy import Privacy
 from facestream.jobs.recognition import LiveRecognition
 from facestream.jobs.references import load_references
 from facestream.server import Server
+from facestream.serving.allowed import AllowedSources
 from facestream.serving.chosen import check_privacy, chosen_sinks, why_nobody_is_recognised, with_people_recognised
 from facestream.serving.deferred import DeferredSession
 from facestream.serving.events import EventRoutes
@@ -88,7 +89,13 @@ async def serve(
                 host=options.host,
                 port=options.port,
                 token=options.token,
+                tokens=options.tokens,
                 allow_origins=options.allow_origins,
+                allow_hosts=options.allow_hosts,
+                trusted_proxies=options.trusted_proxies,
+                allowed_sources=AllowedSources(
+                    options.source_schemes, options.source_hosts, options.allow_local_sources
+                ),
                 limits=options.limits,
                 recognition=recognition,
                 routes=event_routes.routes,
