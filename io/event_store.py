@@ -280,7 +280,8 @@ class EventStore:
         if not removed and self.size() > max_bytes:
             removed = self._remove("SELECT id FROM events WHERE ended_at NOTNULL AND ? ORDER BY id LIMIT ?", 1.0)
         with told(self.path):
-            self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+            # As a script: it gives back one page a step, and execute() takes but one step of what returns no rows.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
         self._erase()
         with suppress(FileNotFoundError):
             if set_aside_of(self.path).stat().st_mtime < oldest:
@@ -331,7 +332,11 @@ class EventStore:
         """Empty the log, which still tells of what is gone. While another process reads it, it is done later."""
         if self._to_erase:
             with told(self.path):
-                (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._connection.execute("PRAGMA busy_timeout = 0")
+                try:
+                    (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
             self._to_erase = bool(busy)
 
     @contextmanager
