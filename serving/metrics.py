@@ -51,6 +51,6 @@ def histogram_family(
     """Our histograms as a metric: ``rows`` gives the labels' values of each."""
     family = HistogramMetricFamily(name, help_, labels=labels)
     for values, histogram in rows:
-        buckets = [(floatToGoString(bound), float(total)) for bound, total in histogram.cumulative()]
+        buckets = [(floatToGoString(bound), float(total)) for bound, total in histogram.cumulative()]  # type: ignore[no-untyped-call]
         family.add_metric(values, buckets, histogram.sum)
     return family
