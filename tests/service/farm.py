@@ -9,6 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import av
 import cv2
@@ -17,7 +18,9 @@ from facestream.stream.types import Image
 from facestream.testing.sources import make_clip, make_picture
 from tests.rtsp_camera import RtspCamera
 
-USER, PASSWORD = "watcher", "open sesame"
+USER = "watcher"
+PASSWORDS = "open sesame", "p@ss/w:rd"
+"""A camera's at first, and after it was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,25 @@ class Farm:
         self.models = {model.name: model for model in models}
         self._clips = {model.name: [_clip(model, size, folder, face_clip) for size in model.sizes] for model in models}
         self.cameras = {
-            name: RtspCamera(clips[0], user=USER, password=PASSWORD, encoded=True)
+            name: RtspCamera(clips[0], user=USER, password=PASSWORDS[0], encoded=True)
             for name, clips in self._clips.items()
         }
         self._stack = ExitStack()
 
     @property
     def urls(self) -> list[str]:
-        """Each as ``NAME=rtsp://…``, with its first password."""
-        login = f"{USER}:{PASSWORD.replace(' ', '%20')}@"
-        return [f"{name}={camera.url.replace('//', f'//{login}')}" for name, camera in self.cameras.items()]
+        """Each as ``NAME=rtsp://…``, with its present password."""
+        return [f"{name}={self.url(name)}" for name in self.cameras]
+
+    def url(self, name: str) -> str:
+        """With the present password."""
+        camera = self.cameras[name]
+        return camera.url.replace("//", f"//{USER}:{quote(camera.password, safe='')}@")
+
+    def lock(self, name: str) -> None:
+        """Ask for the other password from its next start on."""
+        camera = self.cameras[name]
+        camera.password = PASSWORDS[1 - PASSWORDS.index(camera.password)]
 
     def resize(self, name: str) -> None:
         """Let it send its other size from its next start on."""

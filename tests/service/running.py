@@ -17,6 +17,12 @@ from tests.service.verdict import Record
 
 TIDY_EVERY = 5.0  # seconds
 
+ALWAYS = (
+    *("--device", "cpu", "--detect-size", "320", "--source-host", "127.0.0.1"),
+    *("--left-after", "2", "--clip-before", "2", "--clip-after", "1", "--event-max-mb", "20"),
+)
+"""Models that are quick, visits that are short, and cameras of this machine that may be changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -25,7 +31,7 @@ class Setup:
     Attributes:
         folder: empty; for clips, the server's log and its data.
         face_clip: a video of one face.
-        arguments: of ``facestream serve``, beside the sources and where to save.
+        arguments: of ``facestream serve``, beside :data:`ALWAYS`, the sources and where to save.
         megabytes: size of the disk that is saved to.
         crowd: subscribers that come at once.
     """
@@ -33,7 +39,7 @@ class Setup:
     models: Sequence[Model]
     folder: Path
     face_clip: Path
-    arguments: Sequence[str] = ("--device", "cpu", "--detect-size", "320")
+    arguments: Sequence[str] = ()
     megabytes: int = 64
     crowd: int = 20
 
@@ -50,7 +56,8 @@ async def run(
     with Farm(setup.models, setup.folder, setup.face_clip) as farm, SmallDisk(saved, setup.megabytes) as disk:
         if not disk.limited:
             say("no file system can be mounted here: the disk never fills up")
-        server = ServerProcess([*farm.urls, *setup.arguments, "--save", str(saved), "--alignments"], setup.folder)
+        keeping = ("--save", str(saved), "--alignments", "--events", "--event-store", str(saved / "events.db"))
+        server = ServerProcess(lambda: [*farm.urls, *ALWAYS, *keeping, *setup.arguments], setup.folder)
         try:
             await server.start()
             return await _run(setup, farm, server, disk, faults, length, say)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from websockets.asyncio.client import connect
 
 from tests.rtsp_camera import free_port
 
@@ -34,7 +36,7 @@ class ServerProcess:
     """The server, on the same port each time.
 
     Args:
-        arguments: of ``facestream serve``.
+        arguments: asked for at each start: those of ``facestream serve``.
         folder: for its log and its user's data.
 
     Attributes:
@@ -43,7 +45,7 @@ class ServerProcess:
         exit_codes: of the times that it was told to stop.
     """
 
-    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(self, arguments: Callable[[], Sequence[str]], folder: Path) -> None:
         self.port = free_port()
         self.user_data = folder / "user-data"
         self.log = folder / "server.log"
@@ -72,7 +74,7 @@ class ServerProcess:
         environment |= {"PYTHONUNBUFFERED": "1", "FACESTREAM_USER_DATA": str(self.user_data)}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "facestream", "serve", "--port", str(self.port), *self._arguments,
+                sys.executable, "-m", "facestream", "serve", "--port", str(self.port), *self._arguments(),
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
             )  # fmt: skip
         self.lives += 1
@@ -123,6 +125,20 @@ class ServerProcess:
         finally:
             writer.close()
         return body
+
+    async def tell(self, method: str, **params: object) -> None:
+        """Ask for something on the control path.
+
+        Raises:
+            RuntimeError: it was refused.
+        """
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        async with connect(f"ws://127.0.0.1:{self.port}/ws/control") as websocket:
+            await websocket.recv()  # its greeting
+            await websocket.send(json.dumps(request))
+            answer = json.loads(await websocket.recv())
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
 
     async def _has_sources(self) -> bool:
         try:
