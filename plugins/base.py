@@ -10,6 +10,7 @@ import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -22,6 +23,7 @@ from facestream.errors import ModelError, OutOfDeviceMemory, UnusableDevice, Wei
 from facestream.plugins import weights
 from facestream.plugins.card import Card
 from facestream.plugins.compiled import CompiledNetwork
+from facestream.plugins.graphs import Body, Capture, GraphedNetwork
 from facestream.plugins.on_device_frames import UploadedFrames
 from facestream.plugins.on_device_half import AGREES, error_of, half_types
 from facestream.plugins.on_device_pixels import DevicePixels
@@ -67,12 +69,14 @@ class TorchModel(ABC):
     backend = "auto"
     sizes_vary: ClassVar[bool] = False
     _prepares_on_device: bool | None = None  # None: on a GPU; tests have a CPU do it, too
+    _capture: Capture | None = None  # None: CUDA's, on a GPU; tests have one for a CPU
 
     def __init__(self, *, batch_size: int | None = None) -> None:
         self.name = self.card.name
         self.batch_size = batch_size or self.card.batch
         self._net: nn.Module | None = None
         self._compiled: dict[str, CompiledNetwork] = {}  # by part
+        self._graphs: dict[str, GraphedNetwork] = {}  # by part
         self._most_rows: int | None = None  # of a compiled batch, once a larger one hasn't fitted
         self._fast: OpenVinoNetwork | None = None
         self._device = torch.device("cpu")
@@ -105,7 +109,7 @@ class TorchModel(ABC):
         except RuntimeError as error:
             raise WeightsCorrupt(f"{self.name}: {path} doesn't fit the network: delete it: {error}") from error
         self._device = checked_device(device)
-        self._compiled, self._most_rows, self._fast = {}, None, None
+        self._compiled, self._graphs, self._most_rows, self._fast = {}, {}, None, None
         self._stream = None
         self._use(net.eval().requires_grad_(False).to(self._device), torch.float32)
         if self.card.half:
@@ -151,7 +155,7 @@ class TorchModel(ABC):
     def _tried(self, sample: Image) -> tuple[Tensor, ...]:
         assert self._net is not None
         with torch.inference_mode(), memory_errors(self.name, len(sample)):
-            return self._run(self._net, self._uploaded(sample), len(sample))
+            return self._run(partial(self._passed, self._net), self._uploaded(sample), len(sample))
 
     @property
     def input_size(self) -> int:
@@ -222,10 +226,10 @@ class TorchModel(ABC):
 
     def _outputs(self, pixels: Tensor, part: str) -> tuple[Tensor, ...]:
         assert self._net is not None
-        net, step = self._network(self._net, part), self._step(pixels)
+        run, step = self._runner(self._net, part), self._step(pixels)
         try:
             with memory_errors(self.name, min(step, len(pixels))):
-                steps = [self._run(net, pixels[start : start + step], step) for start in range(0, len(pixels), step)]
+                steps = [self._run(run, pixels[start : start + step], step) for start in range(0, len(pixels), step)]
             return steps[0] if len(steps) == 1 else tuple(torch.cat(outputs) for outputs in zip(*steps))
         except OutOfDeviceMemory:
             if not self._compiles or step == 1:
@@ -246,6 +250,15 @@ class TorchModel(ABC):
             self._compiled[part] = CompiledNetwork(self.name, net.get_submodule(part))
         return self._compiled[part]
 
+    def _runner(self, net: nn.Module, part: str) -> Body:
+        """What runs the network on a batch: recorded, on a GPU, where its shape comes often."""
+        body = partial(self._passed, self._network(net, part))
+        if self._capture is None and self._device.type != "cuda":
+            return body
+        if part not in self._graphs:
+            self._graphs[part] = GraphedNetwork(self.name, body, self.batch_size, capture=self._capture)
+        return self._graphs[part]
+
     def _step(self, pixels: Tensor) -> int:
         """Samples that the network sees at a time."""
         if self._compiles:  # one shape only: a CPU's time goes with the samples, empty ones included
@@ -255,14 +268,16 @@ class TorchModel(ABC):
         height, width = pixels.shape[1:3]
         return max(1, _CPU_PIXELS // int(height * width))
 
-    def _run(self, net: Network, pixels: Tensor, step: int) -> tuple[Tensor, ...]:
+    def _run(self, run: Body, pixels: Tensor, step: int) -> tuple[Tensor, ...]:
         count = len(pixels)
         if self._compiles and count < step:  # rows that fill the batch up; what comes of them is left out
             pixels = torch.cat([pixels, pixels.new_zeros((step - count, *pixels.shape[1:]))])
+        return tuple(output[:count] for output in run(pixels))
+
+    def _passed(self, net: Network, pixels: Tensor) -> tuple[Tensor, ...]:
+        """uint8 (B, H, W, 3) through the network: its outputs, float32."""
         outputs = net(self._normalise(pixels.permute(0, 3, 1, 2)))  # channels-last in memory, as it was
-        if isinstance(outputs, Tensor):
-            outputs = (outputs,)
-        return tuple(output[:count].float() for output in outputs)
+        return tuple(output.float() for output in ((outputs,) if isinstance(outputs, Tensor) else outputs))
 
     def _uploaded(self, pixels: Image | DevicePixels) -> Tensor:
         """uint8 (B, H, W, 3) on the device."""
