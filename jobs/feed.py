@@ -17,7 +17,7 @@ from facestream.stream.channel import BrokenChannel
 from facestream.stream.hub import RateLimiter
 from facestream.stream.pipeline import Pipeline
 from facestream.stream.region import pixels_of
-from facestream.stream.types import Frame, FrameFaces, SourceStatistics
+from facestream.stream.types import Frame, FrameFaces, SourceState, SourceStatistics
 
 
 class Feed:
@@ -30,7 +30,6 @@ class Feed:
         monotonic: seconds, for the rate limit.
 
     Attributes:
-        opened: done once the source is open, or failed to open.
         leaving: it is being removed.
         expiry: what removes it when nobody pushes to it any more.
     """
@@ -53,7 +52,7 @@ class Feed:
         self._changed = changed
         self._clock = clock
         self._monotonic = monotonic
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()  # of the source at work, and of those that are still closing
         self._rate = RateMeter()
         self._latency = RecentMedian()
         self._last_frame_at: float | None = None
@@ -66,7 +65,7 @@ class Feed:
 
     def _attach(self, spec: SourceSpec, source: BaseSource) -> None:
         self.spec, self.source = spec, source
-        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         source.on_state(lambda state, reason: self._tell(source))
 
     def _tell(self, source: BaseSource) -> None:
@@ -76,23 +75,37 @@ class Feed:
     @property
     def running(self) -> bool:
         """It is at work, or trying to be."""
-        return self._task is not None and not self._task.done()
+        return bool(self._tasks) and self.source.state is not SourceState.STOPPED
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to move frames to the pipeline, in a task of ``tasks``; after :meth:`replace`, again."""
-        before = self._task
-        self._task = tasks.create_task(self._run(self.source, self.opened, before), name=f"live.source.{self.name}")
+        opened = self._opened
+        task = tasks.create_task(self._run(self.source, opened, tuple(self._tasks)), name=f"live.source.{self.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: opened.cancel())
+
+    async def opened(self) -> None:
+        """Wait until the source is open, or until another takes its place.
+
+        Raises:
+            SourceError: it can't be opened.
+        """
+        opened = self._opened
+        await asyncio.wait([opened])
+        if not opened.cancelled():
+            opened.result()
 
     def cancel(self) -> None:
         """Let the source be closed; see :meth:`ended`."""
-        for task in (self.expiry, self._task):
+        for task in (self.expiry, *self._tasks):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
 
     async def ended(self) -> None:
-        """Wait until the source is closed."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        """Wait until the source is closed, and those that it had before."""
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
 
     def apply(self, options: SourceOptions) -> None:
         """Change what needs no other source; frames that are on their way already keep what they were given."""
@@ -121,11 +134,13 @@ class Feed:
         self.start(tasks)
         self.apply(options)
 
-    async def _run(self, source: BaseSource, opened: asyncio.Future[None], before: asyncio.Task[None] | None) -> None:
-        """Move a source's frames to the gate until it ends or gives up, once the one ``before`` has."""
-        if before is not None:
-            await asyncio.wait([before])
+    async def _run(
+        self, source: BaseSource, opened: asyncio.Future[None], before: tuple[asyncio.Task[None], ...]
+    ) -> None:
+        """Move a source's frames to the gate until it ends or gives up, once those ``before`` have."""
         try:
+            if before:
+                await asyncio.wait(before)
             async with source:
                 opened.set_result(None)
                 async for frame in source:
@@ -136,8 +151,6 @@ class Feed:
                 opened.exception()  # whoever added it has it; a camera's shows in its state
         except BrokenChannel:
             pass  # removed while it waited for room
-        finally:
-            opened.cancel()
 
     async def _take(self, frame: Frame) -> None:
         gate = self._pipeline.gate

@@ -169,7 +169,7 @@ class LiveSession:
         feed.start(self._tasks)
         if spec.kind.finite:
             try:
-                await feed.opened
+                await feed.opened()
             except BaseException:
                 await self.remove_source(spec.name)
                 raise
@@ -216,7 +216,7 @@ class LiveSession:
         assert self._tasks is not None
         feed.replace(spec, self._source(spec, options), options, self._tasks)
         if spec.kind.finite:
-            await asyncio.shield(feed.opened)
+            await feed.opened()
         return feed.info()
 
     async def remove_source(self, name: str) -> None:
