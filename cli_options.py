@@ -160,7 +160,12 @@ def _choice_options() -> tuple[Callable[[Command], Command], ...]:
             help="What runs the networks; auto: OpenVINO on a CPU where it is installed, else torch.",
         ),
         click.option("--compile", is_flag=True, help="Compile the networks: a slower start, then faster on most."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="auto, cpu, cuda, cuda:N or mps; several GPUs as cuda:0,cuda:1.",
+        ),
         click.option(
             "--identity",
             multiple=True,

@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 import facestream
@@ -72,3 +73,20 @@ async def test_extract_takes_the_refinement_of_landmarks(five_faces: Path) -> No
 async def test_extract_has_no_file_of_known_faces(five_faces: Path) -> None:
     with pytest.raises(ConfigError, match="--detector file"):
         await faces_in(five_faces, detector="file")
+
+
+@pytest.mark.usefixtures("weights")
+async def test_models_on_two_devices_find_what_they_find_on_one(five_faces: Path, tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").symlink_to(five_faces)
+    found = [
+        [faces.landmarks async for faces in facestream.extract(tmp_path, device=device, batch_size=1)]
+        for device in ("cpu", "cpu,cpu")
+    ]
+    assert len(found[0]) == len(found[1]) == 3
+    assert np.allclose(np.stack(found[0]), np.stack(found[1]), atol=0.01)
+
+
+async def test_devices_of_several_kinds_are_refused(five_faces: Path) -> None:
+    with pytest.raises(ConfigError, match="of one kind"):
+        await faces_in(five_faces, device="cpu,cuda")
