@@ -46,3 +46,12 @@ def test_no_wait_is_ever_above_the_limit_or_below_half_the_first(randoms: list[f
     numbers = iter(randoms)
     backoff = Backoff(0.5, 10.0, random=lambda: next(numbers))
     assert all(0.25 <= backoff.lost() <= 10.0 for _ in randoms)
+
+
+def test_who_refuses_a_password_is_asked_ever_more_slowly() -> None:
+    backoff = Backoff(random=lambda: 0.0)
+    assert [backoff.refused() for _ in range(5)] == [10.0, 20.0, 40.0, 60.0, 60.0]
+    assert backoff.lost() == 0.5
+    backoff.arrived(0.0)
+    backoff.arrived(10.0)
+    assert backoff.refused() == 10.0

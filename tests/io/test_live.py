@@ -3,13 +3,14 @@ from collections.abc import Callable
 
 import pytest
 
-from facestream.errors import SourceFormatError, SourceUnavailable
+from facestream.errors import SourceFormatError, SourceRefused, SourceUnavailable
 from facestream.io.backoff import Backoff
 from facestream.io.base import BaseSource
 from facestream.io.live import ReconnectingSource
 from facestream.io.source_lane import SourceLane
+from facestream.io.watchdog import Watchdog
 from facestream.stream.device import Lane
-from facestream.stream.types import SourceState
+from facestream.stream.types import Frame, SourceState, SourceStatistics
 from facestream.testing.sources import FakeSource
 
 
@@ -200,3 +201,69 @@ async def test_damage_adds_up_over_connections() -> None:
     async with camera.source() as source:
         await keys_of(source, 2)
         assert source.statistics().damaged == 4
+
+
+async def test_a_frozen_stream_is_connected_anew_and_its_reason_says_so() -> None:
+    clock = iter(range(1000))
+    camera = Camera(Frozen("cam", frames=None, live=True), camera_of(9))
+    async with camera.source(watchdog=Watchdog(5.0), monotonic=lambda: float(next(clock))) as source:
+        seen: list[tuple[SourceState, str]] = []
+        source.on_state(lambda state, reason: seen.append((state, reason)))
+        keys = await keys_of(source, 12)
+    frozen = sum(epoch == 0 for epoch, _ in keys)
+    assert keys == [(0, seq) for seq in range(frozen)] + [(1, seq) for seq in range(12 - frozen)]
+    assert "frozen" in dict(seen)[SourceState.DEGRADED]
+    assert source.statistics().reconnects == 1
+
+
+class Frozen(FakeSource):
+    """Sends the same moment again and again."""
+
+    async def _next(self) -> Frame | None:
+        frame = await super()._next()
+        assert frame is not None
+        frame.pts = min(frame.pts, 0.1)
+        return frame
+
+
+async def test_a_camera_that_refuses_the_password_is_asked_slowly() -> None:
+    camera = Camera(SourceRefused("wrong password (401)"), SourceUnavailable("off"), camera_of(1))
+    async with camera.source() as source:
+        await keys_of(source, 1)
+    assert camera.waits == [10.0, 0.5]
+
+
+async def test_a_loss_after_damaged_packets_tells_of_them() -> None:
+    class Damaged(FakeSource):
+        packets = 0
+
+        def statistics(self) -> SourceStatistics:
+            return SourceStatistics(damaged=self.packets)
+
+        async def _next(self) -> Frame | None:
+            self.packets = 7 if self._seq == 2 else 0
+            return await super()._next()
+
+    camera = Camera(Damaged("cam", frames=None, live=True, fail_at=2), camera_of(1))
+    async with camera.source() as source:
+        reasons: list[str] = []
+        source.on_state(lambda state, reason: reasons.append(reason))
+        await keys_of(source, 3)
+    assert any("(since its last picture: 7 damaged packets)" in reason for reason in reasons)
+
+
+async def test_another_reason_is_no_other_state_and_since_says_when_that_began() -> None:
+    now = 0.0
+
+    async def wait(_seconds: float) -> None:
+        nonlocal now
+        now += 10.0
+
+    coming = [SourceUnavailable("off"), SourceUnavailable("refused"), camera_of(1)]
+    camera = Camera(*coming)
+    camera.wait = wait  # type: ignore[method-assign]
+    async with camera.source(clock=lambda: now) as source:
+        began: list[tuple[str, float]] = []
+        source.on_state(lambda state, reason: began.append((reason or state.value, source.since)))
+        await keys_of(source, 1)
+    assert began == [("off", 0.0), ("refused", 0.0), ("live", 20.0), ("stopped", 20.0)]

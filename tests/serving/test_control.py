@@ -33,6 +33,70 @@ async def test_sources_come_and_go(server):
         assert len((await ask(websocket, "sources.list"))["result"]) == 2
 
 
+async def test_a_source_is_added_with_options_of_its_own(server, session):
+    async with dial(server, "/ws/control") as websocket:
+        await hear(websocket)
+        options = {"max_rate": 5, "region": [0, 0, 0.5, 1], "detect_every": 3, "rtsp_transport": "udp", "clips": False}
+        added = (await ask(websocket, "sources.add", url="rtsp://10.0.0.5/x", name="pond", **options))["result"]
+    assert {name: added["options"][name] for name in options} == options
+    assert added["options"]["read_timeout"] == session.options.read_timeout
+
+
+async def test_a_source_is_changed_and_keeps_what_is_not_mentioned(server, session):
+    async with dial(server, "/ws/control") as websocket, dial(server, "/ws/faces") as subscriber:
+        await hear(websocket), await hear(subscriber)
+        await ask(websocket, "sources.update", name="door", max_rate=5, detect_every="auto")
+        changed = (await ask(websocket, "sources.update", name="door", max_rate=None, region=[0, 0, 1, 0.5]))["result"]
+        told = [await hear(subscriber) for _ in range(2)]
+    assert (changed["options"]["max_rate"], changed["options"]["detect_every"]) == (None, "auto")
+    assert changed["options"]["region"] == [0, 0, 1, 0.5]
+    assert (changed["url"], changed["since"]) == (session.sources()[0].url, session.sources()[0].since)
+    assert [status["options"]["max_rate"] for status in told] == [5, None]
+
+
+async def test_a_url_as_it_was_shown_is_no_change(server, session):
+    async with dial(server, "/ws/control") as websocket:
+        await hear(websocket)
+        shown = session.sources()[1].url  # a webcam, which couldn't be added over the network
+        assert "result" in await ask(websocket, "sources.update", name="yard", url=shown, max_rate=5)
+        refused = await ask(websocket, "sources.update", name="yard", url="webcam:1")
+        assert refused["error"]["code"] == -32002
+        moved = await ask(websocket, "sources.update", name="yard", url="rtsp://10.0.0.5/x")
+        assert moved["result"]["url"] == "rtsp://10.0.0.5/x"
+
+
+async def test_a_source_is_started_again(server):
+    async with dial(server, "/ws/control") as websocket:
+        await hear(websocket)
+        assert (await ask(websocket, "sources.restart", name="door"))["result"]["state"] == "connecting"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code"),
+    [
+        ("sources.update", {"name": "pond"}, -32001),
+        ("sources.restart", {"name": "pond"}, -32001),
+        ("sources.update", {}, -32602),
+        ("sources.update", {"name": "door", "max_rate": "fast"}, -32602),
+        ("sources.update", {"name": "door", "region": [0, 0, 1]}, -32602),
+        ("sources.update", {"name": "door", "rtsp_transport": "sctp"}, -32602),
+        ("sources.update", {"name": "door", "colour": "red"}, -32602),
+        ("sources.update", {"name": "door", "max_rate": -1}, -32002),
+        ("sources.update", {"name": "door", "region": [0, 0, 2, 2]}, -32002),
+        ("sources.update", {"name": "door", "detect_every": 0}, -32002),
+        ("sources.update", {"name": "door", "url": "/etc/passwd"}, -32002),
+        ("sources.update", {"name": "door", "url": "rtsp://nowhere"}, -32003),
+        ("sources.add", {"url": "rtsp://10.0.0.5/x", "read_timeout": 1e9}, -32002),
+    ],
+)
+async def test_a_change_that_is_impossible_is_refused_and_changes_nothing(server, session, method, params, code):
+    before = session.sources()
+    async with dial(server, "/ws/control") as websocket:
+        await hear(websocket)
+        assert (await ask(websocket, method, **params))["error"]["code"] == code
+    assert session.sources() == before
+
+
 async def test_statistics(server, session):
     async with dial(server, "/ws/control") as websocket, dial(server, "/ws/faces") as subscriber:
         await hear(websocket), await hear(subscriber)

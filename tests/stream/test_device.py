@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from facestream.stream.device import Bridge, Lane, available_cores
+from facestream.stream.device import Bridge, Lane, LaneForsaken, available_cores
 
 
 def ours() -> list[str]:
@@ -92,3 +92,38 @@ async def test_models_take_turns_on_a_cpu_and_have_a_thread_each_on_a_gpu() -> N
     assert names[0] == names[2] != names[1]
     with pytest.raises(RuntimeError, match="closed"):
         await bridge.worker("a").run(int)
+
+
+async def test_a_call_that_hangs_is_left_behind_and_closing_does_not_wait_for_it() -> None:
+    free, closed = threading.Event(), threading.Event()
+    async with Bridge(torch_threads=1) as bridge:
+        lane = bridge.lane("camera", patience=0.02)
+        with pytest.raises(LaneForsaken, match="'camera' hangs"):
+            await lane.run(free.wait)
+        assert lane.forsaken
+        with pytest.raises(LaneForsaken):
+            await lane.run(closed.set)  # it will run if the call before it returns
+        await lane.aclose()
+        assert not closed.is_set()
+    free.set()
+    assert await asyncio.to_thread(closed.wait, 10)
+
+
+async def test_a_lane_with_patience_waits_for_a_call_that_returns_in_time() -> None:
+    lane = Lane("camera", patience=30.0)
+    assert await lane.run(lambda: 7) == 7
+    await lane.aclose()
+    assert not lane.forsaken
+    assert not ours()
+
+
+async def test_closing_a_lane_while_it_hangs_ends_when_its_patience_does() -> None:
+    free = threading.Event()
+    lane = Lane("camera", patience=0.05)
+    waiting = asyncio.create_task(lane.run(free.wait))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    async with asyncio.timeout(20):
+        await lane.aclose()
+    assert lane.forsaken
+    free.set()

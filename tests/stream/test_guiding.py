@@ -347,3 +347,32 @@ async def test_a_detector_out_of_memory_takes_the_guided_frames_along(bridge: Br
     )
     assert [frame.source for part in parts for frame in part.frames] == ["a", "b", "d"]
     assert [box for part in parts for box in part.boxes.tolist()] == [list(OTHER), list(BOX), list(OTHER)]
+
+
+def test_each_source_may_have_its_own_policy() -> None:
+    guide = Guide(GuidingPolicy(every=1))
+    guide.set_policy("b", GuidingPolicy(every=3))
+    guided: dict[str, list[bool]] = {"a": [], "b": []}
+    for seq in range(7):
+        if seq == 5:
+            guide.set_policy("b", None)
+        for source, marks in guided.items():
+            item = guide.next(FrameFaces(frame=picture(seq, source=source)))
+            marks.append(item.frame.guided)
+            guide.learn(found(item.frame, BOX), FLAG)
+    assert guided == {"a": [False] * 7, "b": [False, True, True, False, True, False, False]}
+
+
+def test_a_forgotten_sources_policy_is_forgotten_too() -> None:
+    guide = Guide(GuidingPolicy(every=1))
+    guide.set_policy("a", GuidingPolicy(every=100))
+    guide.forget("a")
+    assert not after(guide, [BOX]).frame.guided
+
+
+async def test_one_source_is_guided_in_a_chain_that_detects_all_others(bridge: Bridge) -> None:
+    chain = guided_chain(bridge, FakeDetector([BOX]), TellingAligner(), "1")
+    chain.guide_source("b", GuidingPolicy(every=100))
+    frames = [picture(seq, source=source) for seq in range(4) for source in "ab"]
+    guided = {faces.frame.key for faces in await through(chain, frames) if faces.frame.guided}
+    assert guided == {("b", 0, 1), ("b", 0, 2), ("b", 0, 3)}
