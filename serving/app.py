@@ -19,9 +19,11 @@ from facestream.server import Server
 from facestream.serving.allowed import AllowedSources
 from facestream.serving.chosen import check_privacy, chosen_sinks, why_nobody_is_recognised, with_people_recognised
 from facestream.serving.deferred import DeferredSession
+from facestream.serving.event_metrics import event_metrics
 from facestream.serving.events import EventRoutes
 from facestream.serving.health import summary
 from facestream.serving.logs import LineCount
+from facestream.serving.metrics import Collect
 from facestream.serving.options import ServeOptions
 from facestream.serving.process_metrics import process_metrics
 from facestream.serving.pulse import Pulse
@@ -79,30 +81,12 @@ async def serve(
         events = await stack.enter_async_context(
             Events.open(served, options.events, covered=options.anonymise is not None)
         )
-        event_routes = EventRoutes(events)
         if recognition is not None:
             recognition.follow(events)
         network = await stack.enter_async_context(AsyncExitStack())  # the part that closes before the files do
         server = await network.enter_async_context(
-            Server(
-                served,
-                host=options.host,
-                port=options.port,
-                token=options.token,
-                tokens=options.tokens,
-                allow_origins=options.allow_origins,
-                allow_hosts=options.allow_hosts,
-                trusted_proxies=options.trusted_proxies,
-                allowed_sources=AllowedSources(
-                    options.source_schemes, options.source_hosts, options.allow_local_sources
-                ),
-                limits=options.limits,
-                recognition=recognition,
-                routes=event_routes.routes,
-                methods={**(reloading.methods if reloading is not None else {}), **event_routes.methods},
-                unrecognised=why_nobody_is_recognised(options),
-                ready=lambda: "the server is stopping" if stop.asked else served.not_ready,
-                metrics=[lambda: process_metrics(bridge, pulse, lines)],
+            _server(
+                options, served, recognition, events, reloading, stop, lambda: process_metrics(bridge, pulse, lines)
             )
         )
         events.on_event(server.tell)
@@ -128,8 +112,38 @@ async def serve(
         reporter.stopping()
         say("stopping … (Ctrl-C again ends at once, without finishing the files)")
         if late := await session.drain(options.drain):
-            log.warning("waited %g s for %s: frames still in flight are lost", options.drain, ", ".join(late))
+            log.warning("waited %g s for %s: what isn't out yet is lost", options.drain, ", ".join(late))
         await network.aclose()
+
+
+def _server(
+    options: ServeOptions,
+    served: DeferredSession,
+    recognition: LiveRecognition | None,
+    events: Events,
+    reloading: Reloading | None,
+    stop: Stop,
+    process: Collect,
+) -> Server:
+    routes = EventRoutes(events)
+    return Server(
+        served,
+        host=options.host,
+        port=options.port,
+        token=options.token,
+        tokens=options.tokens,
+        allow_origins=options.allow_origins,
+        allow_hosts=options.allow_hosts,
+        trusted_proxies=options.trusted_proxies,
+        allowed_sources=AllowedSources(options.source_schemes, options.source_hosts, options.allow_local_sources),
+        limits=options.limits,
+        recognition=recognition,
+        routes=routes.routes,
+        methods={**(reloading.methods if reloading is not None else {}), **routes.methods},
+        unrecognised=why_nobody_is_recognised(options),
+        ready=lambda: "the server is stopping" if stop.asked else served.not_ready,
+        metrics=[process, lambda: event_metrics(events.statistics())],
+    )
 
 
 async def _session(

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from datetime import datetime
+
+import pytest
+
+from facestream.serving.logs import LineCount, set_up_logs
+
+log = logging.getLogger("facestream.test")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before():
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    root.setLevel(logging.INFO)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def written(format: str, level: str = "info") -> io.StringIO:
+    stream = io.StringIO()
+    set_up_logs(format, level, stream)
+    return stream
+
+
+def test_a_line_for_people_begins_with_a_time_that_knows_its_zone():
+    stream = written("console")
+    log.warning("source %s: degraded", "door")
+    day, time, *rest = stream.getvalue().split()
+    assert datetime.fromisoformat(f"{day} {time}").tzinfo is not None
+    assert rest == ["WARNING", "source", "door:", "degraded"]
+
+
+def test_a_line_for_programs_is_json_with_what_was_given_besides():
+    stream = written("json")
+    log.info("source %s: live", "door", extra={"source": "door", "state": "live"})
+    line = json.loads(stream.getvalue())
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
+    assert line == {
+        "level": "info",
+        "logger": "facestream.test",
+        "message": "source door: live",
+        "source": "door",
+        "state": "live",
+    }
+
+
+def test_an_error_s_traceback_is_in_its_line():
+    stream = written("json")
+    try:
+        raise ValueError("rtsp://user:secret@door/")
+    except ValueError:
+        log.exception("failed")
+    (line,) = stream.getvalue().splitlines()
+    assert "ValueError" in json.loads(line)["traceback"]
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_no_credential_is_written(format):
+    stream = written(format)
+    log.info("opening %s", "rtsp://user:secret@10.0.0.5/x?token=hush", extra={"url": "http://a:secret@b/"})
+    assert "secret" not in stream.getvalue()
+    assert "hush" not in stream.getvalue()
+
+
+def test_what_is_below_the_level_is_left_out():
+    stream = written("console", "warning")
+    log.info("nothing new")
+    assert stream.getvalue() == ""
+
+
+def test_lines_are_counted_by_level_within_the_block():
+    with LineCount() as lines:
+        log.error("one")
+        log.warning("two")
+    log.error("after")
+    assert lines.levels == {"error": 1, "warning": 1}
