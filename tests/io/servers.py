@@ -80,3 +80,20 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     await read_request(reader)
     writer.write(b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm="c"\r\nContent-Length: 0\r\n\r\n')
     await writer.drain()
+
+
+def relay(recording: Path, seconds: float) -> Handler:
+    """Plays an MPEG transport stream of so many ``seconds`` again and again, as it was filmed, as if it were live."""
+    data = recording.read_bytes()
+    pieces = [data[at : at + 5 * 188] for at in range(0, len(data), 5 * 188)]
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r\n")
+        while not writer.is_closing():
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(seconds / len(pieces))
+
+    return handle

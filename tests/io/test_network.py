@@ -156,3 +156,17 @@ async def test_an_mjpeg_camera_that_ends_comes_back_as_a_new_epoch() -> None:
                     break
         assert keys == [(epoch, seq) for epoch in range(3) for seq in range(5)][:12]
         assert source.statistics().epoch == source.statistics().reconnects == 2
+
+
+async def test_a_relay_that_plays_its_buffer_again_and_again_is_frozen_and_connected_to_anew(tmp_path: Path) -> None:
+    recording = make_clip(tmp_path / "loop.ts", frames=10, rate=20, size=(64, 48), format="mpegts", keyframe_every=5)
+    reasons: list[str] = []
+    async with servers.serve(servers.relay(recording, seconds=0.5)) as port, asyncio.timeout(30):
+        url = f"http://127.0.0.1:{port}/live.ts"
+        source = open_source(url, reconnect=True, read_timeout=1, backoff=Backoff(0.01, 0.02))
+        source.on_state(lambda state, reason: reasons.append(reason))
+        async with source:
+            while (frame := await anext(source)).epoch == 0:
+                pass
+    assert frame.seq == 0
+    assert any("it is frozen: frames come" in reason for reason in reasons)
