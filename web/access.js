@@ -1,4 +1,4 @@
-// The token, when the server wants one: kept for this tab's session only.
+// The token, when the server wants one: kept for this tab's session only, and never in an address.
 
 const KEY = "facestream.token";
 
@@ -14,21 +14,49 @@ export function readToken() {
 }
 
 export function saveToken(token) {
-  if (token) sessionStorage.setItem(KEY, token);
-  else sessionStorage.removeItem(KEY);
+  sessionStorage.setItem(KEY, token);
 }
 
-/** A request to the server's JSON interface, with the token. */
-export function api(path) {
+export function hasToken() {
+  return sessionStorage.getItem(KEY) !== null;
+}
+
+/** A request to the server over HTTP, with the token. */
+export function api(path, options = {}) {
   const token = sessionStorage.getItem(KEY);
-  return fetch(path, { headers: token ? { Authorization: `Bearer ${token}` } : {}, cache: "no-store" });
+  return fetch(path, { ...options, headers: token ? { Authorization: `Bearer ${token}` } : {}, cache: "no-store" });
 }
 
-/** "token" when the server wants one, "ok" when it lets us in, "away" when it doesn't answer. */
+/** A websocket to the server. A page can't set its headers, so the token is among the protocols that it offers. */
+export function openSocket(address) {
+  const token = sessionStorage.getItem(KEY);
+  return new WebSocket(address, token ? ["facestream", `facestream.token.${base64url(token)}`] : ["facestream"]);
+}
+
+function base64url(text) {
+  const bytes = String.fromCharCode(...new TextEncoder().encode(text));
+  return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/** What we may do here: a list of "view", "push" and "control"; null where the server doesn't say. */
+export async function askRoles() {
+  try {
+    const reply = await api("/api/access");
+    return reply.ok ? (await reply.json()).roles : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Why a websocket wasn't opened, which only a plain request tells: "token" when the server wants one, or a better one;
+ * "starting" when it isn't ready; "ok" when it lets us in; "away" when it doesn't answer.
+ */
 export async function checkAccess() {
   try {
     const { status } = await api("/api/sources");
-    return status === 401 || status === 403 ? "token" : "ok";
+    if (status === 401 || status === 403) return "token";
+    return status === 503 ? "starting" : "ok";
   } catch {
     return "away";
   }

@@ -1,470 +1,252 @@
 // The page: wires the parts together and knows none of their insides.
 
-import { api, checkAccess, readToken, saveToken } from "./access.js";
-import { OwnCamera, isBrowserName } from "./camera.js";
-import { Connection } from "./connection.js";
-import { control } from "./control.js";
+import { CameraPage, shownSources } from "./camera_page.js";
+import { CamerasPage } from "./cameras_page.js";
+import { Confirmation, TokenDialog, closeByButtons } from "./dialogs.js";
+import { EventDialog } from "./event_dialog.js";
+import { EventsPage } from "./events_page.js";
+import { setText } from "./format.js";
+import { Keys } from "./keys.js";
 import { NamingDialog } from "./naming.js";
-import { KnownView, PeopleView } from "./people.js";
-import { describeState, socketUrl } from "./protocol.js";
+import { MergeDialog, PeoplePage } from "./people_page.js";
+import { Portraits } from "./portraits.js";
+import { parseRoute, routeTo } from "./router.js";
+import { ServerLink } from "./server_link.js";
 import { Settings, applyTheme } from "./settings.js";
-import { SourceBook, SourceListView, compact, describeNumbers, setText } from "./sources.js";
-import { MOST_TILES, Viewer, seconds } from "./viewer.js";
-
-const ALL = Symbol("all sources");
-const OWN = Symbol("your camera");
-const NUMBERS_EVERY = 500; // milliseconds, of what is on the page already
-const SOURCES_EVERY = 3000; // milliseconds, of the server's own figures
+import { SourceForm } from "./source_form.js";
+import { StatusPage } from "./status_page.js";
 
 const $ = (id) => document.getElementById(id);
 const settings = new Settings();
-const book = new SourceBook();
+const link = new ServerLink();
+const portraits = new Portraits((path) => link.get(path));
+const request = (method, params) => link.request(method, params);
 
-let token = readToken();
-let chosen = new URLSearchParams(location.search).get("source"); // a source's name, ALL, OWN, or null: nothing chosen yet
+// --- dialogs and pages ----------------------------------------------------------------------------------------------
+
+const confirmation = new Confirmation();
+const tokenDialog = new TokenDialog({ onToken: (token) => link.useToken(token) });
+const peopleChanged = () => pages.people.load();
+const naming = new NamingDialog($("naming"), { request, recognition: () => (link.mayControl ? link.recognition : { on: false, reason: "your token doesn't allow to name people" }), onChange: peopleChanged });
+const merging = new MergeDialog($("merge-dialog"), { request, onChange: peopleChanged });
+const sourceForm = new SourceForm($("source-dialog"), { link, onDone: () => {}, onRemove: removeSource });
+const editSource = (name) => sourceForm.open(link.book.get(name));
+const camera = new CameraPage({ settings, link, naming, onEdit: editSource, onChange: showChrome });
+const pages = {
+  cameras: new CamerasPage({ settings, link, camera: camera.camera, onEdit: editSource }),
+  camera,
+  events: new EventsPage({ link, portraits, dialog: new EventDialog($("event-dialog"), { link, confirm: confirmation.ask }) }),
+  people: new PeoplePage({ link, naming, merging, portraits }),
+  status: new StatusPage({ link }),
+};
+
+async function removeSource(name) {
+  const gone = await confirmation.ask({
+    title: `Remove ${name}?`,
+    text: "The server stops reading this camera, for everyone who watches.",
+    yes: "Remove",
+    no: "Keep it",
+    act: () => request("sources.remove", { name }),
+  });
+  if (!gone) return;
+  $("source-dialog").close();
+  await link.refresh();
+  if (route.page === "camera" && route.name === name) location.hash = routeTo("cameras");
+}
+
+// --- which page -----------------------------------------------------------------------------------------------------
+
+let route = { page: null };
 let leaving = false; // the page is on its way out, perhaps to come back from the browser's cache
-let recognition = { on: false, reason: "" }; // what the server said about recognising people
-let problem = ""; // the last error that the server sent for the picture connection
+const pageOf = ({ page }) => pages[page === "own" ? "camera" : page];
 
-const address = (path, options = {}) => socketUrl(location.origin, path, { ...options, token });
-
-// --- the parts ------------------------------------------------------------------------------------------------------
-
-/** The link over which the server tells what sources there are; slow and without pictures. */
-const feed = new Connection({
-  url: () => address("/ws/faces", { frames: "none", fps: 0.2, fields: "track" }),
-  checkAccess,
-  onText: heard,
-  onState: linkChanged,
-});
-
-const viewer = new Viewer({
-  container: $("stages"),
-  template: $("tile-template"),
-  settings,
-  address,
-  checkAccess,
-  onState: (state, detail) => {
-    if (state === "open") problem = "";
-    if (state === "refused") problem = detail;
-    showNotice();
-  },
-  onError: (message) => { problem = message.message; },
-  onOpen: choose,
-});
-
-const camera = new OwnCamera({
-  tile: $("own-tile"),
-  video: $("own-video"),
-  settings,
-  address,
-  checkAccess,
-});
-
-const list = new SourceListView($("sources"), $("source-template"), { onSelect: choose, onRemove: askToRemove });
-const request = (method, params) => control(address, method, params);
-const known = new KnownView($("known"), $("known-template"), {
-  listPeople: () => request("people.list", {}),
-  onOpen: (person, element) => naming.openPerson(person, element.getBoundingClientRect()),
-});
-const naming = new NamingDialog($("naming"), { request, recognition: () => recognition, onChange: () => known.refresh() });
-const people = new PeopleView($("people"), $("person-template"), $("people-empty"), {
-  onOpen: (face, element) => nameFace(stageInView(), face, element.getBoundingClientRect(), "below"),
-});
-
-// --- what the server says -------------------------------------------------------------------------------------------
-
-function heard(message) {
-  if (message.type === "hello") greeted(message);
-  else if (message.type === "status") book.update(message);
-  else return;
-  sourcesChanged();
-}
-
-function greeted(hello) {
-  book.replace(hello.sources);
-  recognition = hello.recognition ?? { on: false, reason: "" };
-  $("known").hidden = !recognition.on;
-}
-
-function linkChanged(state, detail) {
-  const shown = {
-    connecting: ["wait", "connecting"],
-    open: ["good", "connected"],
-    waiting: ["bad", "reconnecting"],
-    refused: ["bad", "refused"],
-    token: ["wait", "token wanted"],
-    closed: ["off", "offline"],
-  }[state];
-  $("link").dataset.tone = shown[0];
-  setText($("link-word"), shown[1]);
-  if (state === "open") delete document.body.dataset.stale;
-  else if (state !== "connecting") document.body.dataset.stale = "yes";
-  if (state === "token") askForToken();
-  if (state === "open") {
-    if ($("token-dialog").open) $("token-dialog").close();
-    viewer.retry();
-    camera.retry();
+function navigate() {
+  const wanted = parseRoute(location.hash);
+  if (wanted.page === null) {
+    chooseFirst();
+    return;
   }
-  showNotice(detail);
-}
-
-async function refreshSources() {
-  if (document.hidden || feed.state !== "open") return;
-  try {
-    const reply = await api("/api/sources");
-    if (!reply.ok) return;
-    book.replace(await reply.json());
-    sourcesChanged();
-  } catch {
-    // The server went away: the feed notices by itself and says so.
+  const moved = route.page !== null;
+  const [before, next] = [pageOf(route), pageOf(wanted)];
+  if (before && before !== next) before.hide();
+  route = wanted;
+  next.show(route);
+  for (const section of document.querySelectorAll(".page")) section.hidden = section.id !== (route.page === "own" ? "page-camera" : `page-${route.page}`);
+  const current = ["camera", "own"].includes(route.page) ? "cameras" : route.page;
+  for (const item of document.querySelectorAll("[data-page]")) {
+    if (item.dataset.page === current) item.setAttribute("aria-current", "page");
+    else item.removeAttribute("aria-current");
   }
+  document.title = `${next.title} · facestream`;
+  if (moved) {
+    scrollTo(0, 0);
+    document.querySelector(".page:not([hidden]) h1").focus({ preventScroll: true });
+  }
+  next.refresh?.();
+  showChrome();
 }
 
-function showNotice() {
-  let text = "";
-  if (feed.state === "waiting") text = "The server doesn't answer. Trying again until it does.";
-  else if (feed.state === "refused") text = "The server refused the connection.";
-  else if (camera.state === "refused") text = `Your camera: ${camera.detail}`;
-  else if (camera.state === "off" && camera.detail) text = camera.detail;
-  else if (problem && viewer.state !== "open") text = problem;
+/** An address without a page: the camera that `?source=` names, the only one that there is, or all of them. */
+function chooseFirst() {
+  const named = new URLSearchParams(location.search).get("source");
+  if (!named && link.state !== "open") return; // it depends on how many there are
+  const sources = shownSources(link.book, camera.camera);
+  const only = sources.length === 1 ? sources[0].name : null;
+  const chosen = named ?? only;
+  history.replaceState(null, "", location.pathname + (chosen === null ? routeTo("cameras") : routeTo("camera", chosen)));
+  navigate();
+}
+
+// --- around the pages -----------------------------------------------------------------------------------------------
+
+const LINK = {
+  connecting: ["wait", "connecting"],
+  open: ["good", "connected"],
+  waiting: ["bad", "reconnecting"],
+  refused: ["bad", "refused"],
+  token: ["wait", "token wanted"],
+  closed: ["off", "offline"],
+};
+
+function showChrome() {
+  const [tone, word] = link.starting && link.state === "waiting" ? ["wait", "starting"] : LINK[link.state];
+  $("link").dataset.tone = tone;
+  setText($("link-word"), word);
+  const running = camera.camera.running;
+  $("camera-start").hidden = $("own-start").hidden = $("empty-camera").hidden = !link.mayPush;
+  $("camera-start").disabled = camera.camera.state === "starting";
+  $("camera-start").classList.toggle("primary", !running);
+  const words = running ? "My camera is on" : "Use my camera";
+  setText($("camera-start").querySelector("span"), words);
+  $("camera-start").setAttribute("aria-label", words);
+  for (const id of ["add", "empty-add"]) $(id).hidden = !link.mayControl;
+  const text = notice();
   $("notice").hidden = !text;
   setText($("notice"), text);
 }
 
-// --- what is shown --------------------------------------------------------------------------------------------------
-
-const showsOwn = () => camera.running && chosen === OWN;
-
-/** Every source but the person's own camera and the cameras that other browsers have left behind. */
-function listedSources() {
-  return book.all.filter((source) => source.name !== camera.name && !(isIdle(source) && isBrowserName(source.name)));
+function notice() {
+  if (link.state === "waiting" && link.starting) return "The server is starting: its models aren't loaded yet.";
+  if (link.state === "waiting") return "The server doesn't answer. Trying again until it does.";
+  if (link.state === "refused") return "The server refused the connection.";
+  return camera.notice;
 }
 
-const isIdle = ({ kind, state }) => kind === "push" && state !== "live";
-
-/** The sources whose pictures to show now: the chosen one, or all that have any to show. */
-function shownNames() {
-  if (showsOwn() || document.hidden || leaving) return [];
-  const others = listedSources();
-  if (others.some(({ name }) => name === chosen)) return [chosen];
-  return others.filter((source) => !isIdle(source)).map(({ name }) => name);
-}
-
-function choose(key) {
-  chosen = key;
-  sourcesChanged();
-}
-
-function sourcesChanged() {
-  const own = showsOwn();
-  const names = shownNames();
-  $("own").hidden = !own;
-  $("stages").hidden = own || !names.length;
-  $("empty").hidden = own || names.length > 0 || feed.state !== "open" || document.hidden;
-  $("bar").hidden = $("numbers").hidden = !own && !names.length;
-  $("mirror").dataset.setting = own ? "selfMirror" : "mirror";
-  $("smooth").hidden = $("camera-stop").hidden = !own;
-  $("camera-start").hidden = camera.running;
-  $("camera-picker").hidden = !own || $("camera-device").length < 2;
-  viewer.show(names);
-  showToggles();
-  showNumbers();
-}
-
-/** The tile in view, as far as it is one: {stage, rate, latency, dropped, mirrored}. */
-function inView() {
-  if (showsOwn()) {
-    const { stage, roundTrip, dropped, lost } = camera;
-    return { stage, latency: roundTrip, dropped: dropped + lost, rate: camera.rate, mirrored: stage.mirrored() };
+link.addEventListener("state", () => {
+  if (link.state === "open") delete document.body.dataset.stale;
+  else if (link.state !== "connecting") document.body.dataset.stale = "yes";
+  if (link.state === "token") tokenDialog.open();
+  if (link.state === "open") {
+    tokenDialog.close();
+    camera.retry();
+    if (route.page !== null && pageOf(route) !== camera) pageOf(route).retry();
   }
-  if (viewer.tiles.size !== 1) return null;
-  const [tile] = viewer.tiles.values();
-  return { stage: tile.stage, latency: tile.latency.milliseconds, dropped: tile.dropped + tile.skipped, rate: tile.rate, mirrored: settings.mirror };
-}
+  showChrome();
+});
 
-function showNumbers() {
-  showSources();
-  showTileStates();
-  const view = inView();
-  const tiles = [...viewer.tiles.values()];
-  const message = view?.stage.message;
-  $("save").disabled = !message;
-  const now = seconds();
-  const rate = view ? view.rate.rate(now) : tiles.reduce((sum, tile) => sum + tile.rate.rate(now), 0);
-  const latency = view ? view.latency : Math.max(...tiles.map((tile) => tile.latency.milliseconds ?? 0));
-  const dropped = view ? view.dropped : tiles.reduce((sum, tile) => sum + tile.dropped + tile.skipped, 0);
-  const faces = view ? message?.faces.length : tiles.reduce((sum, tile) => sum + (tile.stage.message?.faces.length ?? 0), 0);
-  setText($("n-latency-name"), showsOwn() ? "Round trip" : "Latency");
-  number("n-rate", rate ? rate.toFixed(1) : "–", rate ? "fps" : "");
-  number("n-latency", rate ? String(Math.round(latency)) : "–", rate ? "ms" : "");
-  number("n-dropped", compact(dropped));
-  number("n-size", message ? `${message.size[0]}×${message.size[1]}` : view ? "–" : String(tiles.length), view ? "" : "sources");
-  number("n-faces", faces === undefined ? "–" : String(faces));
-}
+link.addEventListener("sources", () => {
+  if (route.page === null) navigate();
+  else pageOf(route).refresh();
+  showChrome();
+});
 
-function number(id, text, unit = "") {
-  const element = $(id);
-  if (element.dataset.shown === text + unit) return;
-  element.dataset.shown = text + unit;
-  const small = document.createElement("small");
-  small.textContent = unit;
-  element.replaceChildren(text, ...(unit ? [small] : []));
-}
+// --- buttons and keys -----------------------------------------------------------------------------------------------
 
-function showSources() {
-  const names = shownNames();
-  const rows = listedSources().map((source) => ({
-    key: source.name,
-    name: source.name,
-    state: feed.state === "open" ? source.state : "unknown",
-    note: describeNumbers({ ...source, latency: source.latency_ms }),
-    removable: true,
-  }));
-  if (rows.length > 1) rows.unshift({ key: ALL, name: "All sources", state: null, note: `${Math.min(rows.length, MOST_TILES)} side by side` });
-  if (camera.running) rows.unshift(ownRow());
-  const selected = showsOwn() ? OWN : names.length === 1 ? names[0] : ALL;
-  list.render(rows, selected);
-}
-
-/** Over a tile without a living picture: why. */
-function showTileStates() {
-  for (const [name, { element }] of viewer.tiles) {
-    const { state, reason } = book.get(name) ?? {};
-    element.dataset.tone = describeState(state).tone;
-    const waits = state === "live" || state === "connecting" || !state;
-    setText(element.querySelector(".tile-wait"), waits ? "Waiting for pictures…" : reason || state);
-  }
-}
-
-function ownRow() {
-  const states = { starting: "connecting", connecting: "connecting", waiting: "degraded", refused: "stopped", token: "stopped", live: "live" };
-  const note = describeNumbers({ size: camera.stage.message?.size, rate: camera.rate.rate(seconds()), latency: camera.roundTrip });
-  return { key: OWN, name: "Your camera", hint: `Others see it as ${camera.name}`, state: states[camera.state], note };
-}
-
-/** The one stage in view, or null when there are several or none. */
-function stageInView() {
-  const stages = showsOwn() ? [camera.stage] : [...viewer.tiles.values()].map(({ stage }) => stage);
-  return stages.length === 1 ? stages[0] : null;
-}
-
-function showPeople() {
-  const stage = stageInView();
-  $("people").closest("section").hidden = !stage;
-  if (stage) people.render(stage.picture, stage.message, stage.mirrored());
-}
-
-function showToggles() {
+function showSettings() {
   for (const button of document.querySelectorAll("[data-setting]")) {
     button.setAttribute("aria-pressed", String(settings[button.dataset.setting]));
-    if (button.dataset.key) {
-      button.setAttribute("aria-keyshortcuts", button.dataset.key);
-      button.title ||= `${button.textContent} (${button.dataset.key.toUpperCase()})`;
-    }
+    if (button.dataset.key) button.title ||= `${button.textContent} (${button.dataset.key.toUpperCase()})`;
   }
   applyTheme(settings.theme);
   $("theme").querySelector("use").setAttribute("href", `#i-${settings.theme}`);
   const name = { auto: "as the system", light: "light", dark: "dark" }[settings.theme];
   $("theme").setAttribute("aria-label", `Colours: ${name}. Change`);
   $("theme").title = `Colours: ${name}`;
+  $("help-on").checked = settings.keys;
 }
-
-// --- the person's own camera ----------------------------------------------------------------------------------------
-
-async function startCamera(deviceId) {
-  if (camera.running) await stopCamera();
-  chosen = OWN;
-  await camera.start(deviceId);
-  if (camera.running) await listCameras();
-}
-
-/** Stop, and take the source that was made for us out of everybody's list. */
-async function stopCamera() {
-  camera.stop();
-  await control(address, "sources.remove", { name: camera.name }).catch(() => {}); // gone already is just as well
-}
-
-async function listCameras() {
-  const devices = await camera.devices();
-  $("camera-device").replaceChildren(...devices.map(({ id, label }) => new Option(label, id, false, id === camera.deviceId)));
-  sourcesChanged();
-}
-
-camera.addEventListener("state", () => {
-  if (camera.state === "token") askForToken();
-  $("camera-start").disabled = camera.state === "starting";
-  if (camera.state === "off" && chosen === OWN) chosen = null;
-  showNotice();
-  sourcesChanged();
-});
-
-$("camera-start").addEventListener("click", () => startCamera());
-$("empty-camera").addEventListener("click", () => startCamera());
-$("camera-stop").addEventListener("click", stopCamera);
-$("camera-device").addEventListener("change", ({ target }) => startCamera(target.value));
-
-// --- naming faces ---------------------------------------------------------------------------------------------------
-
-function nameFace(stage, face, rect, where = "aside") {
-  if (!stage?.message) return;
-  face = stage.message.faces.find(({ track }) => track === face.track) ?? face; // the strip is a moment behind
-  naming.openFace({ face, picture: stage.picture, message: stage.message, mirrored: stage.mirrored() }, rect, where);
-}
-
-for (const container of [$("stages"), $("own")]) {
-  const faceUnder = ({ target, clientX, clientY }) => (target.closest("canvas") ? stageInView()?.faceAt(clientX, clientY) : null);
-  container.addEventListener("click", (event) => {
-    const found = faceUnder(event);
-    if (found) nameFace(stageInView(), found.face, found.rect);
-  });
-  container.addEventListener("pointermove", (event) => container.toggleAttribute("data-pointing", Boolean(faceUnder(event))));
-}
-
-// --- buttons and keys -----------------------------------------------------------------------------------------------
 
 for (const button of document.querySelectorAll("[data-setting]")) {
   button.addEventListener("click", () => settings.set(button.dataset.setting, !settings[button.dataset.setting]));
 }
-settings.addEventListener("change", showToggles);
+settings.addEventListener("change", showSettings);
 $("theme").addEventListener("click", () => {
   const order = ["auto", "light", "dark"];
   settings.set("theme", order[(order.indexOf(settings.theme) + 1) % order.length]);
 });
-
-async function savePicture() {
-  const view = inView();
-  const blob = await view?.stage.snapshot();
-  if (!blob) return;
-  const { source, pts } = view.stage.message;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `${source.replace(/[^\w.-]+/g, "_")}-${(pts ?? 0).toFixed(2)}s.jpg`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-function toggleFullScreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else (showsOwn() ? $("own") : $("stages")).requestFullscreen();
-}
-
-$("save").addEventListener("click", savePicture);
-$("full").addEventListener("click", toggleFullScreen);
-$("full").hidden = !document.fullscreenEnabled;
-
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, dialog, summary")) return;
-  const toggle = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  const actions = {
-    s: () => $("save").click(),
-    f: () => $("full").click(),
-    a: () => $("add").click(),
-    c: () => (camera.running ? stopCamera() : startCamera()),
-  };
-  if (toggle) toggle.click();
-  else if (actions[event.key]) actions[event.key]();
-  else if (/^[0-9]$/.test(event.key)) chooseNth(Number(event.key));
-  else return;
-  event.preventDefault();
+for (const id of ["add", "empty-add"]) $(id).addEventListener("click", () => sourceForm.open());
+$("help").addEventListener("click", () => $("help-dialog").showModal());
+$("help-on").addEventListener("change", ({ target }) => settings.set("keys", target.checked));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // its address would be a page's
+  $("main").focus();
 });
 
-/** 1 is the first source, and 0 all of them. */
-function chooseNth(number) {
-  const name = number === 0 ? ALL : listedSources()[number - 1]?.name;
-  if (name) choose(name);
+const go = (page) => () => { location.hash = routeTo(page); };
+const click = (id) => () => { if (!$(id).closest("[hidden]")) $(id).click(); };
+const toggle = (key) => () => { if (camera.active) document.querySelector(`[data-key="${key}"]`).click(); };
+
+function goToNth(number) {
+  const source = shownSources(link.book, camera.camera)[Number(number) - 1];
+  if (source) location.hash = routeTo("camera", source.name);
 }
 
-// --- dialogs --------------------------------------------------------------------------------------------------------
-
-for (const button of document.querySelectorAll("[data-close]")) {
-  button.addEventListener("click", () => button.closest("dialog").close());
-}
-
-function askForToken() {
-  $("token-wrong").hidden = !token;
-  if (!$("token-dialog").open) $("token-dialog").showModal();
-}
-
-$("token-dialog").addEventListener("cancel", (event) => event.preventDefault()); // there is nothing behind it yet
-$("token-form").addEventListener("submit", () => {
-  token = $("token").value.trim();
-  saveToken(token);
-  feed.open();
-});
-
-$("add").addEventListener("click", openAdd);
-$("empty-add").addEventListener("click", openAdd);
-
-function openAdd() {
-  $("add-wrong").hidden = true;
-  $("add-dialog").showModal();
-}
-
-$("add-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const name = $("add-name").value.trim();
-  const params = { url: $("add-url").value.trim(), ...(name && { name }) };
-  try {
-    const added = await control(address, "sources.add", params);
-    $("add-dialog").close();
-    $("add-form").reset();
-    await refreshSources();
-    choose(added?.name ?? name);
-  } catch (error) {
-    $("add-wrong").hidden = false;
-    setText($("add-wrong"), error.message);
-  }
-});
-
-function askToRemove(name) {
-  const dialog = $("remove-dialog");
-  setText($("remove-title"), `Remove ${name}?`);
-  dialog.returnValue = "";
-  dialog.onclose = async () => {
-    if (dialog.returnValue !== "remove") return;
-    try {
-      await control(address, "sources.remove", { name });
-    } catch (error) {
-      problem = error.message;
-      showNotice();
-    }
-    await refreshSources();
-  };
-  dialog.showModal();
-}
+const keys = new Keys(
+  [
+    ["0", "All cameras", go("cameras")],
+    ["1–9", "That camera", goToNth],
+    ["g e", "Events", go("events")],
+    ["g p", "People", go("people")],
+    ["g s", "Status", go("status")],
+    ["a", "Add a camera", () => { if (link.mayControl) sourceForm.open(); }],
+    ["c", "Use my camera, and stop it", () => (camera.camera.running ? camera.stopCamera() : camera.startCamera())],
+    ["b", "Boxes around faces", toggle("b")],
+    ["l", "Landmarks", toggle("l")],
+    ["i", "Ids and names", toggle("i")],
+    ["p", "Where heads point", toggle("p")],
+    ["m", "Mirror the picture", toggle("m")],
+    ["s", "Save the picture", click("save")],
+    ["f", "Full screen", click("full")],
+    ["?", "This help", () => $("help-dialog").showModal()],
+  ],
+  settings,
+);
 
 // --- life -----------------------------------------------------------------------------------------------------------
 
+closeByButtons();
+keys.describe($("help-keys"));
 document.addEventListener("visibilitychange", () => {
-  sourcesChanged(); // nobody looks: no pictures
-  if (!document.hidden) feed.retry();
+  if (route.page !== null && !leaving) pageOf(route).refresh(); // nobody looks: no pictures
+  if (!document.hidden) link.retry();
 });
-window.addEventListener("online", () => feed.retry());
+window.addEventListener("online", () => link.retry());
 window.addEventListener("pagehide", () => {
   leaving = true;
-  feed.close();
-  camera.stop();
+  link.close();
+  camera.camera.stop();
+  pageOf(route)?.hide();
 });
 window.addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
   leaving = false;
-  if (persisted) feed.open();
+  route = { page: null };
+  link.open();
+  navigate();
 });
 window.addEventListener("hashchange", () => {
-  token = readToken();
-  feed.open();
+  if (link.takeToken()) link.open();
+  else navigate();
 });
-setInterval(showNumbers, NUMBERS_EVERY);
-setInterval(showPeople, NUMBERS_EVERY / 2);
-setInterval(refreshSources, SOURCES_EVERY);
 
-showToggles();
-sourcesChanged();
-feed.open();
+showSettings();
+showChrome();
+link.open();
+navigate();
 
 /** For tests and the curious: everything that the page knows. */
 window.facestream = {
-  settings, book, feed, viewer, camera,
-  get chosen() { return chosen; },
-  get recognition() { return recognition; },
+  settings, link, pages,
+  get viewer() { return pageOf(route) === camera ? camera.viewer : pages.cameras.viewer; },
+  camera: camera.camera,
+  get route() { return route; },
 };

@@ -30,10 +30,6 @@ function cameraName() {
   return `browser-${Math.random().toString(36).slice(2, 6).padEnd(4, "0")}`;
 }
 
-export function isBrowserName(name) {
-  return /^browser-\w{4}$/.test(name);
-}
-
 /** Ask for a camera; throws an error that `explainCameraError` knows. */
 async function openCamera(deviceId) {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
@@ -59,7 +55,7 @@ export class OwnCamera extends EventTarget {
   #watch = 0;
   #run = 0; // counts starts and stops: what belongs to an earlier one is thrown away
 
-  constructor({ tile, video, settings, address, checkAccess }) {
+  constructor({ tile, video, settings, link }) {
     super();
     this.video = video;
     this.name = cameraName();
@@ -73,8 +69,8 @@ export class OwnCamera extends EventTarget {
     this.#settings = settings;
     this.stage = new Stage(tile, settings, { mirrored: () => settings.selfMirror && this.facing !== "environment" });
     this.#connection = new Connection({
-      url: () => address("/ws/push", { source: this.name }),
-      checkAccess,
+      url: () => link.address("/ws/push", { source: this.name }),
+      checkAccess: link.checkAccess,
       onText: (message) => this.#receive(message),
       onState: (state, detail) => this.#linkChanged(state, detail),
       mayRetry: (code) => code === "source-taken" && this.#renamed(),

@@ -1,5 +1,6 @@
 // A websocket to the server that comes back by itself.
 
+import { openSocket } from "./access.js";
 import { parseMessage, retryDelay, wantsToken } from "./protocol.js";
 
 const FINAL = [1002, 1003, 1007, 1008, 1009]; // close codes after which the same again would fare no better
@@ -60,7 +61,7 @@ export class Connection {
   #connect() {
     this.#failure = null;
     this.#become("connecting");
-    const socket = new WebSocket(this.#handlers.url());
+    const socket = openSocket(this.#handlers.url());
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#lost(event);

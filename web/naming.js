@@ -1,8 +1,8 @@
 // Who is this? A small dialog beside a face, that gives it a name, another one, or forgets whose it is.
 
+import { sentence, setText } from "./format.js";
 import { besides } from "./geometry.js";
 import { describeLooks, drawThumbnail } from "./people.js";
-import { setText } from "./sources.js";
 
 /** What may be done, and how the dialog looks meanwhile: the parts that are shown, and what its button says. */
 const MODES = {
@@ -45,18 +45,18 @@ export class NamingDialog {
     this.#open({ source: message.source, track: face.track, name, about: `${alike}#${face.track} in ${message.source}` }, rect, where);
   }
 
-  /** For somebody who needn't be in the picture. */
-  openPerson({ name, looks }, rect) {
-    this.#open({ source: null, track: null, name, about: describeLooks(looks) }, rect, "below");
+  /** For somebody who needn't be in the picture; `mode` is what is done first: "rename" or "forget". */
+  openPerson({ name, looks }, rect, mode) {
+    this.#open({ source: null, track: null, name, about: describeLooks(looks) }, rect, "below", mode);
   }
 
-  #open(subject, rect, where) {
+  #open(subject, rect, where, mode = subject.name ? "known" : "ask") {
     this.#subject = subject;
     this.part("picture").hidden = this.part("other").hidden = subject.source === null;
     setText(this.part("about"), subject.about);
-    this.#enter(!this.recognition().on ? "off" : subject.name ? "known" : "ask");
+    this.#enter(this.recognition().on ? mode : "off");
     if (!this.dialog.open) this.dialog.showModal();
-    if (this.#mode === "ask") this.input.focus();
+    this.#focus();
     const { width, height } = this.dialog.getBoundingClientRect();
     const [x, y] = besides(rect, [width, height], [document.documentElement.clientWidth, innerHeight], where);
     this.dialog.style.setProperty("--x", `${x}px`);
@@ -81,11 +81,14 @@ export class NamingDialog {
     this.input.required = shown.parts.includes("entry");
     this.#complain("");
     this.#showButton();
-    if (!this.dialog.open) return;
-    if (shown.parts.includes("entry")) {
+    if (this.dialog.open) this.#focus();
+  }
+
+  #focus() {
+    if (MODES[this.#mode].parts.includes("entry")) {
       this.input.focus();
       this.input.select();
-    } else if (mode === "forget") this.part("cancel").focus();
+    } else if (this.#mode === "forget") this.part("cancel").focus();
   }
 
   async #listPeople() {
@@ -148,11 +151,6 @@ export class NamingDialog {
     element.hidden = !text;
     setText(element, text && sentence(text));
   }
-}
-
-/** The server's lines begin with a small letter and end without a full stop. */
-function sentence(text) {
-  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
 }
 
 function isOutside({ target, clientX, clientY }, dialog) {

@@ -1,8 +1,8 @@
-// The faces in the picture now, as a strip of thumbnails cut from that very frame, and the people who have names.
+// The faces in the picture now, as a strip of thumbnails cut from that very frame.
 
+import { plural, setText } from "./format.js";
 import { isConfirmed, thumbnailOf, trackColour } from "./geometry.js";
 import { labelOf } from "./overlay.js";
-import { setText } from "./sources.js";
 
 const MOST = 24;
 
@@ -64,40 +64,8 @@ export class PeopleView {
   }
 }
 
-/** Everybody who has a name, in the picture or not; asked for when it is unfolded. */
-export class KnownView {
-  constructor(details, template, { listPeople, onOpen }) {
-    this.details = details;
-    this.template = template;
-    this.listPeople = listPeople;
-    this.onOpen = onOpen; // called with a person and its element
-    details.addEventListener("toggle", () => this.refresh());
-  }
-
-  async refresh() {
-    if (!this.details.open) return;
-    const note = this.details.querySelector("p");
-    try {
-      const people = await this.listPeople();
-      this.details.querySelector("ul").replaceChildren(...people.map((person) => this.#row(person)));
-      setText(note, people.length ? "" : "Nobody yet. Click a face to name it.");
-    } catch (error) {
-      setText(note, error.message);
-    }
-    note.hidden = !note.textContent;
-  }
-
-  #row(person) {
-    const element = this.template.content.firstElementChild.cloneNode(true);
-    setText(element.querySelector(".known-name"), person.name);
-    setText(element.querySelector(".known-note"), describeLooks(person.looks));
-    element.querySelector("button").addEventListener("click", () => this.onOpen(person, element));
-    return element;
-  }
-}
-
 export function describeLooks(looks) {
-  return looks === 1 ? "1 look" : `${looks} looks`;
+  return plural(looks, "look");
 }
 
 function order(face) {

@@ -1,7 +1,7 @@
 // What the person chose, remembered in this browser.
 
 const KEY = "facestream.settings";
-const DEFAULTS = { boxes: true, landmarks: true, ids: true, pose: false, mirror: false, selfMirror: true, smooth: false, theme: "auto" };
+const DEFAULTS = { boxes: true, landmarks: true, ids: true, pose: false, mirror: false, selfMirror: true, smooth: false, theme: "auto", keys: true };
 
 export class Settings extends EventTarget {
   constructor() {

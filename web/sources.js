@@ -1,5 +1,6 @@
 // The sources: what is known of each, and the list that shows them.
 
+import { compact, setText } from "./format.js";
 import { describeState } from "./protocol.js";
 
 /** What the server said about its sources, newest word first. Knows nothing of the page. */
@@ -27,6 +28,16 @@ export class SourceBook {
   }
 }
 
+/** A browser's camera, or another program's, that sends nothing now. */
+export function isIdle({ kind, state }) {
+  return kind === "push" && state !== "live";
+}
+
+/** A camera that some browser lends, by the name that we give those. */
+export function isBrowserName(name) {
+  return /^browser-\w{4}$/.test(name);
+}
+
 /** One line of numbers about a source, leaving out what isn't known. */
 export function describeNumbers({ size, rate, latency, dropped, reason, state }) {
   if (reason && state !== "live") return reason;
@@ -38,59 +49,76 @@ export function describeNumbers({ size, rate, latency, dropped, reason, state })
   return parts.join(" · ") || "no pictures yet";
 }
 
-export function compact(number) {
-  return number < 10000 ? String(number) : `${(number / 1000).toFixed(number < 100000 ? 1 : 0)}k`;
+/** Write a state into an element with a dot and a word. */
+export function showState(element, state) {
+  const { word, tone } = describeState(state);
+  element.dataset.tone = tone;
+  setText(element.querySelector(".state-word"), word);
 }
 
-/** Keeps a list element in step with rows `{key, name, hint, state, note, removable}`; touches only what changed. */
-export class SourceListView {
-  #rows = new Map();
+/**
+ * Keeps a list element in step with `rows` that have a `key`: elements are made, moved and removed as needed, and
+ * `fill(element, row)` writes into them. Returns the elements by key.
+ */
+export class KeyedList {
+  #elements = new Map();
 
-  constructor(list, template, { onSelect, onRemove }) {
+  constructor(list, template, { made = () => {}, gone = () => {}, fill }) {
     this.list = list;
     this.template = template;
-    this.onSelect = onSelect;
-    this.onRemove = onRemove;
+    this.made = made;
+    this.gone = gone;
+    this.fill = fill;
   }
 
-  render(rows, selected) {
+  get elements() {
+    return this.#elements;
+  }
+
+  render(rows) {
     const keys = new Set(rows.map(({ key }) => key));
-    for (const [key, element] of this.#rows) {
-      if (keys.has(key)) continue;
-      element.remove();
-      this.#rows.delete(key);
-    }
+    for (const [key, element] of this.#elements) if (!keys.has(key)) this.#drop(key, element);
     rows.forEach((row, index) => {
-      const element = this.#rows.get(row.key) ?? this.#create(row);
+      const element = this.#elements.get(row.key) ?? this.#create(row);
       if (this.list.children[index] !== element) this.list.insertBefore(element, this.list.children[index] ?? null);
-      this.#fill(element, row, row.key === selected);
+      this.fill(element, row);
     });
   }
 
-  #create({ key, name }) {
+  #create(row) {
     const element = this.template.content.firstElementChild.cloneNode(true);
-    element.querySelector(".source-open").addEventListener("click", () => this.onSelect(key));
-    element.querySelector(".source-remove").addEventListener("click", () => this.onRemove(key));
-    element.querySelector(".source-remove").setAttribute("aria-label", `Remove ${name}`);
-    this.#rows.set(key, element);
+    this.#elements.set(row.key, element);
+    this.made(element, row);
     return element;
   }
 
-  #fill(element, { name, hint, state, note, removable }, selected) {
-    const { word, tone } = describeState(state);
+  #drop(key, element) {
+    this.#elements.delete(key);
+    this.gone(element, key);
+    element.remove();
+  }
+}
+
+/** The sources as links, beside a picture: rows `{key, name, href, hint, state, note, selected}`. */
+export class SourceListView {
+  #list;
+
+  constructor(list, template) {
+    this.#list = new KeyedList(list, template, { fill: (element, row) => this.#fill(element, row) });
+  }
+
+  render(rows) {
+    this.#list.render(rows);
+  }
+
+  #fill(element, { name, href, hint, state, note, selected }) {
     setText(element.querySelector(".source-name"), name);
     setText(element.querySelector(".source-note"), note);
-    setText(element.querySelector(".state-word"), state ? word : "");
-    element.querySelector(".state").hidden = !state;
-    element.querySelector(".state").dataset.tone = tone;
-    element.querySelector(".source-remove").hidden = !(removable && selected);
+    showState(element.querySelector(".state"), state);
     const open = element.querySelector(".source-open");
+    if (open.getAttribute("href") !== href) open.setAttribute("href", href);
     open.title = hint ?? "";
     if (selected) open.setAttribute("aria-current", "true");
     else open.removeAttribute("aria-current");
   }
-}
-
-export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

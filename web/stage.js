@@ -79,6 +79,8 @@ export class Stage {
     this.#settings.removeEventListener("change", this.repaint);
     this.#current?.picture.close?.();
     this.#current = null;
+    delete this.tile.dataset.filled;
+    this.#context.reset();
   }
 
   /** The picture in its own resolution with what is drawn over it now, as a JPEG blob; null when there is none. */

@@ -1,4 +1,4 @@
-// The live pictures of one source or of all: subscribes, decodes away from the page's own thread, and paints the newest.
+// The live pictures of some sources, over one connection: subscribes, decodes away from the page's own thread, and paints the newest.
 
 import { Connection } from "./connection.js";
 import { LatencyMeter, RateMeter } from "./meters.js";
@@ -7,8 +7,8 @@ import { Pace } from "./pace.js";
 import { pictureWidth, unpackPicture } from "./protocol.js";
 import { Stage } from "./stage.js";
 
-const SETTLED = 400; // milliseconds without a resize before another width is asked for
-export const MOST_TILES = 16;
+const SETTLED = 400; // milliseconds without a change of size before another width is asked for
+const GATHERED = 200; // milliseconds in which changes of what is watched become one
 
 /** One source's picture and its numbers since it was opened. */
 class Tile {
@@ -50,65 +50,98 @@ class Tile {
   close() {
     this.closed = true;
     this.stage.close();
-    this.element.remove();
   }
 }
 
-/** Shows sources in a container, one large or several as a grid. */
+/**
+ * Paints sources on tiles: elements with a canvas. Only those that are watched are asked for. Many at once are asked for
+ * small and seldom, so that fifty cameras cost about as much as one large.
+ *
+ * `fields` are those of each face that are wanted; `most(count)` limits how `fps`, `width` and screen `density` are asked
+ * for when so many are watched.
+ */
 export class Viewer {
   #connection;
+  #link;
+  #settings;
+  #fields;
+  #most;
+  #onError;
+  #watched = [];
+  #changing = 0;
   #resizing = 0;
   #width = 0;
   #pace = new Pace();
+  #observer = new ResizeObserver(() => this.#resized());
 
-  constructor({ container, template, settings, address, checkAccess, onState, onError, onOpen }) {
-    this.container = container;
-    this.template = template;
-    this.settings = settings;
-    this.address = address;
-    this.onOpen = onOpen; // a tile was activated
+  constructor({ link, settings, fields = null, most = () => ({}), onState = () => {}, onError = () => {} }) {
+    this.#link = link;
+    this.#settings = settings;
+    this.#fields = fields;
+    this.#most = most;
+    this.#onError = onError;
     this.tiles = new Map();
-    this.names = [];
-    this.paused = false;
     this.#connection = new Connection({
-      url: () => address("/ws/faces", { source: this.names, frames: "jpeg", width: this.#width, fps: this.#pace.fps }),
-      checkAccess,
+      url: () => link.address("/ws/faces", this.#wishes()),
+      checkAccess: link.checkAccess,
       onBinary: (buffer) => this.#receive(buffer),
-      onText: (message) => message.type === "error" && onError(message),
+      onText: (message) => message.type === "error" && this.#onError(message),
       onState,
     });
-    new ResizeObserver(() => this.#resized()).observe(container);
   }
 
   get state() {
     return this.#connection.state;
   }
 
-  /** Show these sources and no others; none closes the connection. */
-  show(names) {
-    const wanted = names.slice(0, MOST_TILES);
-    if (wanted.join("\n") === this.names.join("\n") && (this.state !== "closed" || this.paused)) return;
-    this.names = wanted;
-    this.#pace = new Pace();
-    for (const [name, tile] of this.tiles) if (!wanted.includes(name)) this.#drop(name, tile);
-    for (const name of wanted) this.#add(name);
-    this.container.dataset.layout = wanted.length > 1 ? "grid" : "one";
-    this.#subscribe();
+  get watched() {
+    return this.#watched;
+  }
+
+  /** Give a source a place: an element with a canvas. */
+  put(name, element) {
+    if (this.tiles.get(name)?.element === element) return;
+    this.drop(name);
+    this.tiles.set(name, new Tile(name, element, this.#settings, (...seen) => this.#keepUp(...seen)));
+    this.#observer.observe(element);
+  }
+
+  drop(name) {
+    const tile = this.tiles.get(name);
+    if (!tile) return;
+    this.tiles.delete(name);
+    this.#observer.unobserve(tile.element);
+    tile.close();
+  }
+
+  /** Ask for the pictures of these and no others, once nothing has changed for a moment; none hangs up. */
+  watch(names) {
+    clearTimeout(this.#changing);
+    const same = names.join("\n") === this.#watched.join("\n");
+    if (same && (this.state !== "closed" || !names.length)) return;
+    if (!names.length) this.#begin(names);
+    else if (this.state === "closed") this.#begin(names);
+    else this.#changing = setTimeout(() => this.#begin(names), GATHERED);
+  }
+
+  /** Stop receiving but keep the last pictures, until something is to be watched. */
+  pause() {
+    clearTimeout(this.#changing);
+    this.#connection.close();
   }
 
   retry() {
     this.#connection.retry();
   }
 
-  /** Stop receiving but keep the last pictures, until other sources are to be shown. */
-  pause() {
-    this.paused = true;
-    this.#connection.close();
+  #begin(names) {
+    this.#watched = names;
+    this.#pace = new Pace();
+    this.#subscribe();
   }
 
   #subscribe() {
-    this.paused = false;
-    if (!this.names.length) {
+    if (!this.#watched.length) {
       this.#connection.close();
       return;
     }
@@ -116,22 +149,16 @@ export class Viewer {
     this.#connection.open();
   }
 
-  #add(name) {
-    if (!this.tiles.has(name)) {
-      const element = this.template.content.firstElementChild.cloneNode(true);
-      element.dataset.source = name;
-      element.querySelector("canvas").setAttribute("aria-label", `Live picture of ${name}`);
-      element.querySelector(".tile-name").textContent = name;
-      element.querySelector(".tile-open").addEventListener("click", () => this.onOpen(name));
-      element.querySelector(".tile-open").setAttribute("aria-label", `Show ${name} alone`);
-      this.tiles.set(name, new Tile(name, element, this.settings, (...seen) => this.#keepUp(...seen)));
-    }
-    this.container.append(this.tiles.get(name).element);
-  }
-
-  #drop(name, tile) {
-    this.tiles.delete(name);
-    tile.close();
+  #wishes() {
+    const { fps } = this.#most(this.#watched.length);
+    const limits = [fps, this.#pace.fps].filter(Boolean);
+    return {
+      source: this.#watched,
+      frames: "jpeg",
+      width: this.#width,
+      fps: limits.length ? Math.min(...limits) : null,
+      fields: this.#fields,
+    };
   }
 
   #receive(buffer) {
@@ -144,8 +171,9 @@ export class Viewer {
   }
 
   #wantedWidth() {
-    const widest = Math.max(0, ...[...this.tiles.values()].map((tile) => tile.stage.cssWidth));
-    return pictureWidth(widest || 640, devicePixelRatio);
+    const { width = Infinity, density = 3 } = this.#most(this.#watched.length);
+    const widest = Math.max(0, ...this.#watched.map((name) => this.tiles.get(name)?.stage.cssWidth ?? 0));
+    return Math.min(width, pictureWidth(widest || 640, Math.min(devicePixelRatio, density)));
   }
 
   #resized() {

@@ -71,6 +71,32 @@ async def server(clip: Path) -> AsyncIterator[Served]:
         yield served
 
 
+@pytest.fixture(scope="session")
+def people_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the busy server keeps people and events."""
+    return tmp_path_factory.mktemp("user-data")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def busy_server(clip: Path, people_folder: Path) -> AsyncIterator[Served]:
+    """One with several cameras, of which one can't be reached; it recognises people and keeps events with clips."""
+    sources = f"demo={clip}", f"hall={clip}", "gate=rtsp://somebody:secret@127.0.0.1:9/nobody"
+    options = (
+        "--loop",
+        "--identity",
+        "sface",
+        "--events",
+        "--clip-before",
+        "1",
+        "--clip-after",
+        "1",
+        "--left-after",
+        "1",
+    )
+    async with serving(*sources, *options, user_data=people_folder) as served:
+        yield served
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
     """Opens pages; an error on any of them fails the test."""

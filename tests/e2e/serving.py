@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)")
+READY = re.compile(rb"facestream is at http://127\.0\.0\.1:(\d+)")  # its models are loaded, too
 SERVE = (sys.executable, "-m", "facestream", "serve")
 NOWHERE = Path(__file__).parent / "no-user-data"
 LIGHT = ("--device", "cpu", "--detect-size", "320")  # quick enough beside a browser that paints without a GPU
@@ -56,7 +56,7 @@ async def serving(
     said = b""
     async for line in process.stdout:
         said += line
-        if match := ADDRESS.search(line):
+        if match := READY.search(line):
             break
     else:
         await process.wait()

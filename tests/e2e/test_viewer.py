@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from playwright.async_api import expect
 
 from facestream.tests.e2e.conftest import OpenPage, Picture
 from facestream.tests.e2e.looking import difference, goes_on, pixels, shows_a_face, until
@@ -153,42 +154,6 @@ async def test_the_picture_can_be_saved(server: Served, open_page: OpenPage, tmp
     assert saved.shape[:2] == (360, 640)
 
 
-async def test_an_empty_server_says_how_to_add_a_source_and_takes_one(open_page: OpenPage, picture: Picture) -> None:
-    async with serving("--no-demo") as served:
-        page = await open_page(served.url)
-        await page.get_by_role("heading", name="No sources yet").wait_for()
-        await picture(page, "empty")
-        await page.locator("#empty-add").click()
-        await page.get_by_label("Address").fill("/etc/passwd")
-        await page.get_by_role("button", name="Add", exact=True).click()
-        await page.locator("#add-wrong").filter(has_text="rtsp://").wait_for()
-        await picture(page, "add-refused")
-        await page.get_by_label("Address").fill("rtsp://127.0.0.1:9/nobody-is-here")
-        await page.locator("#add-name").fill("door")
-        await page.get_by_role("button", name="Add", exact=True).click()
-        await page.locator(".source", has_text="door").filter(has_text="degraded").wait_for()
-        await picture(page, "degraded")
-
-
-async def test_several_sources_are_shown_side_by_side_and_one_alone_at_a_click(
-    clip: Path, open_page: OpenPage, picture: Picture
-) -> None:
-    async with serving(f"hall={clip}", f"door={clip}", "--loop") as served:
-        page = await open_page(served.url)
-        await shows_a_face(page, "hall")
-        await shows_a_face(page, "door")
-        await picture(page, "grid")
-        await page.get_by_role("button", name="Show door alone").click()
-        await until(page, "() => facestream.viewer.tiles.size === 1")
-        await goes_on(page, "door")
-        await page.get_by_role("button", name="All sources").click()
-        await shows_a_face(page, "hall")
-        await page.locator(".source-open", has_text="hall").click()
-        await page.get_by_role("button", name="Remove hall").click()
-        await page.get_by_role("button", name="Remove", exact=True).click()
-        await page.locator(".source", has_text="hall").wait_for(state="detached")
-
-
 async def test_the_viewer_comes_back_when_the_server_does(clip: Path, open_page: OpenPage, picture: Picture) -> None:
     async with serving(f"demo={clip}", "--loop") as first:
         page = await open_page(first.url)
@@ -202,23 +167,37 @@ async def test_the_viewer_comes_back_when_the_server_does(clip: Path, open_page:
         assert await page.get_by_role("alert").count() == 0
 
 
-async def test_a_token_is_asked_for_checked_and_kept(clip: Path, open_page: OpenPage, picture: Picture) -> None:
-    async with serving(f"demo={clip}", "--loop", token="open-sesame") as served:
-        page = await open_page(served.url)
-        field = page.locator("#token")
-        await field.fill("open-barley")
-        await picture(page, "token")
-        await page.get_by_role("button", name="Connect").click()
-        await page.get_by_text("That token wasn't accepted.").wait_for()
-        await field.fill("open-sesame")
-        await page.get_by_role("button", name="Connect").click()
-        await shows_a_face(page)
-        await page.reload()
-        await shows_a_face(page)
+async def test_the_help_lists_the_keys_and_turns_them_off(
+    server: Served, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(server.url)
+    await shows_a_face(page)
+    await page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Help and keys")
+    await expect(dialog.locator("dd")).to_contain_text(["All cameras", "Full screen"])
+    await picture(page, "help")
+    await dialog.get_by_label("Single keys").uncheck()
+    await page.keyboard.press("Escape")
+    await dialog.wait_for(state="hidden")
+    await page.keyboard.press("b")
+    await expect(page.get_by_role("button", name="Boxes")).to_have_attribute("aria-pressed", "true")
 
 
-async def test_a_token_in_the_address_opens_the_page_and_leaves_the_address(clip: Path, open_page: OpenPage) -> None:
-    async with serving(f"demo={clip}", "--loop", token="open-sesame") as served:
-        page = await open_page(f"{served.url}#token=open-sesame")
-        await shows_a_face(page)
-        assert page.url == served.url
+async def test_two_keys_one_after_the_other_go_to_a_page(server: Served, open_page: OpenPage) -> None:
+    page = await open_page(server.url)
+    await shows_a_face(page)
+    for keys, title in (("gs", "Status"), ("ge", "Events"), ("gp", "People"), ("0", "Cameras"), ("1", "demo")):
+        for key in keys:
+            await page.keyboard.press(key)
+        await expect(page.get_by_role("heading", level=1, name=title)).to_be_focused()
+        assert await page.title() == f"{title} · facestream"
+
+
+async def test_the_skip_link_leads_to_the_content(server: Served, open_page: OpenPage) -> None:
+    page = await open_page(f"{server.url}#/status")
+    await page.get_by_role("table").wait_for()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="demo")).to_be_focused()
