@@ -46,16 +46,22 @@ async def read_request(reader: asyncio.StreamReader) -> str:
     return head.split()[1].decode()
 
 
-def mjpeg(pictures: list[bytes], times: int = 1) -> Handler:
-    """Sends ``pictures`` as multipart JPEG, so many times, then closes."""
+def mjpeg(pictures: list[bytes], times: int = 1, then: bytes | None = None) -> Handler:
+    """Sends ``pictures`` as multipart JPEG, so many times; ``then`` that one for ever, or closes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
         for picture in pictures * times:
-            head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture)
-            writer.write(head + picture + b"\r\n")
-            await writer.drain()
+            await send(picture, writer)
+        while then is not None and not writer.is_closing():
+            await send(then, writer)
+            await asyncio.sleep(0.02)
+
+    async def send(picture: bytes, writer: asyncio.StreamWriter) -> None:
+        head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture)
+        writer.write(head + picture + b"\r\n")
+        await writer.drain()
 
     return handle
 

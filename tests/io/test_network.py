@@ -170,3 +170,16 @@ async def test_a_relay_that_plays_its_buffer_again_and_again_is_frozen_and_conne
                 pass
     assert frame.seq == 0
     assert any("it is frozen: frames come" in reason for reason in reasons)
+
+
+async def test_a_camera_that_sends_nothing_but_damaged_pictures_is_lost_and_that_is_said() -> None:
+    damaged = b"\xff\xd8 no picture at all \xff\xd9"
+    reasons: list[str] = []
+    async with servers.serve(servers.mjpeg(PICTURES, then=damaged)) as port, asyncio.timeout(30):
+        url = f"http://127.0.0.1:{port}/video"
+        source = open_source(url, reconnect=True, read_timeout=0.5, backoff=Backoff(0.01, 0.02))
+        source.on_state(lambda state, reason: reasons.append(reason))
+        async with source:
+            while (await anext(source)).epoch == 0:
+                pass
+    assert any("sent no picture for 0.5 s" in reason and "damaged packets)" in reason for reason in reasons)
