@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from facestream.serving.health import judge
+from facestream.serving.health import judge, summary
 from facestream.stream.hub import SourceFlow
 from facestream.stream.types import SourceState
 from facestream.testing.sessions import source_info
@@ -51,3 +51,10 @@ def test_no_working_camera_is_a_failure():
 
 def test_a_source_that_has_ended_is_no_failure():
     assert health(replace(source_info(state=SourceState.STOPPED), last_frame_age=60.0)).status == "ok"
+
+
+def test_sources_are_summed_up_in_a_line():
+    assert summary([]) == "no sources"
+    assert summary([source_info(), source_info("yard", state=SourceState.DEGRADED)]) == (
+        "sources: 1 live, 1 degraded (yard)"
+    )

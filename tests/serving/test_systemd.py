@@ -47,7 +47,7 @@ def test_systemd_hears_what_is_sent(systemd, notifier):
 
 
 def test_a_socket_may_have_an_abstract_name():
-    systemd = Systemd("\0facestream-test-%d" % os.getpid())
+    systemd = Systemd(f"\0facestream-test-{os.getpid()}")
     Notifier(f"@facestream-test-{os.getpid()}").send(STOPPING=1)
     assert systemd.heard() == ["STOPPING=1"]
     systemd.close()
