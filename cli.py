@@ -11,6 +11,7 @@ import click
 
 from facestream import __version__
 from facestream.cli_alignments import alignments
+from facestream.cli_config import config
 from facestream.cli_mask import mask
 from facestream.cli_options import (
     ask_on_terminal,
@@ -193,6 +194,7 @@ def reextract(**options: Any) -> None:
 
 
 cli.add_command(alignments)
+cli.add_command(config)
 cli.add_command(mask)
 cli.add_command(people)
 cli.add_command(serve)

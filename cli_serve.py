@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
@@ -15,12 +16,17 @@ from click.core import ParameterSource
 from facestream.cli_options import checked_models, licence_option, run_async
 from facestream.cli_settings import SECTIONS, SETTINGS, options_of
 from facestream.config import DEFAULT_FILE, SOURCES, Layer, from_environment, from_file
-from facestream.config_settings import Settings, settle
+from facestream.config_settings import Settings, exposed, settle
 from facestream.errors import ConfigError
 
 if TYPE_CHECKING:
     from facestream.jobs.models import ModelOptions
     from facestream.serving.app import ServeOptions
+
+HELP: Final = {"help_option_names": ["-h", "--help"]}
+"""Its own, as it is also read without the group that it belongs to."""
+
+VARIABLE: Final = "FACESTREAM_CONFIG"
 
 log = logging.getLogger("facestream.serve")
 
@@ -44,7 +50,8 @@ class SettingsCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [param for param in self.get_params(ctx) if param.name in ("config", "accept_licence", "help")]
+        settings = {setting.name for setting in SETTINGS}
+        own = [param for param in self.get_params(ctx) if param.name not in settings]
         _write(ctx, formatter, "Options", own)
         elsewhere = {setting.name for setting in SETTINGS if setting.table != SOURCES}
         for section in SECTIONS:
@@ -58,12 +65,18 @@ def _write(ctx: click.Context, formatter: click.HelpFormatter, title: str, param
         formatter.write_dl(records)
 
 
+def file_of(path: Path | None) -> Path | None:
+    """The configuration file: that which was named, FACESTREAM_CONFIG, or the one in this folder, if there is one."""
+    if path is None and os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE])
+    return Path(DEFAULT_FILE) if path is None and Path(DEFAULT_FILE).is_file() else path
+
+
 def _read_config(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
     """Let the environment, and behind it a configuration file, give the defaults."""
     given: _Given = context.meta[__name__]
-    if path is None and Path(DEFAULT_FILE).is_file():
-        path, given.found = Path(DEFAULT_FILE), True
-    given.path = path
+    given.found = path is None
+    path = given.path = file_of(path)
     given.environment = from_environment(SETTINGS).check()
     if path is not None:
         given.file = from_file(path, SETTINGS).check()
@@ -71,11 +84,11 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
     return path
 
 
-def _parameters() -> list[click.Parameter]:
+def parameters() -> list[click.Parameter]:
     config = click.Option(
         ["--config"],
         type=click.Path(path_type=Path, dir_okay=False),
-        envvar="FACESTREAM_CONFIG",
+        envvar=VARIABLE,
         is_eager=True,
         callback=_read_config,
         help=f"TOML file with sources and settings; {DEFAULT_FILE} in this folder, if there is one.",
@@ -171,7 +184,7 @@ def _table(settings: Settings, table: str) -> dict[str, Any]:
     return values
 
 
-@click.command(cls=SettingsCommand, params=_parameters())
+@click.command(cls=SettingsCommand, params=parameters(), context_settings=HELP)
 @click.pass_context
 def serve(context: click.Context, /, config: Path | None, accept_licence: bool, **options: Any) -> None:
     """Serve the faces of SOURCES live, with a viewer at http://127.0.0.1:8765.
@@ -189,8 +202,10 @@ def serve(context: click.Context, /, config: Path | None, accept_licence: bool, 
     settings = settings_of(context)
     set_up_logs(settings.values["log.format"], settings.values["log.level"])
     given: _Given = context.meta[__name__]
-    if given.found:
+    if given.found and given.path is not None:
         log.info("the settings are those of %s, as it lies in this folder", given.path)
+    if warning := exposed(settings):
+        log.warning("%s", warning)
     models = checked_models(replace(models_of(settings), accept_licence=accept_licence))
     rereading = Rereading(settings, partial(settings_for, given.arguments))
     run_async(serve(options_for(settings, models), say=click.echo, rereading=rereading))

@@ -114,7 +114,7 @@ def _sources(detect_every: click.Option, events: click.Option) -> tuple[Setting,
             is_flag=True,
             help="Files wait for the models instead of dropping frames.",
         ),
-        Setting(SOURCES, "events", events, words="Tell and store events of this source."),
+        Setting(SOURCES, "events", events, words="Tell and store events of this source.", preset=True),
         _setting(
             SOURCES,
             "clips",
@@ -414,7 +414,7 @@ def _limits() -> tuple[Setting, ...]:
             "limits",
             field.name,
             f"--limit-{field.name.replace('_', '-')}",
-            type=click.IntRange(0) if isinstance(field.default, int) else click.FloatRange(0),
+            type=click.IntRange(0) if field.type == "int" else click.FloatRange(0),
             default=field.default,
             help=words[field.name][:1].upper() + words[field.name][1:],
         )

@@ -82,6 +82,7 @@ class Setting:
         negated: the option is the key's opposite, as ``--no-biometrics`` is of ``biometrics``.
         secret: shown to nobody.
         words: what the file and the document say instead of the option's help.
+        preset: what holds in the table, where that isn't the option's default.
     """
 
     table: str
@@ -90,6 +91,7 @@ class Setting:
     negated: bool = False
     secret: bool = False
     words: str = ""
+    preset: Any = None
 
     @property
     def path(self) -> str:
@@ -115,12 +117,11 @@ class Setting:
     @property
     def default(self) -> Any:
         """What holds when nothing is said: None for nothing."""
-        value: Any = self.option.get_default(click.Context(click.Command("serve")))
-        if self.option.multiple:
-            return tuple(value or ())
-        if self.option.is_flag:
-            return bool(value) is not self.negated
-        return value
+        if self.preset is not None:
+            return self.preset
+        with click.Command("serve", params=[self.option]).make_context("serve", []) as context:
+            value = context.params[self.name]
+        return not value if self.negated else value
 
     @property
     def help(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 from facestream.config import SOURCES, WEBHOOKS, Layer, Setting, SourceEntry, WebhookEntry
 from facestream.errors import ConfigError
-from facestream.io.urls import check_name, parse_source, source_kind
+from facestream.io.urls import check_name, parse_source, redact_url, source_kind
 
 DEFAULT = "default"
 
@@ -112,6 +113,19 @@ def _webhooks(
     return tuple(replace(webhook, **overruled) for webhook in webhooks), origin
 
 
+def exposed(settings: Settings) -> str:
+    """A warning if others on this machine can read a file that holds secrets, or ""."""
+    path = settings.file
+    if path is None or not path.stat().st_mode & stat.S_IROTH:
+        return ""
+    secrets = [
+        settings.origins["server.token"].startswith(f"{path}: "),
+        settings.sources_from == str(path) and any(redact_url(entry.url) != entry.url for entry in settings.sources),
+        settings.webhooks_from == str(path) and any(webhook.secret is not None for webhook in settings.webhooks),
+    ]
+    return f"{path} holds secrets and everybody on this machine can read it: chmod 600 {path}" if any(secrets) else ""
+
+
 # --- what no single value tells ---------------------------------------------------------------------------
 
 
@@ -164,6 +178,8 @@ def _checked(settings: Settings) -> Settings:
             raise wrong(
                 "server.allow_origins", f"{origin!r} isn't a page's origin: write https://host or https://host:port"
             )
+    for i, entry in enumerate(settings.sources):
+        _check_source(settings, entry, f"{settings.sources_from}: {SOURCES}[{i}]")
     for i, webhook in enumerate(settings.webhooks):
         if not _is_web_address(webhook.url):
             raise ConfigError(
@@ -174,6 +190,17 @@ def _checked(settings: Settings) -> Settings:
                 f"{settings.webhooks_from}: {WEBHOOKS}[{i}].secret: it is empty; give a longer one, or none"
             )
     return settings
+
+
+def _check_source(settings: Settings, entry: SourceEntry, where: str) -> None:
+    def holds(key: str) -> Any:
+        own = getattr(entry, key)
+        return settings.values[f"{SOURCES}[].{key}"] if own is None else own
+
+    if holds("max_rate") is not None and holds("lossless"):
+        raise ConfigError(f"{where}.max_rate: it drops frames and lossless drops none; leave out one of the two")
+    if holds("region") is not None and settings.values["people.anonymise"] is not None:
+        raise ConfigError(f"{where}.region: a face outside would not be covered; leave it out, or people.anonymise")
 
 
 def _is_web_address(url: str) -> bool:

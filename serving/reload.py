@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from facestream.config import WEBHOOKS, SourceEntry
 from facestream.config_settings import Settings
-from facestream.errors import ConfigError, SourceError
+from facestream.errors import ConfigError, FacestreamError, SourceError
 from facestream.jobs.source_options import SourceOptions
 from facestream.serving.messages import FailedReload, NoParams, ReloadMessage
 from facestream.serving.rpc import REFUSED, Failure, Method, convert
@@ -99,6 +99,7 @@ class Reloading:
         self._read = rereading.read
         self._options_of = options_of
         self._on_hangup = on_hangup
+        self._also: list[Callable[[], Awaitable[object]]] = []
         self._asked = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._in_terminal = sys.stdin is not None and sys.stdin.isatty()
@@ -125,6 +126,10 @@ class Reloading:
         else:
             self._asked.set()
 
+    def also(self, step: Callable[[], Awaitable[object]]) -> None:
+        """Await ``step`` at each reload, as for a certificate that has been renewed. Its FacestreamError is logged."""
+        self._also.append(step)
+
     async def run(self) -> None:
         """Answer the signals, for ever; one that came before this is answered at once."""
         while True:
@@ -148,6 +153,11 @@ class Reloading:
             except ConfigError as error:
                 log.error("the settings were not read again, nothing has changed: %s", error)
                 raise
+            for step in self._also:
+                try:
+                    await step()
+                except FacestreamError as error:
+                    log.error("not read again: %s", error)
             return await self._carry_out(
                 plan(self._settings, new, {info.name for info in self._session.sources()}), options
             )

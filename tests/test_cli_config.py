@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facestream.cli import run
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_file_is_written_once_for_its_owner_alone(folder, capsys):
+    assert run(["config", "init"]) == 0
+    path = folder / "facestream.toml"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("mine")
+    assert run(["config", "init"]) == 2
+    assert path.read_text() == "mine"
+    assert "there already" in capsys.readouterr().err
+    assert run(["config", "init", "no/such/folder/x.toml"]) == 1
+
+
+def test_a_file_that_is_right_is_counted(folder, capsys):
+    (folder / "facestream.toml").write_text("[server]\nport = 1\n[[sources]]\nurl = 'webcam:0'\n")
+    assert run(["config", "check"]) == 0
+    assert "facestream.toml is right: 1 source, 1 setting besides" in capsys.readouterr().out
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once(folder, capsys):
+    (folder / "x.toml").write_text("[server]\nport = 'x'\n[log]\nlevle = 'info'\n")
+    assert run(["config", "check", "x.toml"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "facestream: x.toml: server.port: this is a whole number, not 'x'",
+        "facestream: x.toml: log.levle: there is no such key; did you mean level?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[models]\ndetector = 'yunnet'", "did you mean 'yunet'"),
+        ("[models]\nmasks = ['bisenet']", "bisenet-fp"),
+        ("[models]\nmasks = ['bisenet-fp']\naligner = 'none'", "choose an aligner"),
+        ("[people]\nanonymise_who = 'known'", "anonymise"),
+        ("[server]\ncert = 'c.pem'", "server.cert"),
+    ],
+)
+def test_what_the_server_would_refuse_is_refused_by_the_check(folder, capsys, text, words):
+    (folder / "x.toml").write_text(text)
+    assert run(["config", "check", "x.toml"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("facestream: x.toml: ")
+    assert words in told
+
+
+def test_without_a_file_there_is_nothing_to_check(capsys):
+    assert run(["config", "check"]) == 2
+    assert "facestream config init" in capsys.readouterr().err
+    assert run(["config", "check", "no.toml"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "warned"),
+    [
+        ("[server]\ntoken = 's'", 0o644, True),
+        ("[[sources]]\nurl = 'rtsp://u:p@x/1'", 0o644, True),
+        ("[[events.webhooks]]\nurl = 'https://x/'\nsecret = 's'", 0o644, True),
+        ("[server]\ntoken = 's'", 0o640, False),
+        ("[server]\nport = 1", 0o644, False),
+    ],
+)
+def test_secrets_that_everybody_can_read_are_warned_of(folder, capsys, text, mode, warned):
+    path = folder / "facestream.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    assert run(["config", "check"]) == 0
+    assert ("chmod 600" in capsys.readouterr().err) is warned
+
+
+def test_the_settings_in_force_are_shown_with_where_they_come_from_and_without_secrets(folder, monkeypatch, capsys):
+    (folder / "facestream.toml").write_text(
+        "[server]\nport = 1\n[people]\nbiometrics = false\n"
+        "[[sources]]\nurl = 'rtsp://u:hush@x/1'\nmax_rate = 5\nloop = true\n"
+        "[[events.webhooks]]\nurl = 'https://x/hush'\nsecret = 'hush'\n"
+    )
+    monkeypatch.setenv("FACESTREAM_LOG_LEVEL", "error")
+    assert run(["config", "show", "--token", "hush", "--max-rate", "2"]) == 0
+    shown = capsys.readouterr().out
+    lines = {tuple(part.strip() for part in line.split("  # ")) for line in shown.splitlines()}
+    assert "hush" not in shown
+    assert lines >= {
+        ("port = 1", "facestream.toml: server.port"),
+        ("biometrics = false", "facestream.toml: people.biometrics"),
+        ('host = "127.0.0.1"', "default"),
+        ('token = "***"', "--token"),
+        ('level = "error"', "FACESTREAM_LOG_LEVEL"),
+        ("[[sources]]", "facestream.toml"),
+        ('url = "rtsp://***@x/1"',),
+        ("max_rate = 2.0", "--max-rate"),
+        ("loop = true",),
+        ('url = "https://x/…"',),
+    }
+
+
+def test_the_help_of_serve_comes_in_sections_the_rare_ones_last(capsys):
+    assert run(["serve", "-h"]) == 0
+    shown = capsys.readouterr().out
+    headings = ["Options:", "Sources:", "Server:", "Events:", "Models:", "Models, in detail:", "Limits of the network"]
+    assert sorted(headings, key=shown.index) == headings
+    assert shown.count("--detect-every auto|N") == 1
+    assert "--help" in shown
