@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from facestream.jobs.readings import Interval, Reading
+from facestream.jobs.top import duration, screen, source_lines, table
+
+HEALTH = {"status": "degraded", "reason": "not working: yard", "sources": {"yard": {"reason": "no\x1b[2J route"}}}
+
+
+def reading(at: float, frames: float) -> Reading:
+    return Reading.parse(
+        f"""
+facestream_build_info{{version="1.2",device="cpu"}} 1
+process_start_time_seconds 50
+process_cpu_seconds_total {at}
+facestream_source_state{{source="door",state="live"}} 1
+facestream_source_state{{source="door",state="degraded"}} 0
+facestream_source_frames_captured_total{{source="door"}} {frames}
+facestream_source_frames_processed_total{{source="door"}} {frames / 2}
+facestream_source_frames_dropped_total{{source="door",reason="newer"}} {frames / 4}
+facestream_source_frames_dropped_total{{source="door",reason="rate_limit"}} {frames / 4}
+# TYPE facestream_source_latency_seconds histogram
+facestream_source_latency_seconds_bucket{{source="door",le="0.01"}} {frames / 2}
+facestream_source_latency_seconds_bucket{{source="door",le="0.02"}} {frames}
+facestream_source_latency_seconds_bucket{{source="door",le="+Inf"}} {frames}
+facestream_source_latency_seconds_sum{{source="door"}} {frames * 0.01}
+facestream_source_latency_seconds_count{{source="door"}} {frames}
+facestream_stage_frames_total{{stage="yunet"}} {frames}
+facestream_subscribers{{group="faces"}} 3
+facestream_sink_results_written_total{{sink="FaceSaver"}} {frames}
+""",
+        at,
+    )
+
+
+@pytest.fixture
+def page() -> list[str]:
+    return screen(HEALTH, Interval(reading(100, 1000), reading(110, 1250)), "http://box:8765", 80)
+
+
+def test_rates_are_of_the_interval(page):
+    (door,) = [line for line in page if line.startswith("door")]
+    assert door.split() == ["door", "live", "25.0", "12.5", "12.5", "10.0", "19.8", "0.0", "-"]
+
+
+def test_the_page_says_what_is_wrong_first(page):
+    assert page[0].split() == ["facestream", "1.2", "http://box:8765", "up", "00:01:00"]
+    assert page[1] == "degraded: not working: yard"
+    assert any(line.startswith("cpu 100 %") for line in page)
+
+
+def test_it_fits_into_any_width():
+    for width in (20, 80, 200):
+        lines = screen(HEALTH, Interval(reading(1, 1), reading(2, 2)), "http://" + "x" * 90, width)
+        assert max(map(len, lines)) <= width
+
+
+def test_nothing_from_outside_moves_the_cursor(page):
+    assert all(line.isprintable() for line in page)
+    assert "  yard: no?[2J route" in page
+
+
+def test_a_counter_that_began_anew_counts_from_nothing():
+    assert Interval(reading(0, 500), reading(1, 40)).count("facestream_stage_frames_total", stage="yunet") == 40
+
+
+def test_a_long_name_gives_way_to_the_numbers():
+    lines = table(("SOURCE", "N"), [("a" * 50, "12345")], 20)
+    assert lines[1].endswith("…  12345")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(59, "00:00:59"), (3661, "01:01:01"), (90000, "1 d 01:00")])
+def test_durations_are_short(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_one_look_tells_each_source_and_what_is_wrong():
+    door = {
+        "name": "door",
+        "state": "live",
+        "rate": 25.0,
+        "captured": 100,
+        "dropped": 10,
+        "latency_ms": None,
+        "last_frame_age": 0.04,
+        "reconnects": 2,
+    }
+    header, line, trouble = source_lines(HEALTH, [door], 80)
+    assert header.startswith("SOURCE")
+    assert line.split() == ["door", "live", "25.0", "10.0%", "-", "0.0", "2"]
+    assert trouble.startswith("  yard:")
