@@ -471,6 +471,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+def enlarge(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=10m", str(disk)], check=True)
+
+
 async def test_a_disk_that_is_really_full_can_be_cleared_and_the_job_goes_on(tmp_path: Path, small_disk: Path) -> None:
     folder = photos(tmp_path / "photos", 40)
     options = options_for(folder, output=small_disk / "faces", alignments=small_disk / "mine.fsa")
@@ -483,7 +487,7 @@ async def test_a_disk_that_is_really_full_can_be_cleared_and_the_job_goes_on(tmp
     (small_disk / "filler").unlink()
     with pytest.raises((OutputError, AlignmentsError), match="No space left on device; make room"):
         await extract(options)
-    subprocess.run(["mount", "-o", "remount,size=10m", str(small_disk)], check=True)
+    enlarge(small_disk)
     await extract(options)
     assert len(faces_in(small_disk / "mine.fsa")) == 40
     assert_agreement_of_recorded(small_disk / "mine.fsa", small_disk / "faces")
