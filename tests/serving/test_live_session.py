@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facestream.jobs.live import LiveSession
+from facestream.serving.allowed import AllowedSources
 from facestream.serving.server import Server
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.stage import Stage
@@ -17,7 +18,11 @@ from tests.serving.test_push import jpeg
 async def server(bridge):
     stages = [Stage.detect(FakeDetector([(4, 4, 40, 40)]), bridge), Stage.faces(FakeAligner(), bridge)]
     pipeline = Pipeline(stages, bridge, tracks=Tracks())
-    async with LiveSession(pipeline, bridge) as session, Server(session, port=0, limits=LIMITS) as server:
+    here = AllowedSources(hosts=("127.0.0.1",))
+    async with (
+        LiveSession(pipeline, bridge) as session,
+        Server(session, port=0, limits=LIMITS, allowed_sources=here) as server,
+    ):
         yield server
 
 
