@@ -138,6 +138,7 @@ class Recorder:
 
     async def remove(self, id_: int) -> bool:
         """Forget a visit, with its picture and clip. False if it isn't there."""
+        await self._written()
         self._backlog.forget(id_)
         return await self._lane.run(self._do, lambda store: store.remove(id_))
 
