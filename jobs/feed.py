@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,8 @@ from facestream.stream.hub import RateLimiter
 from facestream.stream.pipeline import Pipeline
 from facestream.stream.region import pixels_of
 from facestream.stream.types import Frame, FrameFaces, SourceState, SourceStatistics
+
+_log = logging.getLogger("facestream.source")
 
 
 class Feed:
@@ -122,6 +125,8 @@ class Feed:
 
         It stays from now on, whoever it was made for.
         """
+        self.source.quiet = True
+        _log.info("source %s: opened again", self.name)
         old = self.source.statistics()
         self._before = SourceStatistics(
             damaged=self._before.damaged + old.damaged,
