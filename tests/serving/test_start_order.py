@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from facestream.errors import WeightsMissing
 from facestream.jobs.models import ModelOptions
 from facestream.serving import app
+from facestream.serving.systemd import Notifier
 from facestream.stream.stage import Stage
 from facestream.testing.plugins import FakeAligner, FakeDetector
 
@@ -80,13 +81,13 @@ def loading(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loading:
 
 
 @asynccontextmanager
-async def starting(loading: Loading, **options: Any) -> AsyncIterator[Service]:
+async def starting(loading: Loading, notifier: Notifier | None = None, **options: Any) -> AsyncIterator[Service]:
     """A service that is loading its models."""
     service = Service(loading)
     chosen = app.ServeOptions(
         models=ModelOptions(device="cpu"), port=0, no_biometrics=True, no_demo=True, **{"drain": 5.0, **options}
     )
-    service.task = asyncio.create_task(app.serve(chosen, say=service.said.append))
+    service.task = asyncio.create_task(app.serve(chosen, say=service.said.append, notifier=notifier))
     try:
         await asyncio.wait([service.task, asyncio.create_task(loading.begun.wait())], return_when="FIRST_COMPLETED")
         yield service
@@ -137,3 +138,24 @@ async def test_sigterm_tells_subscribers_that_the_server_goes_away(loading):
             await asyncio.wait_for(websocket.wait_closed(), 10)
         assert websocket.close_code == 1001
         assert service.said[-1].startswith("stopping")
+
+
+class Telling(Notifier):
+    """Keeps what systemd would be told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def send(self, **fields: str | int) -> None:
+        self.told += fields
+
+
+async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(loading):
+    notifier = Telling()
+    async with starting(loading, notifier) as service:
+        assert "READY" not in notifier.told
+        await service.ready()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(service.task, 10)
+    assert [name for name in notifier.told if name != "STATUS"] == ["READY", "STOPPING"]
