@@ -15,6 +15,7 @@ export class PeoplePage {
   #merging;
   #portraits;
   #people = [];
+  #allowed = true; // as far as is known yet
   #list;
   #faces = new Map(); // name → path of a picture, or null
   #observer = new IntersectionObserver((entries) => this.#scrolled(entries));
@@ -51,20 +52,27 @@ export class PeoplePage {
     this.load();
   }
 
-  refresh() {}
+  /** What we may do is known only after a moment. */
+  refresh() {
+    if (this.active && !this.#link.mayControl && this.#allowed) this.load();
+    this.#allowed = this.#link.mayControl;
+  }
 
   /** Ask for everybody anew. */
   async load() {
     if (!this.active || this.#link.state !== "open") return;
+    let problem = "";
     try {
       this.#people = await this.#link.people();
     } catch (error) {
       this.#people = [];
-      this.#render();
-      this.#showEmpty(this.#link.recognition.on ? "Nobody can be listed" : "Nobody is recognised", sentence(this.#link.recognition.reason || error.message));
-      return;
+      problem = error.message;
     }
+    if (!this.active) return;
     this.#render();
+    const { mayControl, recognition } = this.#link;
+    if (!mayControl) this.#showEmpty("People aren't for everybody", "Your token doesn't allow to see who is known by name.");
+    else if (problem) this.#showEmpty(recognition.on ? "Nobody can be listed" : "Nobody is recognised", sentence(recognition.reason || problem));
   }
 
   #render() {

@@ -81,19 +81,10 @@ def people_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def busy_server(clip: Path, people_folder: Path) -> AsyncIterator[Served]:
     """One with several cameras, of which one can't be reached; it recognises people and keeps events with clips."""
     sources = f"demo={clip}", f"hall={clip}", "gate=rtsp://somebody:secret@127.0.0.1:9/nobody"
-    options = (
-        "--loop",
-        "--identity",
-        "sface",
-        "--events",
-        "--clip-before",
-        "1",
-        "--clip-after",
-        "1",
-        "--left-after",
-        "1",
-    )
-    async with serving(*sources, *options, user_data=people_folder) as served:
+    events = "--events", "--clip-before", "1", "--clip-after", "1", "--left-after", "1"
+    async with serving(
+        *sources, "--loop", "--identity", "sface", "--source-host", "127.0.0.1", *events, user_data=people_folder
+    ) as served:
         yield served
 
 

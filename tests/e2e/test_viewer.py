@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from facestream.tests.e2e.conftest import OpenPage, Picture
-from facestream.tests.e2e.looking import difference, goes_on, pixels, shows_a_face, until
+from facestream.tests.e2e.looking import difference, goes_on, pixels, shows_a_face
 from facestream.tests.e2e.serving import Served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -1,0 +1,150 @@
+"""All cameras at once; adding, changing and removing one."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page, expect
+
+from facestream.tests.e2e.conftest import OpenPage, Picture
+from facestream.tests.e2e.looking import goes_on, shows_a_face, until
+from facestream.tests.e2e.serving import Served, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OPTIONS = "name => facestream.link.book.get(name)?.options"
+
+
+async def address_field(page: Page, text: str) -> None:
+    await page.get_by_label("Address").fill(text)
+
+
+async def test_all_cameras_are_shown_and_one_alone_at_a_click(
+    busy_server: Served, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(busy_server.url)
+    for name in ("demo", "hall"):
+        await shows_a_face(page, name)
+        await expect(page.locator(f'[data-name="{name}"]')).to_contain_text("1 face")
+    await page.locator(".card", has_text="gate").filter(has_text="degraded").wait_for()
+    await page.get_by_role("link", name="hall").press("Enter")
+    await goes_on(page, "hall")
+    assert await page.evaluate("facestream.viewer.watched") == ["hall"]
+    await page.get_by_role("link", name="All cameras").click()
+    await shows_a_face(page, "demo")
+
+
+async def test_only_cameras_in_view_are_asked_for(busy_server: Served, open_page: OpenPage) -> None:
+    page = await open_page(busy_server.url, viewport={"width": 390, "height": 500})
+    await shows_a_face(page, "demo")
+    await until(page, "() => !facestream.viewer.watched.includes('gate')")
+    await page.locator(".card", has_text="gate").scroll_into_view_if_needed()
+    await until(page, "() => facestream.viewer.watched.includes('gate') && !facestream.viewer.watched.includes('demo')")
+
+
+async def test_fifty_cameras_are_asked_for_small_and_seldom(busy_server: Served, open_page: OpenPage) -> None:
+    page = await open_page(f"{busy_server.url}#/status")
+    await page.get_by_role("table").wait_for()
+    shown = await page.evaluate(
+        """async () => {
+             const { link } = facestream, [one] = link.book.all;
+             link.refresh = () => {};
+             link.book.replace(Array.from({ length: 50 }, (_, index) => ({ ...one, name: `camera-${index}` })));
+             location.hash = "#/";
+             const asked = await new Promise(done => {
+               const Real = WebSocket;
+               window.WebSocket = class extends Real {
+                 constructor(url, ...rest) { super(url, ...rest); if (url.includes("jpeg")) done(url); }
+               };
+             });
+             const wishes = new URL(asked).searchParams, cards = document.querySelectorAll(".card").length;
+             return { cards, ...Object.fromEntries(wishes), sources: wishes.getAll("source").length };
+           }"""
+    )
+    assert shown["cards"] == 50
+    assert 4 < shown["sources"] < 30
+    assert int(shown["width"]) <= 480
+    assert float(shown["fps"]) * shown["sources"] <= 30
+
+
+async def test_a_region_is_drawn_on_the_picture_and_written_as_numbers(
+    busy_server: Served, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(busy_server.url)
+    await shows_a_face(page, "hall")
+    await page.get_by_role("button", name="Edit hall").click()
+    canvas = page.locator("#source-region")
+    box = await canvas.bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.1)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + box["width"], box["y"] + box["height"], steps=4)
+    await page.mouse.up()
+    left = page.get_by_label("Left, %")
+    assert float(await left.input_value()) == pytest.approx(25, abs=0.5)
+    await left.fill("30")
+    await page.get_by_label("At most, pictures a second").fill("12.5")
+    await page.get_by_label("Look for new faces").fill("4")
+    await picture(page, "region")
+    await page.get_by_role("button", name="Save").click()
+    await page.locator("#source-dialog").wait_for(state="hidden")
+    options = await page.evaluate(OPTIONS, "hall")
+    assert options["region"][0] == 0.3
+    assert options["region"][1] == pytest.approx(0.1, abs=0.01)
+    assert (options["max_rate"], options["detect_every"]) == (12.5, 4)
+    await page.get_by_role("button", name="Edit hall").click()
+    await expect(page.get_by_label("Left, %")).to_have_value("30")
+    await page.get_by_role("button", name="Everywhere").click()
+    await page.get_by_label("At most, pictures a second").fill("")
+    await page.get_by_label("Look for new faces").fill("")
+    await page.get_by_role("button", name="Save").click()
+    await until(page, f"name => ({OPTIONS})(name).region === null && ({OPTIONS})(name).max_rate === null", "hall")
+
+
+async def test_what_is_wrong_with_a_camera_is_said_beside_its_field(busy_server: Served, open_page: OpenPage) -> None:
+    page = await open_page(busy_server.url)
+    await page.get_by_role("button", name="Add a camera").click()
+    form = page.locator("#source-dialog")
+    for field, text, complaint in (
+        ("Address", "", "needs an address"),
+        ("Address", "/etc/passwd", "rtsp://"),
+        ("Look for new faces", "often", "whole number"),
+        ("Left, %", "120", "0 to 100"),
+        ("Right, %", "5", "larger than left"),
+        ("Name", "two words", "no spaces"),
+        ("Name", "demo", "already"),
+    ):
+        await address_field(page, "rtsp://127.0.0.1:9/nobody-is-here")
+        if field == "Right, %":
+            await page.get_by_label("Left, %").fill("50")
+        await form.get_by_label(field, exact=field == "Name").fill(text)
+        await page.get_by_role("button", name="Add", exact=True).click()
+        focused = page.locator(":focus")
+        await expect(focused).to_have_attribute("aria-invalid", "true")
+        described = (await focused.get_attribute("aria-describedby") or "").split()[-1]
+        await expect(page.locator(f"#{described}")).to_contain_text(complaint)
+        for again in ("Look for new faces", "Left, %", "Right, %"):
+            await page.get_by_label(again).fill("")
+    await page.keyboard.press("Escape")
+    await page.locator("#source-dialog").wait_for(state="hidden")
+
+
+async def test_an_empty_server_says_how_to_add_a_camera_takes_one_and_lets_it_go(
+    open_page: OpenPage, picture: Picture
+) -> None:
+    async with serving("--no-demo", "--source-host", "127.0.0.1") as served:
+        page = await open_page(served.url)
+        await page.get_by_role("heading", name="No cameras yet").wait_for()
+        await picture(page, "empty")
+        await page.locator("#empty-add").click()
+        await address_field(page, "rtsp://somebody:secret@127.0.0.1:9/nobody-is-here")
+        await page.locator("#source-name").fill("door")
+        await page.get_by_label("RTSP over").select_option("udp")
+        await page.get_by_role("button", name="Add", exact=True).click()
+        await page.locator(".card", has_text="door").filter(has_text="degraded").wait_for()
+        assert (await page.evaluate(OPTIONS, "door"))["rtsp_transport"] == "udp"
+        await page.get_by_role("button", name="Edit door").click()
+        await expect(page.get_by_label("Address")).not_to_have_value("secret")
+        await page.get_by_role("button", name="Remove …").click()
+        await expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+        await page.get_by_role("button", name="Remove", exact=True).click()
+        await page.get_by_role("heading", name="No cameras yet").wait_for()

@@ -1,0 +1,243 @@
+"""Events, people and status; and who may do what."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+from websockets.asyncio.client import connect
+
+from facestream.tests.e2e.conftest import OpenPage, Picture
+from facestream.tests.e2e.looking import shows_a_face, until
+from facestream.tests.e2e.serving import Served, serving
+from facestream.tests.e2e.test_own_camera import use_my_camera
+from facestream.tests.serving.conftest import ask, hear
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_somebody_who_comes_and_goes_is_an_event_on_top(
+    busy_server: Served, open_page: OpenPage, picture: Picture
+) -> None:
+    page, other = await open_page(f"{busy_server.url}#/events"), await open_page(f"{busy_server.url}#/own")
+    await page.locator(".event", has_text="demo").first.wait_for()
+    await other.locator("#own-start").wait_for()
+    await use_my_camera(other)
+    name = await other.evaluate("facestream.camera.name")
+    row = page.locator(".event").first
+    await expect(row).to_contain_text(name, timeout=20_000)
+    await expect(row).to_contain_text("Arrived")
+    await other.get_by_role("button", name="Stop").click()
+    row = page.locator(".event", has_text=name).first
+    await expect(row).to_contain_text("Left", timeout=20_000)
+    await row.locator("img").wait_for()
+    await picture(page, "events")
+    await row.get_by_role("button").click()
+    await page.get_by_role("button", name="Remove …").click()
+    await page.get_by_role("button", name="Remove", exact=True).click()
+    await page.locator(".event", has_text=name).wait_for(state="detached")
+
+
+async def test_events_are_filtered_and_the_filter_is_in_the_address(busy_server: Served, open_page: OpenPage) -> None:
+    page = await open_page(f"{busy_server.url}#/events")
+    await page.locator(".event", has_text="demo").first.wait_for()
+    camera = page.locator("#events-filters select[name=source]")
+    await camera.select_option("hall")
+    await expect(page.locator(".event", has_text="demo")).to_have_count(0)
+    await page.locator(".event", has_text="hall").first.wait_for()
+    assert page.url.endswith("#/events?source=hall")
+    await page.reload()
+    await page.locator(".event", has_text="hall").first.wait_for()
+    await expect(camera).to_have_value("hall")
+    await page.locator("#events-filters").get_by_label("Person").fill("Nobody at all")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Nothing like that").wait_for()
+    await page.get_by_role("button", name="Clear").click()
+    await page.locator(".event", has_text="demo").first.wait_for()
+
+
+async def test_a_clip_is_played_and_let_go(busy_server: Served, open_page: OpenPage, picture: Picture) -> None:
+    page = await open_page(f"{busy_server.url}#/events?source=hall")
+    await page.locator(".event", has=page.locator(".event-clip:visible")).last.get_by_role("button").click()
+    await page.get_by_role("button", name="Play the clip").click()
+    await until(page, "() => document.querySelector('#event-dialog video').currentTime > 0.1")
+    await picture(page, "clip")
+    await page.keyboard.press("Escape")
+    assert await page.evaluate("document.querySelector('#event-dialog video').hasAttribute('src')") is False
+
+
+async def test_older_events_are_on_further_pages(busy_server: Served, open_page: OpenPage) -> None:
+    page = await open_page(f"{busy_server.url}#/status")
+    event = """index => ({ type: "event", id: 1000 - index, kind: "left", source: "demo", track: index, name: null,
+        at: 1.7e9 - index, started_at: 1.7e9 - index, ended_at: 1.7e9 - index, picture: null, clip: null })"""
+    await page.evaluate(
+        f"""() => {{
+          const events = Array.from({{ length: 120 }}, (_, index) => ({event})(index));
+          facestream.link.json = async path => {{
+            const query = new URL(path, location).searchParams, before = Number(query.get("before") ?? Infinity);
+            const page = events.filter(({{ id }}) => id < before).slice(0, Number(query.get("limit")));
+            return {{ events: page, next: page.length < 50 ? null : page.at(-1).id }};
+          }};
+        }}"""
+    )
+    await page.get_by_role("link", name="Events", exact=True).click()
+    await expect(page.locator(".event")).to_have_count(50)
+    await page.get_by_role("button", name="Older").click()
+    await page.get_by_role("button", name="Older").click()
+    await expect(page.locator(".event")).to_have_count(20)
+    await page.evaluate(
+        f"facestream.link.dispatchEvent(new CustomEvent('event', "
+        f"{{ detail: {{ ...({event})(-1), id: 2000, kind: 'arrived' }} }}))"
+    )
+    await page.get_by_role("button", name="Show 1 new event").wait_for()
+    await page.get_by_role("button", name="Newer").click()
+    await expect(page.locator(".event")).to_have_count(50)
+
+
+async def test_people_are_renamed_merged_and_forgotten(
+    busy_server: Served, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(f"{busy_server.url}#/camera/demo")
+    async with connect(f"ws://127.0.0.1:{busy_server.port}/ws/control") as websocket:
+        await hear(websocket)
+        for source, name in (("demo", "Ada"), ("hall", "Grace")):
+            await page.evaluate("name => { location.hash = `#/camera/${name}`; }", source)
+            await shows_a_face(page, source)
+            track = await page.evaluate(
+                "name => facestream.viewer.tiles.get(name).stage.message.faces[0].track", source
+            )
+            assert "result" in await ask(websocket, "people.name", source=source, track=track, name=name)
+    await page.get_by_role("link", name="People").click()
+    await page.get_by_role("button", name="Rename Ada").click()
+    await page.locator("#naming").get_by_label("Name").fill("Ada Lovelace")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Merge Grace").click()
+    await picture(page, "merge")
+    await page.get_by_role("button", name="Merge", exact=True).click()
+    await page.locator('[data-name="Grace"]').wait_for(state="detached")
+    await expect(page.locator(".known")).to_contain_text("looks")
+    await picture(page, "people")
+    await page.get_by_role("button", name="Remove Ada Lovelace").click()
+    await page.get_by_role("button", name="Forget").click()
+    await page.get_by_role("heading", name="Nobody has a name yet").wait_for()
+
+
+async def test_the_status_page_tells_how_each_camera_is(
+    busy_server: Served, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(f"{busy_server.url}#/status")
+    gate = page.get_by_role("row", name="gate")
+    await expect(gate).to_contain_text("degraded")
+    await expect(gate).to_contain_text("refused the connection")
+    await expect(gate).not_to_contain_text("secret")
+    await expect(page.get_by_role("row", name="demo")).to_contain_text("fps")
+    facts = page.locator("#status-facts")
+    await expect(facts).to_contain_text("Something is wrong")
+    await expect(facts).to_contain_text("On, with sface")
+    await expect(facts).to_contain_text("change everything")
+    await picture(page, "status")
+
+
+async def test_hours_of_going_about_leave_nothing_behind(busy_server: Served, open_page: OpenPage) -> None:
+    count = """
+      window.urls = new Set();
+      const { createObjectURL, revokeObjectURL } = URL;
+      URL.createObjectURL = blob => { const url = createObjectURL.call(URL, blob); urls.add(url); return url; };
+      URL.revokeObjectURL = url => { urls.delete(url); revokeObjectURL.call(URL, url); };
+      window.sockets = new Set();
+      window.WebSocket = class extends WebSocket {
+        constructor(...all) {
+          super(...all);
+          sockets.add(this);
+          this.addEventListener("close", () => sockets.delete(this));
+        }
+      };
+    """
+    page = await open_page(f"{busy_server.url}#/status", script=count)
+    await page.get_by_role("row", name="gate").wait_for()
+    about = """async () => {
+      for (const address of ["#/", "#/camera/demo", "#/events", "#/people", "#/own", "#/camera/hall", "#/status"]) {
+        location.hash = address;
+        await new Promise(done => setTimeout(done, 40));
+      }
+    }"""
+    await page.evaluate(about)
+    await until(page, "() => sockets.size === 1 && urls.size === 0")
+    nodes = await page.evaluate("document.querySelectorAll('*').length")
+    for _ in range(4):
+        await page.evaluate(about)
+    await until(page, "() => sockets.size === 1 && urls.size === 0")
+    assert await page.evaluate("document.querySelectorAll('*').length") == nodes
+
+
+@pytest.fixture(scope="module")
+def token_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tokens")
+
+
+@pytest.fixture(scope="module")
+def view_token(token_folder: Path) -> str:
+    """One that allows to watch, and nothing else."""
+    add = (sys.executable, "-m", "facestream", "tokens", "add", "watcher", "--role", "view")
+    tokens = "--tokens", str(token_folder / "tokens.json")
+    return subprocess.run([*add, *tokens], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def locked_server(clip: Path, token_folder: Path, view_token: str) -> AsyncIterator[Served]:
+    tokens = "--tokens", str(token_folder / "tokens.json")
+    async with serving(f"demo={clip}", "--loop", *tokens, token="open-sesame") as served:
+        yield served
+
+
+async def test_a_token_is_asked_for_checked_and_kept(
+    locked_server: Served, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(locked_server.url)
+    addresses: list[str] = []
+    page.on("websocket", lambda socket: addresses.append(socket.url))
+    field = page.locator("#token")
+    await field.fill("open-barley")
+    await picture(page, "token")
+    await page.get_by_role("button", name="Connect").click()
+    await page.get_by_text("That token wasn't accepted.").wait_for()
+    await field.fill("open-sesame")
+    await page.get_by_role("button", name="Connect").click()
+    await shows_a_face(page)
+    await page.reload()
+    await shows_a_face(page)
+    assert addresses
+    assert not [address for address in addresses if "token" in address or "sesame" in address]
+
+
+async def test_a_token_in_the_address_opens_the_page_and_leaves_the_address(
+    locked_server: Served, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{locked_server.url}#token=open-sesame")
+    await shows_a_face(page)
+    assert page.url == f"{locked_server.url}#/camera/demo"
+
+
+async def test_who_may_only_watch_is_offered_nothing_else(
+    locked_server: Served, view_token: str, open_page: OpenPage, picture: Picture
+) -> None:
+    page = await open_page(f"{locked_server.url}#token={view_token}")
+    await shows_a_face(page)
+    await until(page, "() => facestream.link.roles?.length === 1")
+    await expect(page.locator("#camera-edit")).to_be_hidden()
+    await expect(page.locator("#camera-start")).to_be_hidden()
+    await page.get_by_role("link", name="Cameras", exact=True).click()
+    await expect(page.locator("#add")).to_be_hidden()
+    await expect(page.locator(".card-edit")).to_be_hidden()
+    await page.keyboard.press("a")
+    await expect(page.locator("#source-dialog")).to_be_hidden()
+    await page.get_by_role("link", name="Status").click()
+    await expect(page.locator("#status-facts")).to_contain_text("Watch")
+    await page.get_by_role("link", name="People").click()
+    await page.get_by_text("Your token doesn't allow").wait_for()
+    await picture(page, "view-only")
