@@ -111,9 +111,13 @@ async def serve(
         await stop.wait()
         reporter.stopping()
         say("stopping … (Ctrl-C again ends at once, without finishing the files)")
-        if late := await session.drain(options.drain):
-            log.warning("waited %g s for %s: what isn't out yet is lost", options.drain, ", ".join(late))
+        await _drain(session, options.drain)
         await network.aclose()
+
+
+async def _drain(session: LiveSession, within: float) -> None:
+    if late := await session.drain(within):
+        log.warning("waited %g s for %s: what isn't out yet is lost", within, ", ".join(late))
 
 
 def _server(
