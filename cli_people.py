@@ -21,6 +21,16 @@ def in_gallery(command: Command) -> Command:
     )(command)
 
 
+def with_events(command: Command) -> Command:
+    """``--event-store``, for commands that change names in events as well."""
+    return click.option(
+        "--event-store",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="FACESTREAM_EVENT_STORE",
+        help="The file with stored events; by default events.db in FACESTREAM_USER_DATA, or in your data folder.",
+    )(command)
+
+
 @click.group()
 def people() -> None:
     """Look after the gallery: the people whom facestream recognises, by the names that you give them.
@@ -69,12 +79,12 @@ def list_people(people: Path | None, json: bool) -> None:
 @people.command()
 @click.argument("names", nargs=-1, required=True)
 @in_gallery
-def remove(names: tuple[str, ...], people: Path | None) -> None:
-    """Forget NAMES, with every trace of them in the gallery."""
-    from facestream.jobs.people_command import existing
+@with_events
+def remove(names: tuple[str, ...], people: Path | None, event_store: Path | None) -> None:
+    """Forget NAMES, with every trace of them in the gallery; in stored events they have no name any more."""
+    from facestream.jobs.people_command import remove_people
 
-    with existing(people) as gallery:
-        gallery.remove(*names)
+    remove_people(people, names, event_store)
     click.echo(f"forgotten: {', '.join(names)}")
 
 
@@ -82,12 +92,12 @@ def remove(names: tuple[str, ...], people: Path | None) -> None:
 @click.argument("name")
 @click.argument("to")
 @in_gallery
-def rename(name: str, to: str, people: Path | None) -> None:
-    """Call NAME something else."""
-    from facestream.jobs.people_command import existing
+@with_events
+def rename(name: str, to: str, people: Path | None, event_store: Path | None) -> None:
+    """Call NAME something else, in stored events as well."""
+    from facestream.jobs.people_command import rename_person
 
-    with existing(people) as gallery:
-        gallery.rename(name, to)
+    rename_person(people, name, to, event_store)
     click.echo(f"{name} is called {to} now")
 
 
@@ -95,12 +105,12 @@ def rename(name: str, to: str, people: Path | None) -> None:
 @click.argument("name")
 @click.argument("into")
 @in_gallery
-def merge(name: str, into: str, people: Path | None) -> None:
+@with_events
+def merge(name: str, into: str, people: Path | None, event_store: Path | None) -> None:
     """Make one person of two: all that NAME has becomes INTO's, and NAME is gone."""
-    from facestream.jobs.people_command import existing
+    from facestream.jobs.people_command import merge_people
 
-    with existing(people) as gallery:
-        gallery.merge(name, into)
+    merge_people(people, name, into, event_store)
     click.echo(f"{name} is {into} now")
 
 

@@ -375,7 +375,7 @@ def set_aside_of(path: Path) -> Path:
     return path.with_name(path.name + ".damaged")
 
 
-def forget_name(name: str, to: str | None = None, path: Path | None = None) -> int:
+def rename_in_events(name: str, to: str | None, path: Path | None = None) -> int:
     """Erase or change a person's name in stored events, if there are any; see :meth:`EventStore.rename`. Blocks.
 
     Args:

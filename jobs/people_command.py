@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from facestream.errors import ConfigError, SourceError
+from facestream.io.event_store import rename_in_events
 from facestream.io.gallery import Gallery, Person
 from facestream.io.gallery_export import export_people, import_people
 from facestream.io.gallery_names import checked_name, name_key
@@ -147,6 +148,43 @@ def _units(looks: Sequence[Look]) -> Floats:
 def existing(path: Path | None) -> Gallery:
     """The gallery, if there is one; see :meth:`facestream.io.gallery.Gallery.open`."""
     return Gallery.open(path or people_file(), create=False)
+
+
+def remove_people(path: Path | None, names: Sequence[str], events: Path | None = None) -> None:
+    """Forget people, in the gallery and in stored events.
+
+    Args:
+        path, events: the files; by default those in the user's data folder.
+
+    Raises:
+        ConfigError: there is nobody of one of the names; nobody is removed then.
+    """
+    with existing(path) as gallery:
+        gallery.remove(*names)
+    for name in names:
+        rename_in_events(name, None, events)
+
+
+def rename_person(path: Path | None, name: str, to: str, events: Path | None = None) -> None:
+    """Give somebody another name, in the gallery and in stored events.
+
+    Raises:
+        ConfigError: there is nobody called ``name``, or somebody else is called ``to``.
+    """
+    with existing(path) as gallery:
+        gallery.rename(name, to)
+    rename_in_events(name, checked_name(to), events)
+
+
+def merge_people(path: Path | None, name: str, into: str, events: Path | None = None) -> None:
+    """Two names are one person's, in the gallery and in stored events.
+
+    Raises:
+        ConfigError: there is nobody of one of the names, or both are the same.
+    """
+    with existing(path) as gallery:
+        gallery.merge(name, into)
+    rename_in_events(name, checked_name(into), events)
 
 
 def everybody(path: Path | None) -> list[Person]:

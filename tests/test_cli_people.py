@@ -8,10 +8,12 @@ import pytest
 
 from facestream.cli import run
 from facestream.errors import WeightsMissing
+from facestream.io.event_store import EventStore, events_file
 from facestream.io.gallery import Gallery
 from facestream.io.images import read_image
 from facestream.io.user_data import people_file
 from facestream.plugins.catalogue import pull
+from facestream.stream.events import Event, Kind
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +53,17 @@ def test_listing_people(capsys: pytest.CaptureFixture[str]) -> None:
         "since": "1970-01-01T00:00:00+00:00",
         "looks": [{"model": "sface", "sha256": "5f" * 32, "count": 2}],
     }
+
+
+def test_names_in_stored_events_follow() -> None:
+    put("Ada", "Bob", "Çem", "Dan")
+    visits = [Event(n, Kind.LEFT, "door", 7, name, 1.0, 1.0, 2.0, 2.0) for n, name in enumerate(("Ada", "Bob", "Çem"))]
+    with EventStore.open(events_file()) as store:
+        store.write(visits)
+        assert run(["people", "rename", "bob", "Robert"]) == 0
+        assert run(["people", "merge", "Çem", "Dan"]) == 0
+        assert run(["people", "remove", "ADA"]) == 0
+        assert [event.name for event in store.find()] == ["Dan", "Robert", None]
 
 
 def test_people_are_renamed_merged_and_removed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from facestream.errors import FileFormatError, OutputError
 from facestream.io import event_store
-from facestream.io.event_store import EventFilter, EventStore, clips_folder, forget_name, set_aside, set_aside_of
+from facestream.io.event_store import EventFilter, EventStore, clips_folder, rename_in_events, set_aside, set_aside_of
 from facestream.stream.events import Event, Kind
 
 FULL = bool(os.environ.get("FACESTREAM_FULL"))
@@ -257,13 +257,13 @@ def test_somebody_who_is_renamed_is_so_in_old_visits(store: EventStore) -> None:
 
 def test_names_are_forgotten_from_outside_while_a_server_writes(path: Path, store: EventStore) -> None:
     store.write([visit(1, name="Ada")])
-    assert forget_name("Ada", path=path) == 1
+    assert rename_in_events("Ada", None, path) == 1
     store.write([visit(2, name="Bob")])
     assert store.names() == ["Bob"]
 
 
 def test_where_there_are_no_events_none_are_made_to_forget_somebody(path: Path) -> None:
-    assert forget_name("Ada", path=path) == 0
+    assert rename_in_events("Ada", None, path) == 0
     assert not path.exists()
 
 

@@ -132,6 +132,42 @@ async def test_renaming_merging_and_forgetting_show_at_once(recognition, recogni
     assert recogniser.known.empty
 
 
+class Follower:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...] | tuple[str, str, str | None]] = []
+
+    def rename(self, name: str, to: str | None) -> None:
+        self.told.append(("rename", name, to))
+
+    def known(self, name: str) -> None:
+        self.told.append(("known", name))
+
+
+async def test_who_follows_hears_what_becomes_of_names(recognition):
+    recognition.follow(follower := Follower())
+    await recognition.name("door", 7, "Ada")
+    await recognition.name("door", 8, "Bob")
+    await recognition.rename("Ada", "Ada L")
+    await recognition.merge("Bob", "Ada L")
+    await recognition.remove("ada l")
+    assert follower.told == [
+        ("known", "Ada"),
+        ("known", "Bob"),
+        ("rename", "Ada", "Ada L"),
+        ("rename", "Bob", "Ada L"),
+        ("rename", "ada l", None),
+    ]
+
+
+async def test_who_follows_hears_whom_another_process_has_forgotten(recognition, path):
+    recognition.follow(follower := Follower())
+    await recognition.name("door", 7, "Ada")
+    with Gallery.open(path) as gallery:
+        gallery.remove("Ada")
+    await recognition.list()
+    assert follower.told == [("known", "Ada"), ("rename", "Ada", None)]
+
+
 async def test_what_another_process_does_is_seen_when_results_pass(recognition, recogniser, path, clock):
     by_another_process(path, "Bob")
     recogniser.told.clear()
