@@ -68,6 +68,14 @@ async def test_print_tracks(face_clip: Path) -> None:
     assert "#1 at" in output
 
 
+async def test_doorbell(face_clip: Path) -> None:
+    import asyncio
+
+    async with serving(str(face_clip), "--loop") as server:
+        output = await asyncio.to_thread(run, "doorbell.py", f"ws://127.0.0.1:{server.port}", 1)
+    assert output.rstrip().endswith(f"somebody is at {face_clip.stem}")
+
+
 def test_training_folder(short_clip: Path, tmp_path: Path) -> None:
     said = run("training_folder.py", short_clip, tmp_path / "training")
     names = {path.name for path in (tmp_path / "training").iterdir()}
