@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import Server
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -23,6 +23,7 @@ from facestream.errors import ProtocolError
 from facestream.serving.heartbeat import SWEEPS, Heartbeat, Verdict
 from facestream.serving.limits import Limits
 from facestream.serving.messages import ErrorMessage
+from facestream.serving.request_first import RequestFirst
 from facestream.serving.routes import Query
 from facestream.serving.tokens import Token
 
@@ -46,7 +47,7 @@ def text_frame(message: msgspec.Struct) -> bytes:
     return Frame(Opcode.TEXT, msgspec.json.encode(message)).serialize(mask=False)
 
 
-class Peer(ServerConnection):
+class Peer(RequestFirst):
     """One connection. Of what it overrides, only asyncio's protocol callbacks and ``send_data`` matter.
 
     Attributes:

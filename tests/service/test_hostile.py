@@ -1,0 +1,76 @@
+"""Whatever comes in: no exception that nobody expected, nothing that grows, no file elsewhere, and others are served.
+
+About 1,500 inputs by default, and 50,000 with FACESTREAM_FULL=1.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from tests.service import hostile
+from tests.service.besieged import Besieged, Held
+
+FULL = os.environ.get("FACESTREAM_FULL") == "1"
+INPUTS = 50_000 if FULL else 1_500
+
+WAYS_IN = {
+    "http": (hostile.requests, 0.35),
+    "frames": (hostile.conversations, 0.25),
+    "control": (hostile.controls, 0.25),
+    "push": (hostile.pushes, 0.15),
+}
+"""Way in → its inputs, and its share of them."""
+
+MORE_OBJECTS = 200
+"""Lists of late samples and the like fill up at first; a leak of one object an input is far more."""
+
+
+def besiege(server: Besieged, inputs: SearchStrategy[bytes], count: int, *, locked: bool = False) -> None:
+    """Send ``count`` inputs, each on a connection of its own."""
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=not FULL,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(inputs)
+    def send(data: bytes) -> None:
+        server.exchange(data, locked=locked)
+        assert server.answers()
+        assert server.complaints() == []
+
+    send()
+
+
+def grown(before: Held, after: Held) -> list[str]:
+    """What there is more of."""
+    exact = [
+        name
+        for name in ("connections", "tasks", "threads", "descriptors")
+        if getattr(after, name) > getattr(before, name)
+    ]
+    return exact + (["objects"] if after.objects > before.objects + MORE_OBJECTS else [])
+
+
+@pytest.mark.timeout(3600 if FULL else 120)
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_a_server_takes_whatever_comes(besieged: Besieged, way: str) -> None:
+    inputs, share = WAYS_IN[way]
+    besiege(besieged, inputs, 50)  # what is made once isn't growth
+    besieged.tidy()
+    before = besieged.held()
+    besiege(besieged, inputs, int(INPUTS * share))
+    besieged.tidy()
+    assert grown(before, besieged.held()) == []
+    assert besieged.strays == []
+
+
+def test_a_server_with_a_token_takes_whatever_comes(besieged: Besieged) -> None:
+    besiege(besieged, hostile.requests, INPUTS // 10, locked=True)
+    assert besieged.strays == []
