@@ -252,3 +252,108 @@ async def test_a_rate_is_counted_over_the_last_seconds(page: Page) -> None:
     rate, later = await in_module(page, "meters.js", body)
     assert rate == pytest.approx(30, rel=0.02)
     assert later == 0
+
+
+@pytest.mark.parametrize(
+    ("hash_", "route"),
+    [
+        ("", [None, None]),
+        ("#main", [None, None]),
+        ("#/", ["cameras", None]),
+        ("#/camera/front%20door%2F1", ["camera", "front door/1"]),
+        ("#/camera/%E0%A4%A", ["camera", "%E0%A4%A"]),
+        ("#/camera", ["cameras", None]),
+        ("#/events?source=door", ["events", None]),
+        ("#/elsewhere", ["cameras", None]),
+    ],
+)
+async def test_an_address_means_a_page(page: Page, hash_: str, route: list[str | None]) -> None:
+    body = "({ parseRoute }, hash) => { const { page, name } = parseRoute(hash); return [page, name]; }"
+    assert await in_module(page, "router.js", body, hash_) == route
+
+
+async def test_a_page_has_the_address_that_means_it(page: Page) -> None:
+    body = """({ parseRoute, routeTo }) => [routeTo("cameras"), routeTo("events", null, { source: "a b", kind: "" }),
+        parseRoute(routeTo("camera", "a/b?#%")).name]"""
+    assert await in_module(page, "router.js", body) == ["#/", "#/events?source=a+b", "a/b?#%"]
+
+
+async def test_an_event_is_one_row_whatever_becomes_of_it_and_old_ones_make_room(page: Page) -> None:
+    body = """({ EventList, readFilter }) => {
+        const list = new EventList(2), all = readFilter(new URLSearchParams()), named = { ...all, kind: "named" };
+        const event = (id, kind) => ({ id, kind, source: "door", name: null, at: 100 + id });
+        const ids = () => list.events.map(({ id, kind }) => `${id} ${kind}`);
+        for (const id of [1, 2, 3]) list.take(event(id, "arrived"), all, 200);
+        const full = ids();
+        list.take(event(2, "left"), all, 200);
+        const changed = ids();
+        const taken = [list.take(event(4, "arrived"), named, 200), list.take(event(3, "left"), named, 200)];
+        return [full, changed, ...taken, ids()];
+    }"""
+    assert await in_module(page, "events.js", body) == [
+        ["3 arrived", "2 arrived"],
+        ["3 arrived", "2 left"],
+        False,
+        True,
+        ["2 left"],
+    ]
+
+
+async def test_a_filter_asks_for_what_it_says(page: Page) -> None:
+    body = """({ readFilter, eventsQuery }) => {
+        const filter = readFilter(new URLSearchParams("source=door&span=hour&since=2020-01-01"));
+        return String(eventsQuery(filter, { now: 10000, limit: 50, before: 7 }));
+    }"""
+    assert await in_module(page, "events.js", body) == "source=door&since=6400&before=7&limit=50"
+
+
+async def test_a_region_is_drawn_moved_and_resized_inside_the_picture(page: Page) -> None:
+    body = """({ between, moved, graspAt, LEAST }) => {
+        const region = [0.2, 0.2, 0.6, 0.6], [left, , , ] = graspAt(region, [20, 40], [100, 100], 5);
+        return [between([0.9, 1.4], [0.1, 0.2]), moved(region, [true, true, true, true], 0.7, -0.5),
+                left, moved(region, [true, false, false, false], 0.9, 0)[0] === 0.6 - LEAST,
+                graspAt(region, [90, 90], [100, 100], 5)];
+    }"""
+    drawn, shifted, left, stopped, missed = await in_module(page, "region.js", body)
+    assert drawn == [0.1, 0.2, 0.9, 1]
+    assert shifted == pytest.approx([0.6, 0, 1, 0.4])
+    assert (left, stopped, missed) == (True, True, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "field"),
+    [
+        ("there is a source called 'door' already; choose another name", -32002, "name"),
+        ("max_rate -1 isn't possible: give frames a second, above 0", -32002, "max_rate"),
+        ("Expected `int >= 1` - at `$.detect_every`", -32602, "detect_every"),
+        ("only rtsp:// sources can be added over the network", -32002, "url"),
+        ("the door is locked", -32003, "url"),
+        ("there are 64 sources already; remove one first", -32002, None),
+    ],
+)
+async def test_the_servers_complaint_belongs_to_a_field(page: Page, message: str, code: int, field: str | None) -> None:
+    body = "({ fieldOf }, [message, code]) => fieldOf({ message, code })"
+    assert await in_module(page, "source_values.js", body, [message, code]) == field
+
+
+async def test_only_what_was_changed_of_a_camera_is_sent(page: Page) -> None:
+    body = """({ parametersOf }) => {
+        const url = "rtsp://***@door/1", same = { rtsp_transport: "tcp", events: true };
+        const values = { ...same, url, known: url, name: "", max_rate: "", detect_every: "5", clips: false };
+        const options = { ...same, max_rate: 5, region: null, detect_every: 5, clips: true };
+        return parametersOf(values, [0, 0, 0.5, 1], { name: "door", options });
+    }"""
+    assert await in_module(page, "source_values.js", body) == {
+        "name": "door",
+        "max_rate": None,
+        "region": [0, 0, 0.5, 1],
+        "clips": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.6, "1 min"), (250, "4 min 10 s"), (7500, "2 h 5 min"), (273_600, "3 d 4 h")],
+)
+async def test_lengths_of_time_are_told_in_two_units_at_most(page: Page, seconds: float, words: str) -> None:
+    assert await in_module(page, "format.js", "({ duration }, seconds) => duration(seconds)", seconds) == words
