@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -184,6 +185,11 @@ def _table(settings: Settings, table: str) -> dict[str, Any]:
     return values
 
 
+def _say(text: str) -> None:
+    with suppress(OSError):  # the terminal or pipe has gone: the server doesn't go with it
+        click.echo(text)
+
+
 @click.command(cls=SettingsCommand, params=parameters(), context_settings=HELP)
 @click.pass_context
 def serve(context: click.Context, /, config: Path | None, accept_licence: bool, **options: Any) -> None:
@@ -208,4 +214,4 @@ def serve(context: click.Context, /, config: Path | None, accept_licence: bool, 
         log.warning("%s", warning)
     models = checked_models(replace(models_of(settings), accept_licence=accept_licence))
     rereading = Rereading(settings, partial(settings_for, given.arguments))
-    run_async(serve(options_for(settings, models), say=click.echo, rereading=rereading))
+    run_async(serve(options_for(settings, models), say=_say, rereading=rereading))

@@ -134,7 +134,13 @@ def _server() -> tuple[Setting, ...]:
         _setting(
             "server", "token", "--token", secret=True, help="Secret that clients must show; needed beyond loopback."
         ),
-        _setting("server", "tokens", "--tokens", type=path, help="File of tokens with roles: facestream tokens."),
+        _setting(
+            "server",
+            "tokens",
+            "--tokens",
+            type=path,
+            help="File of tokens with roles (facestream tokens); by default the user's own.",
+        ),
         _setting("server", "cert", "--cert", type=path, help="Certificate (PEM): serve https; with --key."),
         _setting("server", "key", "--key", type=path, help="The certificate's private key (PEM)."),
         _setting(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
 
+from facestream.io.user_data import tokens_file
 from facestream.jobs.demo import demo_video
 from facestream.jobs.events import Events
 from facestream.jobs.live import LiveSession, live_in_flight
@@ -135,7 +136,7 @@ def _server(
         host=options.host,
         port=options.port,
         token=options.token,
-        tokens=options.tokens,
+        tokens=options.tokens or tokens_file(),
         allow_origins=options.allow_origins,
         allow_hosts=options.allow_hosts,
         trusted_proxies=options.trusted_proxies,
