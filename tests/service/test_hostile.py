@@ -14,6 +14,9 @@ from hypothesis.strategies import SearchStrategy
 from tests.service import hostile
 from tests.service.besieged import Besieged, Held
 
+# The server's thread draws random numbers of its own meanwhile, which hypothesis takes for its strategies'.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+
 FULL = os.environ.get("FACESTREAM_FULL") == "1"
 INPUTS = 50_000 if FULL else 1_500
 
