@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from facestream.errors import ConfigError
-from facestream.serving.buckets import client_address
+from facestream.serving.buckets import client_address, within
 from facestream.serving.routes import Role
 from facestream.serving.tokens import Token, from_subprotocols
 
@@ -66,6 +66,10 @@ class Access:
                 f"serving {self.host or 'every address'} lets other machines in: make a token with `facestream tokens "
                 "add NAME --role view`, give one with --token or FACESTREAM_TOKEN, or serve 127.0.0.1"
             )
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether it is a reverse proxy that is believed."""
+        return within(address, self.proxies)
 
     def client(self, peer: str, headers: Mapping[str, str]) -> str:
         """Whose request it is that ``peer`` has sent."""

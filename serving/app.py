@@ -107,6 +107,8 @@ async def serve(
         stop.started()
         reporter.ready()
         if reloading is not None:
+            reloading.also(server.reload_certificate)
+            reloading.also(server.reload_tokens)
             stack.callback(tasks.create_task(reloading.run(), name="reload").cancel)
         say(f"facestream is at {server.url}  (models on {bridge.device}; Ctrl-C stops)")
         await stop.wait()
@@ -137,6 +139,8 @@ def _server(
         port=options.port,
         token=options.token,
         tokens=options.tokens or tokens_file(),
+        cert=options.cert,
+        key=options.key,
         allow_origins=options.allow_origins,
         allow_hosts=options.allow_hosts,
         trusted_proxies=options.trusted_proxies,

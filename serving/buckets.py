@@ -95,13 +95,14 @@ def client_address(peer: str, forwarded: str, proxies: Iterable[ipaddress.IPv4Ne
     known = tuple(proxies)
     address = peer
     for entry in reversed([entry.strip() for entry in forwarded.split(",") if entry.strip()]):
-        if not _within(address, known):
+        if not within(address, known):
             break
         address = entry
     return address
 
 
-def _within(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def within(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    """Whether an address is in one of the networks; what is none isn't."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

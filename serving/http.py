@@ -41,6 +41,7 @@ SECURITY_HEADERS: Final = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(self), microphone=(), geolocation=()"),
 )
+HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
 @dataclass(frozen=True, slots=True)

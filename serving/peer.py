@@ -53,6 +53,7 @@ class Peer(RequestFirst):
     Attributes:
         ready: it is open, and everything written so far has left our buffer.
         on_drained: called when it is ready again.
+        on_lost: called when it isn't connected any more.
         query: what its websocket was opened for, and what it may do.
         token: what it showed; None where none was needed.
     """
@@ -63,6 +64,7 @@ class Peer(RequestFirst):
         super().__init__(protocol, server, **options)
         self.ready = False
         self.on_drained: Callable[[], None] | None = None
+        self.on_lost: Callable[[], None] = lambda: None
         self.query = Query("")
         self.token: Token | None = None
         self._peers = peers
@@ -130,13 +132,13 @@ class Peer(RequestFirst):
         self._peers.add(self)
         self._deadline = self.loop.call_later(self._limits.open_timeout, self._give_up)
         _bound_kernel_buffer(transport)
-        if len(self._peers) > self._limits.connections:
-            log.warning("dropped %s: there are %d connections already", self.name, self._limits.connections)
-            self.transport.abort()
+        if transport.get_extra_info("ssl_object") is not None:
+            self.transport.set_write_buffer_limits(high=1)  # TLS takes "0 at most" for "less than 0"
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._peers.discard(self)
         self._deadline.cancel()
+        self.on_lost()
         self.on_drained = None
         super().connection_lost(exc)
         self.ready = False

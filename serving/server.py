@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import functools
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -28,17 +28,20 @@ from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from facestream import __version__
 from facestream.errors import ConfigError, FacestreamError, ProtocolError
 from facestream.serving.access import Access, networks
 from facestream.serving.allowed import AllowedSources
 from facestream.serving.control import Control
+from facestream.serving.doorway import Doorway, Visitors
 from facestream.serving.entrance import Entrance
 from facestream.serving.fanout import Fanout
 from facestream.serving.forms import Wanted
 from facestream.serving.health import Health, is_stuck, judge
-from facestream.serving.http import Admitted, Site, respond
+from facestream.serving.http import HSTS, Admitted, Site, respond
 from facestream.serving.keys import Keys
 from facestream.serving.limits import Limits
 from facestream.serving.lookup import Lookup, addresses_of
@@ -53,6 +56,7 @@ from facestream.serving.routes import Answer, Query, Role, Route, RouteTable
 from facestream.serving.rpc import Method
 from facestream.serving.session import Recognition, Session
 from facestream.serving.session_metrics import session_metrics
+from facestream.serving.tls import certificate_files, server_context
 from facestream.serving.tokens import SUBPROTOCOL
 from facestream.stream.events import Event
 from facestream.stream.tasks import task_group
@@ -61,6 +65,9 @@ log = logging.getLogger("facestream.server")
 
 REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 """Which responses are told in the log."""
+
+TOKENS_EVERY: Final = 2.0
+"""Seconds after which a removed or expired token's holder is hung up on."""
 
 RECEIVE_QUEUE: Final = 4
 """Messages that the websocket library may hold unread; a pushed picture can be megabytes."""
@@ -77,6 +84,7 @@ class Server:
         tokens: file of further tokens, each with what its holder may do; looked at again when it changes. Where there
             is any token, each websocket and API path asks for one.
         allow_origins: web pages from elsewhere that may open websockets, as ``https://host[:port]``.
+        cert, key: certificate and private key (PEM files) to speak TLS with, and nothing else; None for plain HTTP.
         allow_hosts: names that the server is called by; ``*.example.org`` is any that ends so.
         trusted_proxies: addresses and networks of reverse proxies, which are believed whom they forward.
         allowed_sources: which sources ``/ws/control`` may add; by default cameras of other machines, by any name.
@@ -104,6 +112,8 @@ class Server:
         port: int = 8765,
         token: str | None = None,
         tokens: Path | None = None,
+        cert: Path | None = None,
+        key: Path | None = None,
         allow_origins: Iterable[str] = (),
         allow_hosts: Iterable[str] = (),
         trusted_proxies: Iterable[str] = (),
@@ -127,10 +137,12 @@ class Server:
             host,
             frozenset(allow_origins),
             frozenset(name.lower() for name in allow_hosts),
+            tls=cert is not None,
             proxies=networks(trusted_proxies),
         )
         allowed = allowed_sources or AllowedSources()
         self._allowed = replace(allowed, local=allowed.local or allow_local_sources)
+        self._certificate = certificate_files(cert, key)
         self._keys = Keys(session.bridge, tokens, token)
         self._people = PeopleMethods(recognition, unrecognised)
         self._control = Control(
@@ -149,6 +161,7 @@ class Server:
         self._pushed = PushStatistics()
         self._since = session.hub.clock()
         self._fanout: Fanout
+        self._visitors: Visitors
         self._site: Site
         self._server: WebsocketServer
         self._stack = AsyncExitStack()
@@ -162,7 +175,8 @@ class Server:
     def url(self) -> str:
         """Where a browser on this machine finds the viewer."""
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
-        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}/"
+        scheme = "https" if self._access.tls else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}/"
 
     def statistics(self) -> dict[str, Any]:
         """Everything that is counted, as plain values: the result of ``statistics`` on ``/ws/control``."""
@@ -186,6 +200,24 @@ class Server:
         """Send an event to the subscribers who asked for events."""
         self._fanout.tell(event)
 
+    async def reload_certificate(self) -> None:
+        """Read certificate and key anew, for connections to come; without TLS there is nothing to do.
+
+        Raises:
+            ConfigError: they can't be read, or don't fit; those that were read before stay.
+        """
+        if self._certificate is not None:
+            self._visitors.tls = await self._session.bridge.cpu(server_context, *self._certificate)
+
+    async def reload_tokens(self) -> None:
+        """Look for new and removed tokens now instead of within seconds.
+
+        Raises:
+            FileFormatError: the file of tokens is damaged; those that were read before stay.
+        """
+        await self._keys.load()
+        self._turn_away(time.time())
+
     async def __aenter__(self) -> Self:
         await self._keys.load()
         self._access.check_bind(locked=self._keys.locked)
@@ -199,7 +231,10 @@ class Server:
                 routes=self._routes,
                 ready=self._ready,
             )
+            self._visitors = Visitors(self.limits, tasks, self._access.is_proxy)
+            await self.reload_certificate()
             self._server = await self._listen()
+            stack.callback(tasks.create_task(self._watch_tokens()).cancel)
             stack.callback(tasks.create_task(self.peers.watch(self.limits.stall_timeout)).cancel)
             stack.push_async_callback(self._close)
             session.on_change(lambda info: self._fanout.announce(status_message(info, removed=False)))
@@ -225,7 +260,7 @@ class Server:
                 self._port,
                 process_request=self._process_request,
                 process_response=_agree_on_protocol,
-                create_connection=functools.partial(Peer, peers=self.peers, limits=limits),  # type: ignore[arg-type]
+                create_connection=self._welcome,  # type: ignore[arg-type]
                 compression=None,  # on JPEG it costs 38 times the CPU
                 ping_interval=None,  # Peers.watch does it
                 open_timeout=None,  # Peer has a time for the request, and another for the answer
@@ -239,8 +274,26 @@ class Server:
         except OSError as error:
             raise _listen_error(self._host, self._port, error) from error
 
+    def _welcome(self, protocol: ServerProtocol, server: WebsocketServer, **options: Any) -> Doorway:
+        return Doorway(Peer(protocol, server, peers=self.peers, limits=self.limits, **options), self._visitors)
+
+    async def _watch_tokens(self) -> None:
+        """Hang up on whoever's token was removed or has expired."""
+        while True:
+            await asyncio.sleep(TOKENS_EVERY)
+            await self._keys.refresh()
+            self._turn_away(time.time())
+
+    def _turn_away(self, now: float) -> None:
+        for peer in tuple(self.peers):
+            if peer.state is State.OPEN and not self._keys.holds(peer.token, now):
+                log.info("closed %s: its token isn't good any more", peer.name)
+                peer.explain("token-over", "your token was removed or has expired; ask for a new one")
+                peer.hang_up(CloseCode.POLICY_VIOLATION, "the token isn't good any more")
+
     async def _close(self) -> None:
         """Say goodbye to everybody, and hang up on those who don't answer in time."""
+        self._visitors.abort()
         self.peers.abort_silent()  # a browser keeps spare connections open
         self._server.close(code=CloseCode.GOING_AWAY, reason="the server is closing")
         closed = asyncio.ensure_future(self._server.wait_closed())
@@ -256,6 +309,8 @@ class Server:
             if peer.query.path == "/ws/push":
                 peer.protocol.max_message_size = self.limits.picture_bytes
             return None
+        if self._access.tls:
+            response.headers[HSTS[0]] = HSTS[1]
         peer.close_timeout = self.limits.close_timeout + len(response.body) / self.limits.least_rate
         if response.status_code in REFUSALS:
             log.warning("refused %s: %d %s", peer.name, response.status_code, response.reason_phrase)
@@ -301,7 +356,7 @@ class Server:
         wanted = Wanted.parse(query.parameters)
         push = await open_push(self._session, names[0], self.limits)
         try:
-            self._greet(peer)
+            self._greet(peer, None if Role.VIEW in query.roles else names[0])
             with self._fanout.subscribed(peer, wanted, own_notices=True):
                 await receive_pictures(peer, push, self._session.bridge, self.limits, self._pushed)
         finally:
@@ -318,8 +373,9 @@ class Server:
             if response is not None:
                 await peer.send(response, text=True)
 
-    def _greet(self, peer: Peer) -> None:
-        sources = [source_message(info) for info in self._session.sources()]
+    def _greet(self, peer: Peer, only: str | None = None) -> None:
+        """Say hello, with every source or one."""
+        sources = [source_message(info) for info in self._session.sources() if only in (None, info.name)]
         hello = HelloMessage(version=__version__, sources=sources, recognition=self._people.state)
         peer.push(text_frame(hello))
 
