@@ -11,16 +11,18 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from facestream.errors import ConfigError
-from facestream.io.http_post import NotAnswered
+from facestream.io.http_post import NotAnswered, post
 from facestream.jobs.event_options import EventOptions, WebhookOptions, shown
 from facestream.jobs.webhooks import WAITS, Webhook, Webhooks, signature, verdict
 from facestream.stream.events import Event, Kind
 from facestream.tests.io.test_http_post import OK, receiver
+from facestream.tests.serving.certificates import make_certificate
 from facestream.tests.serving.conftest import until
 
 URL = "https://chat.example/hooks/s3cret"
@@ -228,6 +230,32 @@ async def test_a_real_receiver_verifies_what_it_gets() -> None:
     assert verified("swordfish", *given)
     assert not verified("perch", *given)
     assert json.loads(body)["name"] == "Ada"
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_not_sent_anything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[bytes] = []
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*make_certificate(tmp_path))
+    async with (
+        receiver(OK, heard, tls=tls) as address,
+        Webhooks([WebhookOptions(url=f"https://{address}/hook")]) as hooks,
+    ):
+        hooks.offer(event())
+        await until(lambda: hooks.statistics()[0].retried)
+    assert heard == []
+    assert "its certificate isn't good: self-signed certificate" in caplog.messages[0]
+
+
+async def test_a_certificate_that_is_trusted_is_sent_to(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+    certificate, key = make_certificate(tmp_path)
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=str(certificate))
+    theirs.load_cert_chain(certificate, key)
+    async with receiver(OK, heard, tls=theirs) as address:
+        assert await post(f"https://{address}/", b"{}", {}, timeout=10, tls=ours) == 204
+    assert len(heard) == 1
 
 
 def test_the_signature_is_what_the_documentation_says() -> None:
