@@ -116,6 +116,7 @@ async def test_people_are_renamed_merged_and_forgotten(
     await page.get_by_role("button", name="Rename Ada").click()
     await page.locator("#naming").get_by_label("Name").fill("Ada Lovelace")
     await page.keyboard.press("Enter")
+    await page.locator('[data-name="Ada Lovelace"]').wait_for()
     await page.get_by_role("button", name="Merge Grace").click()
     await picture(page, "merge")
     await page.get_by_role("button", name="Merge", exact=True).click()
