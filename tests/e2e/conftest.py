@@ -52,7 +52,7 @@ def camera_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser(camera_clip: Path) -> AsyncIterator[Browser]:
     executable = chromium()
     async with async_playwright() as playwright:
@@ -64,20 +64,20 @@ async def browser(camera_clip: Path) -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def server(clip: Path) -> AsyncIterator[Served]:
     """One server for all tests that don't harm it. It plays the face for ever and leaves no frame out."""
     async with serving(f"demo={clip}", "--loop", "--lossless") as served:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def people_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the busy server keeps people and events."""
     return tmp_path_factory.mktemp("user-data")
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def busy_server(clip: Path, people_folder: Path) -> AsyncIterator[Served]:
     """One with several cameras, of which one can't be reached; it recognises people and keeps events with clips."""
     sources = f"demo={clip}", f"hall={clip}", "gate=rtsp://somebody:secret@127.0.0.1:9/nobody"
