@@ -171,8 +171,6 @@ def _checked(settings: Settings) -> Settings:
         raise wrong("server.cert", "a certificate needs its private key: give server.key (--key), too")
     if values["server.key"] is not None and values["server.cert"] is None:
         raise wrong("server.key", "a private key needs its certificate: give server.cert (--cert), too")
-    if values["server.cert"] is not None:  # never plain http for somebody who asked for https
-        raise wrong("server.cert", "https isn't served yet: leave cert and key out, and put a TLS proxy in front")
     if values["server.token"] is not None and not values["server.token"].strip():
         raise wrong("server.token", "the token is empty; give a longer one, or none at all")
     for origin in values["server.allow_origins"]:
