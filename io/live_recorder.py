@@ -6,6 +6,8 @@
 
 Frames are numbered by their source from 1; those that gave way in overload leave gaps. After a reconnection they are
 called ``door-e1_000001``. A source that starts over, in this session or a later one, gets a new folder: ``door-2``.
+So does one that never ends, now and then: whoever records for months has whole files of all but the last hour, and
+memory doesn't grow with the frames.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
 from facestream.stream.device import Bridge, Lane
 from facestream.stream.tasks import task_group
-from facestream.stream.types import FrameFaces
+from facestream.stream.types import Frame, FrameFaces
 
 _MOST_OPEN: Final = 64  # recordings; each holds a file and a thread
+_MOST_FRAMES: Final = 100_000  # in a recording: about an hour; the names of all are held, some 20 MB
 
 _log = logging.getLogger("facestream.record")
 
@@ -42,6 +45,7 @@ class _Recording:
 
     results: Sender[FrameFaces]
     last: tuple[int, int] = (-1, -1)
+    frames: int = 0
     recorder: Recorder | None = None  # while it is open
     on_the_way: int = 0  # results that it hasn't taken yet
     over: bool = False  # it takes no more
@@ -58,6 +62,7 @@ class LiveRecorder:
         size: the face pictures' edge in pixels.
         frames: save the frames as well, as JPEG.
         save_interval: seconds after which a recorded frame outlives a power cut.
+        most_frames: of a source in one folder.
 
     Raises:
         ConfigError: on entering: the folder can't be made.
@@ -71,12 +76,14 @@ class LiveRecorder:
         size: int = 512,
         frames: bool = False,
         save_interval: float = 1.0,
+        most_frames: int = _MOST_FRAMES,
     ) -> None:
         self.folder = Path(folder)
         self._bridge = bridge
         self._size = size
         self._frames = frames
         self._save_interval = save_interval
+        self._most_frames = most_frames
         self._recordings: dict[str, _Recording] = {}  # the one written to last comes last
         self._ending: set[_Recording] = set()  # nothing more comes for them
         self._taken = asyncio.Condition()
@@ -109,11 +116,12 @@ class LiveRecorder:
             raise RuntimeError(f"the recorder for {self.folder} is closed")
         frame = faces.frame
         recording = self._recordings.pop(frame.source, None)
-        if recording is not None and (frame.epoch, frame.seq) <= recording.last:
+        if recording is not None and self._is_complete(recording, frame):
             self._end(recording)
             recording = None
         recording = recording or self._start(frame.source, self._tasks)
         recording.last = frame.epoch, frame.seq
+        recording.frames += 1
         self._recordings[frame.source] = recording
         # Others look at this result too, and a picture's own name says nothing about a recording.
         own = FrameFaces(frame=replace(frame, name=None), **faces.face_fields(slice(None)))
@@ -136,6 +144,10 @@ class LiveRecorder:
                 await self._taken.wait_for(lambda each=recording: each.over or not each.on_the_way)  # type: ignore[misc]
             if recording.recorder is not None:
                 await recording.recorder.drain()
+
+    def _is_complete(self, recording: _Recording, frame: Frame) -> bool:
+        """Whether ``frame`` begins another one."""
+        return (frame.epoch, frame.seq) <= recording.last or recording.frames >= self._most_frames
 
     def _start(self, source: str, tasks: asyncio.TaskGroup) -> _Recording:
         while len(self._recordings) >= _MOST_OPEN:

@@ -82,6 +82,16 @@ async def test_a_source_that_starts_over_gets_a_new_folder_in_this_session_or_th
     assert keys(tmp_path / "door-2") == ["door_000001.png"]
 
 
+async def test_a_source_that_never_ends_gets_a_new_folder_now_and_then(tmp_path: Path, bridge: Bridge) -> None:
+    async with LiveRecorder(tmp_path, bridge, size=64, most_frames=2) as recorder:
+        for seq in range(3):
+            await recorder.write(result("door", seq))
+        await recorder.drain()
+        assert keys(tmp_path / "door") == ["door_000001.png", "door_000002.png"]
+        assert not (tmp_path / "door" / "alignments.fsa.journal").exists()
+    assert keys(tmp_path / "door-2") == ["door_000003.png"]
+
+
 async def test_draining_waits_for_what_was_written_before_a_source_started_over(tmp_path: Path, bridge: Bridge) -> None:
     async with LiveRecorder(tmp_path, bridge, size=64) as recorder:
         for seq in (2, 1, 0):
