@@ -18,14 +18,13 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import secrets
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import BinaryIO, Final, Protocol, cast
 
 import av
 from av.error import FFmpegError
@@ -43,6 +42,10 @@ MAX_BYTES: Final = 64 << 20
 
 _FINE: Final = Fraction(1, 90_000)
 """The time base for streams whose own time stamps are made up."""
+
+_HEADER: Final = 8192
+_ENTRY: Final = 48
+"""Bytes of an MP4's index: of what it says once, and of a packet. FFmpeg would fail where they are too few."""
 
 _RAW: Final = frozenset({"rawvideo", "wrapped_avframe"})
 
@@ -197,7 +200,9 @@ class PacketKeeper:
 def _template(stream: VideoStream) -> VideoStream:
     """A copy of what ``stream`` says of its codec, which stays when its container is closed."""
     nowhere = av.open(io.BytesIO(), "w", format="null")
-    return nowhere.add_stream_from_template(stream, opaque=True)
+    template = nowhere.add_stream_from_template(stream, opaque=True)
+    nowhere.close()  # or the two would refer to each other, until the garbage collector comes
+    return template
 
 
 class Run(Protocol):
@@ -262,25 +267,53 @@ def write_clip(footage: Footage, path: Path) -> None:
         SourceFormatError: MP4 doesn't hold that codec.
         OutputError: the file can't be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with replacing(path, temporary) as file:
-            os.chmod(file.fileno() if os.chmod in os.supports_fd else temporary, 0o600)
-            _mux(footage, temporary, matroska=path.suffix.lower() == ".mkv")
+        with replacing(path) as file:
+            os.chmod(file.fileno() if os.chmod in os.supports_fd else file.name, 0o600)
+            _mux(footage, _Sink(file), matroska=path.suffix.lower() == ".mkv")
     except OSError as error:  # FFmpeg's own among them
         raise OutputError(
             f"can't write the clip {path.name}: {error.strerror or 'no reason given'}; check {path.parent}"
         ) from None
 
 
-def _mux(footage: Footage, path: Path, *, matroska: bool) -> None:
-    container, options = ("matroska", {}) if matroska else ("mp4", {"movflags": "+faststart"})
+class _Sink:
+    """What FFmpeg writes to. A file that it opens itself stays open for ever where its first bytes can't be written.
+
+    Attributes:
+        error: the first that writing met, after which nothing is written. Told to FFmpeg, it might come out anywhere.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._descriptor = file.fileno()
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        try:
+            while left and self.error is None:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return os.lseek(self._descriptor, offset, whence)
+
+    def tell(self) -> int:
+        return self.seek(0, os.SEEK_CUR)
+
+
+def _mux(footage: Footage, sink: _Sink, *, matroska: bool) -> None:
+    container, options = ("matroska", {}) if matroska else ("mp4", {"moov_size": str(_index_size(footage))})
     try:
-        with av.open(f"file:{path}", "w", format=container, options=options) as output:
+        with av.open(sink, "w", format=container, options=options) as output:
             stream = output.add_stream_from_template(footage.template, opaque=True)
             stream.time_base = footage.time_base
             for packet, dts, pts in ticks(footage.packets, float(footage.time_base)):
                 output.mux_one(_retimed(packet, dts, pts, stream, footage.time_base))
+                if sink.error is not None:
+                    break
     except (FFmpegError, ValueError) as error:
         if isinstance(error, OSError):
             raise
@@ -289,6 +322,13 @@ def _mux(footage: Footage, path: Path, *, matroska: bool) -> None:
             f"no clip of {footage.label}: {'Matroska' if matroska else 'MP4'} doesn't hold its {codec}"
             f" ({redact(str(error))})" + ("" if matroska else "; give a name that ends in .mkv")
         ) from None
+    if sink.error is not None:
+        raise sink.error
+
+
+def _index_size(footage: Footage) -> int:
+    """Bytes to leave at the beginning of an MP4 for its index, which is complete in the end only."""
+    return _HEADER + 2 * len(footage.template.codec_context.extradata or b"") + _ENTRY * len(footage.packets)
 
 
 def _retimed(packet: Packet[Stream], dts: int, pts: int, stream: Stream, time_base: Fraction) -> Packet[Stream]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
@@ -78,6 +80,26 @@ async def clip_around(source: BaseSource, path: Path, before: float, after: floa
         if await anext(source, None) is None:
             break
     return await making
+
+
+def descriptors() -> set[str]:
+    return {os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()}
+
+
+def containers() -> int:
+    return sum(isinstance(each, InputContainer | OutputContainer) for each in gc.get_objects())
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """The disk is full, so to speak."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +268,7 @@ async def test_a_codec_that_mp4_lacks_is_refused_and_matroska_takes_it(tmp_path:
         await read(source, 10)
         with pytest.raises(SourceFormatError, match=r"MP4 doesn't hold its vp8 .*\.mkv"):
             await source.clip(1.0, 0.0, tmp_path / "out.mp4")
+        assert not any("out.mp4" in name for name in descriptors())
         await source.clip(1.0, 0.0, tmp_path / "out.mkv")
     assert bytes_of(packets_of(tmp_path / "out.mkv")) == bytes_of(packets_of(film))[:10]
     assert sorted(os.listdir(tmp_path)) == ["film.webm", "out.mkv"]
@@ -280,6 +303,32 @@ async def test_a_file_that_cannot_be_written_is_no_fault_of_the_source(film: Pat
         with pytest.raises(OutputError, match=r"can't write the clip out\.mp4: No such file or directory"):
             await source.clip(1.0, 0.0, tmp_path / "nowhere" / "out.mp4")
         assert (await anext(source)).seq == 3
+
+
+@pytest.mark.parametrize("room", [0, 100, 10_000])
+async def test_a_full_disk_leaves_no_file_and_no_descriptor(film: Path, tmp_path: Path, room: int) -> None:
+    async with opened(film) as source:
+        await read(source, 30)
+        with no_file_above(room), pytest.raises(OutputError, match=r"can't write the clip out\.mp4: File too large"):
+            await source.clip(1.0, 0.0, tmp_path / "out.mp4")
+        assert not any("out.mp4" in name for name in descriptors())
+        assert os.listdir(tmp_path) == []
+        await source.clip(1.0, 0.0, tmp_path / "out.mp4")
+
+
+async def test_clips_and_connections_leave_nothing_to_the_garbage_collector(film: Path, tmp_path: Path) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = containers()
+        for _ in range(3):
+            async with opened(film) as source:
+                await read(source, 20)
+                await source.clip(0.5, 0.0, tmp_path / "out.mp4")
+            del source
+        assert containers() == before
+    finally:
+        gc.enable()
 
 
 async def test_a_source_opened_by_its_url_makes_clips_without_a_bridge(film: Path, tmp_path: Path) -> None:
