@@ -1,6 +1,7 @@
 // The token, when the server wants one: kept for this tab's session only, and never in an address.
 
 const KEY = "facestream.token";
+const ANSWER_WITHIN = 10_000; // milliseconds
 
 /** The token of `#token=…` (which then leaves the address bar and the history), or the one typed earlier. */
 export function readToken() {
@@ -27,6 +28,11 @@ export function api(path, options = {}) {
   return fetch(path, { ...options, headers: token ? { Authorization: `Bearer ${token}` } : {}, cache: "no-store" });
 }
 
+/** For a request that is asked again later: it fails where nobody answers in good time. */
+export function soon() {
+  return { signal: AbortSignal.timeout(ANSWER_WITHIN) };
+}
+
 /** A websocket to the server. A page can't set its headers, so the token is among the protocols that it offers. */
 export function openSocket(address) {
   const token = sessionStorage.getItem(KEY);
@@ -41,7 +47,7 @@ function base64url(text) {
 /** What we may do here: a list of "view", "push" and "control"; null where the server doesn't say. */
 export async function askRoles() {
   try {
-    const reply = await api("/api/access");
+    const reply = await api("/api/access", soon());
     return reply.ok ? (await reply.json()).roles : null;
   } catch {
     return null;
@@ -54,7 +60,7 @@ export async function askRoles() {
  */
 export async function checkAccess() {
   try {
-    const { status } = await api("/api/sources");
+    const { status } = await api("/api/sources", soon());
     if (status === 401 || status === 403) return "token";
     return status === 503 ? "starting" : "ok";
   } catch {

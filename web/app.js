@@ -109,7 +109,7 @@ const LINK = {
 };
 
 function showChrome() {
-  const [tone, word] = link.starting && link.state === "waiting" ? ["wait", "starting"] : LINK[link.state];
+  const [tone, word] = link.lost && link.starting ? ["wait", "starting"] : LINK[link.lost ? "waiting" : link.state];
   $("link").dataset.tone = tone;
   setText($("link-word"), word);
   const running = camera.camera.running;
@@ -126,8 +126,8 @@ function showChrome() {
 }
 
 function notice() {
-  if (link.state === "waiting" && link.starting) return "The server is starting: its models aren't loaded yet.";
-  if (link.state === "waiting") return "The server doesn't answer. Trying again until it does.";
+  if (link.lost && link.starting) return "The server is starting: its models aren't loaded yet.";
+  if (link.lost) return "The server doesn't answer. Trying again until it does.";
   if (link.state === "refused") return "The server refused the connection.";
   return camera.notice;
 }
@@ -142,6 +142,10 @@ link.addEventListener("state", () => {
     if (route.page !== null && pageOf(route) !== camera) pageOf(route).retry();
   }
   showChrome();
+});
+
+link.addEventListener("silent", () => {
+  for (const { viewer } of [pages.cameras, camera]) viewer.restart();
 });
 
 link.addEventListener("sources", () => {

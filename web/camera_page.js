@@ -53,6 +53,8 @@ export class CameraPage {
     setText($("camera-title"), this.title);
     const canvas = $("camera-tile").querySelector("canvas");
     canvas.setAttribute("aria-label", `Live picture of ${name}`);
+    const [width, height] = this.#link.book.get(name)?.size ?? [16, 9];
+    $("camera-tile").style.setProperty("--ratio", width / height); // before the first picture: nothing jumps when it comes
     if (!this.#timers.length) this.#timers = [setInterval(() => this.#showNumbers(), NUMBERS_EVERY), setInterval(() => this.#showPeople(), NUMBERS_EVERY / 2)];
     this.refresh();
   }
@@ -185,7 +187,7 @@ export class CameraPage {
       name: source.name,
       href: routeTo("camera", source.name),
       state: alive ? source.state : "unknown",
-      note: describeNumbers({ ...source, latency: source.latency_ms }),
+      note: describeNumbers({ ...source, latency: source.latency_ms, dropped: 0 }),
       selected: source.name === this.#name,
     }));
     if (this.camera.running) rows.unshift(this.#ownRow());

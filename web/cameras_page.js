@@ -98,7 +98,7 @@ export class CamerasPage {
     card.querySelector(".card-edit").hidden = !this.#link.mayControl;
     const picture = card.querySelector(".card-picture");
     picture.dataset.tone = describeState(source.state).tone;
-    const words = { degraded: "Reconnecting …", stopped: "Stopped" };
+    const words = { degraded: "Reconnecting…", stopped: "Stopped" };
     setText(picture.querySelector(".tile-wait"), words[source.state] ?? "Waiting for pictures…");
   }
 

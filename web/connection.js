@@ -3,6 +3,8 @@
 import { openSocket } from "./access.js";
 import { parseMessage, retryDelay, wantsToken } from "./protocol.js";
 
+const HELLO_WITHIN = 15_000; // milliseconds; a browser itself would wait for minutes
+const STEADY = 10_000; // milliseconds that a connection must have held for the next failure to count as the first
 const FINAL = [1002, 1003, 1007, 1008, 1009]; // close codes after which the same again would fare no better
 
 /**
@@ -17,6 +19,7 @@ export class Connection {
   #timer = 0;
   #attempt = 0;
   #failure = null;
+  #openedAt = null;
 
   constructor(handlers) {
     this.#handlers = handlers; // {url, checkAccess, onText, onBinary, onState, mayRetry}
@@ -24,24 +27,18 @@ export class Connection {
   }
 
   open() {
-    this.close();
+    this.#drop();
     this.#connect();
   }
 
   close() {
-    clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = null;
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close(1000);
-    }
+    this.#drop();
     this.#become("closed");
   }
 
   /** Hang up and connect again after a moment. */
   restart() {
-    this.close();
+    this.#drop();
     this.#wait();
   }
 
@@ -66,6 +63,16 @@ export class Connection {
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#lost(event);
     this.#socket = socket;
+    this.#timer = setTimeout(() => this.restart(), HELLO_WITHIN);
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onmessage = socket.onclose = null;
+    socket.close(1000);
   }
 
   #receive(data) {
@@ -75,7 +82,8 @@ export class Connection {
     }
     const message = parseMessage(data);
     if (message.type === "hello") {
-      this.#attempt = 0;
+      clearTimeout(this.#timer);
+      this.#openedAt = performance.now();
       this.#become("open");
     }
     if (message.type === "error") this.#failure = message;
@@ -83,6 +91,7 @@ export class Connection {
   }
 
   async #lost(event) {
+    clearTimeout(this.#timer);
     const wasOpen = this.state === "open";
     const socket = this.#socket;
     const code = this.#failure?.code ?? "";
@@ -101,6 +110,8 @@ export class Connection {
   }
 
   #wait() {
+    if (this.#openedAt !== null && performance.now() - this.#openedAt >= STEADY) this.#attempt = 0;
+    this.#openedAt = null;
     const seconds = retryDelay(this.#attempt++, Math.random());
     this.#become("waiting", seconds);
     this.#timer = setTimeout(() => this.#connect(), seconds * 1000);

@@ -57,18 +57,27 @@ export class Confirmation {
 
 /** Asks for the server's token; there is nothing behind it until there is one. */
 export class TokenDialog {
+  #wanted = false;
+
   constructor({ onToken }) {
     this.dialog = $("token-dialog");
+    // A browser lets a second Esc close it whatever the page says to the first.
     this.dialog.addEventListener("cancel", (event) => event.preventDefault());
-    $("token-form").addEventListener("submit", () => onToken($("token").value.trim()));
+    this.dialog.addEventListener("close", () => { if (this.#wanted) this.dialog.showModal(); });
+    $("token-form").addEventListener("submit", () => {
+      this.#wanted = false;
+      onToken($("token").value.trim());
+    });
   }
 
   open() {
     $("token-wrong").hidden = !hasToken();
+    this.#wanted = true;
     if (!this.dialog.open) this.dialog.showModal();
   }
 
   close() {
+    this.#wanted = false;
     if (!this.dialog.open) return;
     $("token").value = "";
     this.dialog.close();

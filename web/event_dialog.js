@@ -36,11 +36,11 @@ export class EventDialog {
     if (event.picture) this.#showPicture(event);
   }
 
-  #showFacts({ source, kind, track, started_at, ended_at }) {
+  #showFacts({ source, kind, name, track, started_at, ended_at }) {
     const now = Date.now() / 1000;
     const facts = {
       Camera: source,
-      "What happened": kindWord(kind),
+      "What happened": kindWord({ kind, name }),
       Seen: `${day(started_at, now)}, ${clock(started_at)}${ended_at === null ? "" : ` to ${clock(ended_at)}`}`,
       Stayed: ended_at === null ? "still there" : duration(ended_at - started_at),
       Id: `#${track}`,

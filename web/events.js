@@ -36,6 +36,10 @@ export class EventList {
     this.events = [];
   }
 
+  get full() {
+    return this.events.length === this.most;
+  }
+
   replace(events) {
     this.events = events.slice(0, this.most);
   }
@@ -57,8 +61,9 @@ export class EventList {
   }
 }
 
-/** What a kind is called. */
-export function kindWord(kind) {
+/** What has happened, in a word. */
+export function kindWord({ kind, name }) {
+  if (kind === "named" && name === null) return "Unnamed"; // the person was forgotten since
   return { arrived: "Arrived", named: "Named", left: "Left" }[kind] ?? kind;
 }
 

@@ -1,11 +1,12 @@
 // The list of events: who was seen where and when, newest first, with live ones arriving on top.
 
 import { EventList, eventsQuery, kindWord, readFilter, titleOf } from "./events.js";
-import { clock, day, duration, plural, sentence, setText } from "./format.js";
+import { clock, day, duration, isolated, plural, sentence, setText } from "./format.js";
 import { routeTo } from "./router.js";
 import { KeyedList } from "./sources.js";
 
 const PAGE = 50;
+const GATHERED = 100; // milliseconds in which live events become one change of the page
 const FIELDS = ["source", "name", "kind", "span", "since", "until"];
 
 const $ = (id) => document.getElementById(id);
@@ -22,6 +23,7 @@ export class EventsPage {
   #pages = [null]; // the `before` of each page up to the one shown
   #next = null; // the `before` of the page after
   #missed = 0; // live events that aren't on the page that is shown
+  #scheduled = 0;
   #asked = 0; // counts what was asked for, so that a late answer is known as such
   title = "Events";
 
@@ -112,6 +114,7 @@ export class EventsPage {
     const turned = pages.length !== this.#pages.length;
     [this.#pages, this.#next, this.#missed] = [pages, page.next ?? null, 0];
     this.#list.replace(page.events);
+    $("events-count").setAttribute("aria-live", "polite");
     this.#render();
     if (turned) $("events-title").scrollIntoView({ block: "end" });
   }
@@ -120,7 +123,15 @@ export class EventsPage {
     if (!this.active) return;
     if (this.#pages.length > 1 && !this.#list.events.some(({ id }) => id === event.id)) this.#missed += event.kind === "arrived";
     else if (!this.#list.take(event, this.#filter, now())) return;
-    this.#render();
+    // The page after this one begins where this one ends, which live events have moved.
+    if (this.#list.full) this.#next = this.#list.events.at(-1).id;
+    this.#renderSoon();
+  }
+
+  /** Many events at once are one change of the page, and nothing that is read out. */
+  #renderSoon() {
+    $("events-count").setAttribute("aria-live", "off");
+    this.#scheduled ||= setTimeout(() => this.#render(), GATHERED);
   }
 
   #removed(id) {
@@ -144,6 +155,8 @@ export class EventsPage {
   }
 
   #render() {
+    clearTimeout(this.#scheduled);
+    this.#scheduled = 0;
     const { events } = this.#list;
     $("events-wrong").hidden = true;
     $("events-empty").hidden = events.length > 0;
@@ -195,11 +208,11 @@ export class EventsPage {
   #fill(element, event) {
     element.dataset.kind = event.kind;
     setText(element.querySelector(".event-open"), titleOf(event));
-    setText(element.querySelector(".event-kind"), kindWord(event.kind));
+    setText(element.querySelector(".event-kind"), kindWord(event));
     const stay = event.ended_at === null ? "" : ` · for ${duration(event.ended_at - event.started_at)}`;
-    setText(element.querySelector(".event-note"), `${event.source} · ${clock(event.started_at)}${stay}`);
+    setText(element.querySelector(".event-note"), `${isolated(event.source)} · ${clock(event.started_at)}${stay}`);
     element.querySelector(".event-clip").hidden = !event.clip;
-    element.querySelector(".event-open").setAttribute("aria-label", `${titleOf(event)}, ${kindWord(event.kind).toLowerCase()}, ${event.source}, ${clock(event.started_at)}`);
+    element.querySelector(".event-open").setAttribute("aria-label", `${titleOf(event)}, ${kindWord(event).toLowerCase()}, ${event.source}, ${clock(event.started_at)}`);
     this.#portraits.show(element.querySelector("img"), event.picture && `${event.picture}#${event.kind}`);
   }
 

@@ -45,6 +45,11 @@ export function sentence(text) {
   return text && `${text[0].toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
 }
 
+/** A name inside a line of other words: one written from right to left must not turn those around. */
+export function isolated(name) {
+  return `\u2068${name}\u2069`;
+}
+
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -64,6 +64,20 @@ export function headAxes({ pitch, yaw, roll }) {
   };
 }
 
+/**
+ * Where a label of `size` goes that belongs to a box on the canvas: above it, or where that would leave the area or
+ * cover one of the labels that are `taken`, below, within, or at the other side. [x, y].
+ */
+export function labelPlace([left, top, right, bottom], [width, height], gap, area, taken) {
+  const [lowest, rightmost] = [area.y + area.height - height - 2, area.x + area.width - width - 2];
+  const kept = (x) => Math.max(area.x + 2, Math.min(x, rightmost));
+  const rows = [top - height - gap, bottom + gap, bottom - height - gap, top + gap];
+  const places = rows.flatMap((y) => [[kept(left), y], [kept(right - width), y]]);
+  const inside = places.filter(([, y]) => y >= area.y + 2 && y <= lowest);
+  const free = inside.find(([x, y]) => !taken.some(([x0, y0, x1, y1]) => x < x1 && x + width > x0 && y < y1 && y + height > y0));
+  return free ?? inside[0] ?? [kept(left), Math.max(area.y + 2, Math.min(top, lowest))];
+}
+
 /** A square around a box, a little wider than it, kept inside the frame: [x, y, side] for a thumbnail. */
 export function thumbnailOf([left, top, right, bottom], [frameWidth, frameHeight]) {
   const side = Math.min(Math.max(right - left, bottom - top) * 1.35, frameWidth, frameHeight);

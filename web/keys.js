@@ -35,7 +35,7 @@ export class Keys {
   }
 
   #pressed(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog, summary, video")) return;
+    if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog, summary, video")) return;
     if (!this.#settings.keys && event.key !== "?") return;
     const pressed = this.#first ? `${this.#first} ${event.key}` : event.key;
     this.#wait("");

@@ -1,8 +1,10 @@
 // Draws what was found onto a canvas: boxes, landmarks, labels and head axes.
 
-import { CONTOURS, headAxes, isConfirmed, trackColour } from "./geometry.js";
+import { isolated } from "./format.js";
+import { CONTOURS, headAxes, isConfirmed, labelPlace, trackColour } from "./geometry.js";
 
 const SHADE = "rgb(0 0 0 / 0.4)";
+const CONTOURED = 64; // CSS pixels; lines on a smaller face would cover it
 const AXES = { across: "oklch(0.68 0.2 25)", up: "oklch(0.8 0.19 145)", out: "oklch(0.72 0.16 245)" };
 
 /**
@@ -21,7 +23,8 @@ export function drawFaces(context, faces, placement, show) {
     if (show.pose && face.pose) drawAxes(context, face, box, placement, side);
     if (show.boxes) drawBox(context, box, colour, side, isConfirmed(face.track));
   }
-  if (show.ids) for (const { face, box, colour } of drawn) drawLabel(context, face, box, colour, placement.area);
+  const taken = []; // by labels
+  if (show.ids) for (const { face, box, colour } of drawn) drawLabel(context, face, box, colour, placement.area, taken);
   context.restore();
 }
 
@@ -51,7 +54,7 @@ function drawBox(context, [left, top, right, bottom], colour, side, confirmed) {
 
 function drawLandmarks(context, points, placement, colour, side) {
   const places = points.map(([x, y]) => placement.point(x, y));
-  if (places.length === 68) {
+  if (places.length === 68 && side >= CONTOURED) {
     context.beginPath();
     for (const [first, last, closed] of CONTOURS) {
       context.moveTo(...places[first]);
@@ -62,7 +65,7 @@ function drawLandmarks(context, points, placement, colour, side) {
     strokeTwice(context, colour, clamp(side / 220, 0.75, 1.25));
     context.globalAlpha = 1;
   }
-  const radius = clamp(side / 130, 0.9, 2.2);
+  const radius = clamp(side / 130, 0.5, 2.2);
   context.beginPath();
   for (const [x, y] of places) {
     context.moveTo(x + radius, y);
@@ -84,7 +87,7 @@ function drawAxes(context, face, [left, top, right, bottom], placement, side) {
   }
 }
 
-function drawLabel(context, face, [left, top, right, bottom], colour, area) {
+function drawLabel(context, face, box, colour, area, taken) {
   const size = clamp(area.width / 60, 11, 15);
   const main = labelOf(face);
   // Beside a name the detector's score would be read as how sure the name is.
@@ -98,9 +101,8 @@ function drawLabel(context, face, [left, top, right, bottom], colour, area) {
   context.font = light;
   const width = mainWidth + context.measureText(aside).width + size * (aside ? 1.1 : 0.6);
   const height = size * 1.65;
-  const above = top - height - size * 0.4;
-  const y = above >= area.y + 2 ? above : Math.min(bottom + size * 0.4, area.y + area.height - height - 2);
-  const x = clamp(left, area.x + 2, Math.max(area.x + 2, area.x + area.width - width - 2));
+  const [x, y] = labelPlace(box, [width, height], size * 0.4, area, taken);
+  taken.push([x, y, x + width, y + height]);
   context.beginPath();
   context.roundRect(x, y, width, height, height / 2);
   context.fillStyle = colour;
@@ -118,7 +120,7 @@ function drawLabel(context, face, [left, top, right, bottom], colour, area) {
 /** What a face is called: its name when recognised, its track id, or nothing yet. */
 export function labelOf(face) {
   const id = isConfirmed(face.track) ? `#${face.track}` : "";
-  return face.identity?.name ? `${face.identity.name} ${id}`.trim() : id;
+  return face.identity?.name ? `${isolated(face.identity.name)} ${id}`.trim() : id;
 }
 
 function strokeTwice(context, colour, width) {

@@ -63,7 +63,8 @@ export class Portraits {
       const blob = await reply.blob();
       if (this.#wanted.get(image) === path) await paint(image, blob);
     } catch {
-      // The server is away, or it isn't a picture: the silhouette stays.
+      // The server is away, or it isn't a picture: the silhouette stays until somebody asks again.
+      if (this.#wanted.get(image) === path) this.#wanted.delete(image);
     }
   }
 

@@ -40,9 +40,9 @@ export function pictureWidth(cssWidth, density) {
   return WIDTHS.find((width) => width >= wanted * 0.92) ?? WIDTHS.at(-1);
 }
 
-/** Seconds to wait before the nth attempt (from 0) to connect again; `random` in 0..1 spreads the viewers out. */
+/** Seconds to wait before the nth attempt (from 0) to connect again; `random` in 0..1 spreads over half of it those whom one server has lost. */
 export function retryDelay(attempt, random) {
-  return Math.min(LAST_RETRY, FIRST_RETRY * 2 ** attempt) * (0.75 + random / 4);
+  return Math.min(LAST_RETRY, FIRST_RETRY * 2 ** attempt) * (0.5 + random / 2);
 }
 
 /** Whether a close or an error means that the server wants a token that we haven't given. */

@@ -1,19 +1,23 @@
 // What the page has of its server: one slow connection that tells what there is, and the ways to ask for more.
 
-import { api, askRoles, checkAccess, readToken, saveToken } from "./access.js";
+import { api, askRoles, checkAccess, readToken, saveToken, soon } from "./access.js";
 import { Connection } from "./connection.js";
 import { control } from "./control.js";
 import { socketUrl } from "./protocol.js";
 import { SourceBook } from "./sources.js";
 
 const SOURCES_EVERY = 3000; // milliseconds, of the server's own figures
+const SILENT = 2; // plain requests without an answer, after which an open connection is taken for dead
 
 /**
  * Dispatches "state" (`state`, `detail`: see Connection), "sources" when the book or anything else that the server says
- * of itself has changed, and "event" with `event.detail`, an event of the server's (somebody arrived, …).
+ * of itself has changed, "event" with `event.detail`, an event of the server's (somebody arrived, …), and "silent" when
+ * nothing comes back though no connection was closed: the network has changed, or the server stands still.
  */
 export class ServerLink extends EventTarget {
   #feed;
+  #asking = false;
+  #unanswered = 0;
 
   constructor() {
     super();
@@ -24,6 +28,7 @@ export class ServerLink extends EventTarget {
     this.version = "";
     this.detail = undefined;
     this.starting = false; // the server answers, and has no models yet
+    this.lost = false; // from the moment that the server is gone until it is back
     this.checkAccess = checkAccess;
     this.#feed = new Connection({
       url: () => this.address("/ws/faces", { events: "only" }),
@@ -100,15 +105,27 @@ export class ServerLink extends EventTarget {
 
   /** Ask for the sources' figures, unless nobody looks. */
   async refresh() {
-    if (document.hidden || this.state !== "open") return;
+    if (document.hidden || this.state !== "open" || this.#asking) return;
+    this.#asking = true;
     try {
-      const reply = await api("/api/sources");
+      const reply = await api("/api/sources", soon());
+      this.#unanswered = 0;
       if (!reply.ok) return;
       this.book.replace(await reply.json());
       this.dispatchEvent(new Event("sources"));
     } catch {
-      // The server went away: the feed notices by itself and says so.
+      this.#unanswered += 1;
+      if (this.#unanswered >= SILENT && this.state === "open") this.#silent();
+    } finally {
+      this.#asking = false;
     }
+  }
+
+  /** A connection that nobody closed may be dead all the same, and its browser learns it after many minutes. */
+  #silent() {
+    this.#unanswered = 0;
+    this.#feed.restart();
+    this.dispatchEvent(new Event("silent"));
   }
 
   #heard(message) {
@@ -139,6 +156,8 @@ export class ServerLink extends EventTarget {
 
   #became(state, detail) {
     this.detail = detail;
+    if (state === "waiting") this.lost = true;
+    else if (state !== "connecting") this.lost = false;
     this.dispatchEvent(new Event("state"));
   }
 }

@@ -1,5 +1,6 @@
 // How the server is, and each of its cameras in numbers.
 
+import { soon } from "./access.js";
 import { fact } from "./event_dialog.js";
 import { compact, duration, sentence, setText } from "./format.js";
 import { describeState } from "./protocol.js";
@@ -17,7 +18,7 @@ export class StatusPage {
   #rows = new Map(); // a source's name → its row
   #health = null; // the last answer, or the error instead
   #timer = 0;
-  #asked = 0;
+  #asking = false;
   title = "Status";
 
   constructor({ link }) {
@@ -61,14 +62,15 @@ export class StatusPage {
   }
 
   async #ask() {
-    if (document.hidden) return;
-    const asked = ++this.#asked;
+    if (document.hidden || this.#asking) return;
+    this.#asking = true;
     try {
-      const reply = await this.#link.get("/health");
-      const health = await reply.json();
-      if (asked === this.#asked) this.#health = health;
+      const reply = await this.#link.get("/health", soon());
+      this.#health = await reply.json();
     } catch {
-      if (asked === this.#asked) this.#health = null;
+      this.#health = null;
+    } finally {
+      this.#asking = false;
     }
     this.refresh();
   }
@@ -79,7 +81,7 @@ export class StatusPage {
     const { status, reason } = this.#health ?? {};
     const alive = state === "open";
     const facts = {
-      Health: this.#health && alive ? `${words[status] ?? status}${reason ? `: ${reason}` : ""}` : "No answer",
+      Health: this.#health && alive ? (words[status] ?? status) : "No answer",
       Version: version || "–",
       "What you may do": alive && roles ? describeRoles(roles) : "–",
       Recognition: !alive ? "–" : recognition.on ? `On, with ${recognition.model ?? "a model"}` : sentence(recognition.reason) || "Off",
@@ -87,6 +89,7 @@ export class StatusPage {
     const elements = Object.entries(facts).map(([name, text]) => fact(name, text));
     const tones = { ok: "good", degraded: "bad", failing: "bad", starting: "wait" };
     elements[0].dataset.tone = alive ? (tones[status] ?? "off") : "bad";
+    if (alive && reason) elements[0].append(described(reason));
     const shown = $("status-facts");
     if (elements.map(({ textContent }) => textContent).join("\n") === [...shown.children].map(({ textContent }) => textContent).join("\n")) return;
     shown.replaceChildren(...elements);
@@ -101,7 +104,7 @@ export class StatusPage {
     setText(state.querySelector(".status-reason"), [source.reason, describeSince(source, Date.now() / 1000)].filter(Boolean).join(" · "));
     const seen = source.captured ? ` (${((100 * source.dropped) / source.captured).toFixed(1)} %)` : "";
     const values = [
-      `${source.rate.toFixed(1)} fps`,
+      source.rate ? `${source.rate.toFixed(1)} fps` : "–",
       source.latency_ms === null ? "–" : `${Math.round(source.latency_ms)} ms`,
       compact(source.processed),
       compact(source.dropped) + (source.dropped ? seen : ""),
@@ -135,6 +138,13 @@ export class StatusPage {
 /** How long a source has been as it is, where the server says since when. */
 export function describeSince({ since }, now) {
   return since ? `for ${duration(now - since)}` : "";
+}
+
+function described(reason) {
+  const element = document.createElement("dd");
+  element.className = "fact-reason";
+  element.textContent = reason;
+  return element;
 }
 
 function describeRoles(roles) {

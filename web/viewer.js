@@ -134,6 +134,11 @@ export class Viewer {
     this.#connection.retry();
   }
 
+  /** Nothing comes any more, though nobody has hung up: connect anew. */
+  restart() {
+    if (this.state === "open") this.#connection.restart();
+  }
+
   #begin(names) {
     this.#watched = names;
     this.#pace = new Pace();

@@ -144,7 +144,7 @@ async def test_an_empty_server_says_how_to_add_a_camera_takes_one_and_lets_it_go
         assert (await page.evaluate(OPTIONS, "door"))["rtsp_transport"] == "udp"
         await page.get_by_role("button", name="Edit door").click()
         await expect(page.get_by_label("Address")).not_to_have_value("secret")
-        await page.get_by_role("button", name="Remove …").click()
+        await page.get_by_role("button", name="Remove…").click()
         await expect(page.get_by_role("button", name="Keep it")).to_be_focused()
         await page.get_by_role("button", name="Remove", exact=True).click()
         await page.get_by_role("heading", name="No cameras yet").wait_for()

@@ -38,7 +38,7 @@ async def test_somebody_who_comes_and_goes_is_an_event_on_top(
     await row.locator("img").wait_for()
     await picture(page, "events")
     await row.get_by_role("button").click()
-    await page.get_by_role("button", name="Remove …").click()
+    await page.get_by_role("button", name="Remove…").click()
     await page.get_by_role("button", name="Remove", exact=True).click()
     await page.locator(".event", has_text=name).wait_for(state="detached")
 

@@ -150,6 +150,27 @@ async def test_head_axes_point_where_the_head_does(
     assert found[axis] == pytest.approx(direction, abs=1e-9)
 
 
+LABEL = """({ labelPlace }, [box, taken]) =>
+    labelPlace(box, [40, 10], 4, { x: 0, y: 0, width: 200, height: 100 }, taken)"""
+
+
+@pytest.mark.parametrize(
+    ("box", "taken", "place"),
+    [
+        ([50, 40, 80, 70], [], [50, 26]),
+        ([50, 10, 80, 40], [], [50, 44]),  # no room above it
+        ([190, 40, 198, 70], [], [158, 26]),
+        ([50, 40, 80, 70], [[60, 20, 100, 30]], [50, 74]),
+        ([50, 40, 80, 70], [[70, 20, 110, 30]], [40, 26]),
+        ([0, -5, 200, 110], [], [2, 2]),  # larger than the picture
+    ],
+)
+async def test_a_label_leaves_neither_the_picture_nor_covers_another(
+    page: Page, box: list[int], taken: list[list[int]], place: list[int]
+) -> None:
+    assert await in_module(page, "geometry.js", LABEL, [box, taken]) == place
+
+
 async def run_flight(page: Page, steps: str) -> Any:
     return await in_module(page, "flight.js", f"({{ Flight }}) => {{ const flight = new Flight(2, 4); {steps} }}")
 
