@@ -87,7 +87,7 @@ def descriptors() -> set[str]:
 
 
 def containers() -> int:
-    return sum(isinstance(each, InputContainer | OutputContainer) for each in gc.get_objects())
+    return sum(type(each) in (InputContainer, OutputContainer) for each in gc.get_objects())
 
 
 @contextmanager
