@@ -85,7 +85,12 @@ class Lane:
         waiter = asyncio.shield(call)
         self._waiters.add(waiter)
         waiter.add_done_callback(self._waiters.discard)
-        return await waiter
+        try:
+            return await waiter
+        finally:
+            # They hold the call's error and that its traceback, which holds this frame: all that the call worked with,
+            # such as a camera's decoder, would stay until the garbage collector comes.
+            del call, waiter
 
     def _forget(self, call: asyncio.Future[T]) -> None:
         timer = self._pending.pop(call)
@@ -151,15 +156,13 @@ class Bridge:
     def worker(self, model: str, replica: int = 0) -> Lane:
         """The thread in which a model's network runs, on the device of that number; the bridge closes it.
 
-        On a CPU it is the device's one worker: networks take turns on the cores. On a GPU each model has its own, so
-        that while one waits for its results another's work is begun: each runs on a stream of its own, and detect,
-        align and identity of neighbouring batches overlap. A model is in one thread only either way.
+        Each model has its own, and is in that one only. So detect, align and identity of neighbouring batches overlap:
+        on a CPU small networks leave cores free for each other, and on a GPU, where each has a stream of its own, one's
+        work is begun while another waits for its results. Apple's GPU has one queue, and one worker.
         """
         device = self.devices[replica] + (f"#{replica}" if replica else "")
-        if not device.startswith("cuda"):
-            if not replica:
-                return self._device_lane
-            model = "networks"
+        if device == "mps":
+            return self._device_lane
         if (name := f"{device}-{model}") not in self._models:
             self._models[name] = Lane(name)
         return self._models[name]

@@ -112,7 +112,8 @@ class Pipeline:
                         tasks.create_task(self._choose(receiver, outbound), name="pipeline.choose")
                         receiver = chosen
                     outbound, next_receiver = Channel[ExtractBatch](1).ends
-                    tasks.create_task(stage.run(receiver, outbound), name=f"pipeline.{stage.name}")
+                    running = stage.run(receiver, outbound, one_by_one=self._in_flight.limit == 1)
+                    tasks.create_task(running, name=f"pipeline.{stage.name}")
                     receiver = next_receiver
                 tasks.create_task(self._publish(receiver, publish), name="pipeline.publish")
         finally:

@@ -5,6 +5,9 @@ hand-overs between the three hold one batch each, so a stage holds at most five.
 
 With several devices the model is there on each. Whichever is free takes the next batch, prepares, infers and finishes
 it as above, and results leave in the order of the batches.
+
+Where only one batch is on its way through the whole chain there is nothing to overlap: then the three verbs are one
+call, and a batch crosses to a thread and back once, not three times.
 """
 
 from __future__ import annotations
@@ -273,11 +276,22 @@ class Stage:
         """What the plugin has to tell at the end of a job, such as how many faces it left out and why."""
         return [line for role in self._roles for line in summary_of(role.plugin)]
 
-    async def run(self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch]) -> None:
+    async def run(
+        self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch], *, one_by_one: bool = False
+    ) -> None:
         """Process batches until ``inbound`` ends, then close ``outbound``.
 
         Cancelling loses the batches in the stage.
+
+        Args:
+            one_by_one: there's one lot of frames on its way through the chain at most.
         """
+        if one_by_one and len(self._roles) == 1:
+            async for batch in self._batches(inbound):
+                for part in await self._at_once(batch):
+                    await outbound.send(part)
+            outbound.close()
+            return
         shared = Shared(self._batches(inbound))
         async with task_group() as tasks:
             for replica in range(len(self._roles)):
@@ -337,6 +351,24 @@ class Stage:
             if work.last:
                 await shared.leave(work.turn)
 
+    async def _at_once(self, batch: ExtractBatch) -> list[ExtractBatch]:
+        """All three verbs in one call, in the model's worker; in parts if the batch didn't fit into the memory."""
+        weight = self._role.weight(batch)  # before: lost faces are left out
+        if not weight:
+            self._count_out(batch)
+            return [batch]
+        try:
+            pre, infer, post = await self._bridge.worker(self.name).run(_all_verbs, self._role, batch)
+        except OutOfDeviceMemory as error:
+            works = await self._infer_halves(batch, 0, error)
+            for work in works:
+                await self._finished(work)
+            return [work.batch for work in works]
+        self._count_inferred(weight, pre, infer)
+        self._count_finished(post)
+        self._count_out(batch)
+        return [batch]
+
     async def _batches(self, inbound: Receiver[ExtractBatch]) -> AsyncIterator[ExtractBatch]:
         """What is waiting, as batches of this stage's own size. Detect batches arrive in their final size."""
         if self.finds_faces:
@@ -366,16 +398,8 @@ class Stage:
             worker = self._bridge.worker(self.name, work.replica)
             work.raw, seconds = await worker.run(_timed, self._roles[work.replica].infer, work.feed)
         except OutOfDeviceMemory as error:
-            self._statistics.out_of_memory += 1
-            if self._role.weight(work.batch) == 1:
-                raise OutOfDeviceMemory(self._advice()) from error
-            return await self._infer_halves(work.batch, work.replica)
-        statistics = self._statistics
-        statistics.pre_seconds += work.seconds
-        statistics.infer_seconds += seconds
-        statistics.pre.observe(work.seconds)
-        statistics.infer.observe(seconds)
-        statistics.sizes.observe(self._role.weight(work.batch))
+            return await self._infer_halves(work.batch, work.replica, error)
+        self._count_inferred(self._role.weight(work.batch), work.seconds, seconds)
         return [work]
 
     def _advice(self) -> str:
@@ -385,7 +409,11 @@ class Stage:
             f"that use it, choose a lighter model{smaller}, run fewer models at once, or use --device cpu"
         )
 
-    async def _infer_halves(self, batch: ExtractBatch, replica: int) -> list[_Work]:
+    async def _infer_halves(self, batch: ExtractBatch, replica: int, error: OutOfDeviceMemory) -> list[_Work]:
+        """What didn't fit at once, in parts that are half as large."""
+        self._statistics.out_of_memory += 1
+        if self._role.weight(batch) == 1:
+            raise OutOfDeviceMemory(self._advice()) from error
         smaller = (self._role.weight(batch) + 1) // 2
         if smaller < self.batch_size:
             log.warning("%s: the device is out of memory; going on with batches of %d", self.name, smaller)
@@ -394,16 +422,30 @@ class Stage:
         return [work for half in halves for work in await self._infer(await self._prepared(half, replica))]
 
     async def _finished(self, work: _Work) -> None:
-        statistics = self._statistics
         if work.feed is not None:
             post_process = self._roles[work.replica].post_process
             _, seconds = await self._bridge.cpu(_timed, post_process, work.raw, work.feed, work.batch)
-            statistics.post_seconds += seconds
-            statistics.post.observe(seconds)
-            statistics.batches += 1
-        statistics.frames += len(work.batch.frames) - work.batch.continued
-        statistics.faces += len(work.batch)
+            self._count_finished(seconds)
+        self._count_out(work.batch)
         work.feed = work.raw = None
+
+    def _count_inferred(self, weight: int, pre: float, infer: float) -> None:
+        statistics = self._statistics
+        statistics.pre_seconds += pre
+        statistics.infer_seconds += infer
+        statistics.pre.observe(pre)
+        statistics.infer.observe(infer)
+        statistics.sizes.observe(weight)
+
+    def _count_finished(self, post: float) -> None:
+        statistics = self._statistics
+        statistics.post_seconds += post
+        statistics.post.observe(post)
+        statistics.batches += 1
+
+    def _count_out(self, batch: ExtractBatch) -> None:
+        self._statistics.frames += len(batch.frames) - batch.continued
+        self._statistics.faces += len(batch)
 
 
 def _take_waiting(inbound: Receiver[ExtractBatch], batcher: FaceBatcher) -> None:
@@ -413,6 +455,14 @@ def _take_waiting(inbound: Receiver[ExtractBatch], batcher: FaceBatcher) -> None
             batcher.put(inbound.receive_nowait())
     except (WouldBlock, EndOfChannel):
         pass
+
+
+def _all_verbs(role: Role, batch: ExtractBatch) -> tuple[float, float, float]:
+    """``batch`` through the model; how many seconds each verb took."""
+    feed, pre = _timed(role.pre_process, batch)
+    raw, infer = _timed(role.infer, feed)
+    _, post = _timed(role.post_process, raw, feed, batch)
+    return pre, infer, post
 
 
 def _timed(function: Callable[..., Any], *args: object) -> tuple[Any, float]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+import weakref
 
 import pytest
 
@@ -84,10 +86,12 @@ def test_there_is_at_least_one_core() -> None:
     assert available_cores() >= 1
 
 
-async def test_models_take_turns_on_a_cpu_and_have_a_thread_each_on_a_gpu() -> None:
-    async with Bridge("cpu") as bridge:
+async def test_models_have_a_thread_each_and_take_turns_on_apples_gpu() -> None:
+    async with Bridge("mps") as bridge:  # making one touches no device
         assert bridge.worker("detect") is bridge.worker("align")
-    async with Bridge("cuda:1") as bridge:  # making one touches no device
+    async with Bridge("cpu") as bridge:
+        assert bridge.worker("detect") is not bridge.worker("align")
+    async with Bridge("cuda:1") as bridge:
         names = [await bridge.worker(model).run(lambda: threading.current_thread().name) for model in ("a", "b", "a")]
     assert names[0] == names[2] != names[1]
     with pytest.raises(RuntimeError, match="closed"):
@@ -127,3 +131,22 @@ async def test_closing_a_lane_while_it_hangs_ends_when_its_patience_does() -> No
         await lane.aclose()
     assert lane.forsaken
     free.set()
+
+
+@pytest.mark.parametrize("patience", [None, 10.0])
+async def test_what_a_call_that_failed_worked_with_is_let_go_of_without_the_garbage_collector(
+    patience: float | None, no_garbage_collector: None
+) -> None:
+    class Camera:
+        def read(self) -> None:
+            raise OSError("it is lost")
+
+    async with Bridge(torch_threads=1) as bridge:
+        lane = bridge.lane("camera", patience=patience)
+        camera = Camera()
+        gone = weakref.ref(camera)
+        with contextlib.suppress(OSError):
+            await lane.run(camera.read)
+        del camera
+        await lane.run(int)  # the thread has let go of the call before
+        assert gone() is None

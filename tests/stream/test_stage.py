@@ -213,3 +213,57 @@ async def test_a_stage_counts_what_it_did(bridge: Bridge) -> None:
     await through(stage, ExtractBatch(frames=[frame(seq=0), frame(seq=1)]), ExtractBatch(frames=[frame(seq=2)]))
     statistics = stage.statistics()
     assert (statistics.batches, statistics.frames, statistics.faces) == (2, 3, 6)
+
+
+async def one_by_one(stage: Stage, *batches: ExtractBatch) -> list[ExtractBatch]:
+    """``batches``, each sent when the one before is out."""
+    inbound, outbound = Channel[ExtractBatch](1), Channel[ExtractBatch](64)
+    done = []
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(stage.run(inbound.ends[1], outbound.ends[0], one_by_one=True))
+        for one in batches:
+            await inbound.ends[0].send(one)
+            done.append(await outbound.ends[1].receive())
+        inbound.ends[0].close()
+        return [*done, *[late async for late in outbound.ends[1]]]
+
+
+async def test_a_batch_that_is_alone_crosses_to_its_models_worker_once(bridge: Bridge) -> None:
+    threads = []
+
+    class Detector(FakeDetector):
+        def pre_process(self, images: Sequence[Image]) -> list[Image]:
+            threads.append(threading.current_thread().name)
+            return super().pre_process(images)
+
+        def post_process(self, raw: list[Floats], feed: list[Image]) -> list[Detections]:
+            threads.append(threading.current_thread().name)
+            return super().post_process(raw, feed)
+
+    detector = Detector(BOXES)
+    stage = Stage.detect(detector, bridge)
+    done = await one_by_one(stage, *(ExtractBatch(frames=[frame(seq=i)]) for i in range(3)))
+    assert [one.frames[0].seq for one in done] == [0, 1, 2]
+    assert len(threads) == 6
+    assert len(set(threads)) == 1
+    assert bridge.worker(stage.name).name in threads[0]
+    statistics = stage.statistics()
+    assert (statistics.batches, statistics.frames, statistics.faces, statistics.pre.count) == (3, 3, 6, 3)
+
+
+async def test_alone_or_overlapping_a_stage_gives_the_same(bridge: Bridge) -> None:
+    for run in (through, one_by_one):
+        aligner = FakeAligner(batch_size=16, fits=3)
+        stage = Stage.faces(aligner, bridge)
+        done = await run(stage, batch([10]), batch([0], first=1), batch([2], first=2))
+        assert max(aligner.batches) <= 3
+        assert np.concatenate([one.boxes for one in done])[:, 1].tolist() == [*range(10), 0, 1]
+        assert stage.statistics().frames == 3
+        assert stage.statistics().faces == 12
+        assert stage.statistics().out_of_memory >= 1
+
+
+async def test_a_single_sample_that_does_not_fit_alone_is_an_error_that_says_what_to_do(bridge: Bridge) -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await one_by_one(Stage.faces(FakeAligner(fits=0), bridge), batch([1]))
+    assert caught.group_contains(OutOfDeviceMemory, match="not even one face fits")
