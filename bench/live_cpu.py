@@ -8,7 +8,7 @@ frame, each as soon as the one before is out, so that none is dropped:
 * ``multi_face.avi``: ids, judged as in ``tracking_accuracy.py``;
 * cuts: WIDER FACE photos shown one after another, for how many frames a face stays lost that the detector finds.
 
-The last two are skipped without their data (see ``data.py``).
+The last two are skipped without their data (see ``data.py``). All of it runs on the event loop that the command uses.
 
 python bench/live_cpu.py [PAIRS] [--detect-every auto|N]
 """
@@ -32,6 +32,7 @@ from data import data_folder, read_bgr, wider
 from report import report
 from tracking_accuracy import Followed, by_place, judged, video
 
+from facestream.cli_options import run_async
 from facestream.jobs.demo import demo_video
 from facestream.jobs.live import LiveSession, live_in_flight
 from facestream.jobs.models import ModelOptions, load_stages
@@ -287,15 +288,15 @@ def main() -> int:
     parser.add_argument("--detect-every", default="auto")
     options = parser.parse_args()
     way = options.detect_every
-    good = [asyncio.run(landmarks(way))]
+    good = [run_async(landmarks(way))]
     folder = data_folder()
     if folder is None:
         print("live_cpu: ids and cuts skipped, no data set here (see FACESTREAM_DATA in bench/data.py)")
     else:
-        good.append(asyncio.run(people(folder, way)))
-        good.append(asyncio.run(cuts(folder / "detection" / "wider_val" / "dev", way)))
+        good.append(run_async(people(folder, way)))
+        good.append(run_async(cuts(folder / "detection" / "wider_val" / "dev", way)))
     if options.pairs:
-        good.append(asyncio.run(cpu(options.pairs, way)))
+        good.append(run_async(cpu(options.pairs, way)))
     return int(not all(good))
 
 
