@@ -38,6 +38,7 @@ bench: .venv/.developed  ## measure; prints tables, writes bench/results/*.json
 
 docs: .venv/.developed  ## regenerate what is generated in docs/
 	@$(BIN)/python -m facestream.serving.schema
+	@$(BIN)/python -m facestream.config_text
 
 clean:  ## remove everything that make made
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis bench/results

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import ssl
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import pytest
 
+from facestream.io.http_post import NotAnswered, post
+from facestream.jobs.webhooks import signature
 from facestream.tests.e2e.serving import serving
+from facestream.tests.rtsp_camera import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -60,8 +68,6 @@ def test_annotate_video(short_clip: Path, tmp_path: Path) -> None:
 
 
 async def test_print_tracks(face_clip: Path) -> None:
-    import asyncio
-
     async with serving(str(face_clip), "--loop") as server:
         output = await asyncio.to_thread(run, "print_tracks.py", f"ws://127.0.0.1:{server.port}", 5)
     assert len(output.splitlines()) == 5
@@ -69,8 +75,6 @@ async def test_print_tracks(face_clip: Path) -> None:
 
 
 async def test_doorbell(face_clip: Path) -> None:
-    import asyncio
-
     async with serving(str(face_clip), "--loop") as server:
         output = await asyncio.to_thread(run, "doorbell.py", f"ws://127.0.0.1:{server.port}", 1)
     assert output.rstrip().endswith(f"somebody is at {face_clip.stem}")
@@ -82,3 +86,35 @@ def test_training_folder(short_clip: Path, tmp_path: Path) -> None:
     assert names
     assert names <= {f"short_{number:06d}_0.png" for number in range(1, 26)}
     assert said.startswith(f"{len(names)} of 25 faces")
+
+
+@contextmanager
+def listening(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-u", str(EXAMPLES / name), *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def posted(port: int, secret: str) -> int:
+    """What the receiver answers to an event of ours, once it listens."""
+    body = b'{"kind": "arrived", "name": null, "source": "door"}'
+    now = str(int(time.time()))
+    headers = {"X-Facestream-Timestamp": now, "X-Facestream-Signature": signature(secret, now, body)}
+    while True:
+        try:
+            url = f"http://127.0.0.1:{port}/"
+            return await post(url, body, headers, timeout=10, tls=ssl.create_default_context())
+        except NotAnswered:
+            await asyncio.sleep(0.05)
+
+
+async def test_webhook() -> None:
+    port = free_port()
+    with listening("webhook.py", port, "secret") as process:
+        assert await posted(port, "another") == 403
+        assert await posted(port, "secret") == 204
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "arrived somebody door\n"
