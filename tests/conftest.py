@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,15 @@ def no_user_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests run alike on every machine, whatever its user has profiled and whomever they have named."""
     monkeypatch.setenv("FACESTREAM_SETTINGS", str(tmp_path / "no-settings.toml"))
     monkeypatch.setenv("FACESTREAM_USER_DATA", str(tmp_path / "no-user-data"))
+
+
+@pytest.fixture
+def no_garbage_collector() -> Iterator[None]:
+    """What refers to itself stays: it shows what only the collector would free, some day."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def _unavailable(error: WeightsMissing) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from facestream.errors import SourceError, SourceFormatError, SourceUnavailable
 from facestream.io.backoff import Backoff
 from facestream.io.base import BaseSource
+from facestream.io.reader_source import ReaderSource
 from facestream.io.sources import open_source
+from facestream.io.video import VideoReader
 from facestream.stream.types import Frame, SourceState
 from facestream.testing.sources import make_clip, make_picture
 from tests.io import servers
@@ -20,6 +23,11 @@ PICTURES = [cv2.imencode(".jpg", make_picture(number))[1].tobytes() for number i
 async def read_all(source: BaseSource) -> list[Frame]:
     async with source:
         return [frame async for frame in source]
+
+
+async def read_on(source: BaseSource) -> None:
+    async for _ in source:
+        pass
 
 
 def make_playlist(folder: Path, *, ended: bool = True) -> None:
@@ -183,3 +191,25 @@ async def test_a_camera_that_sends_nothing_but_damaged_pictures_is_lost_and_that
             while (await anext(source)).epoch == 0:
                 pass
     assert any("sent no picture for 0.5 s" in reason and "damaged packets)" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("camera", [servers.hang_up, servers.refuse, servers.mjpeg(PICTURES)])
+async def test_a_lost_connection_leaves_nothing_to_the_garbage_collector(
+    camera: servers.Handler, no_garbage_collector: None
+) -> None:
+    async with servers.serve(camera) as port, asyncio.timeout(20):
+        lost = asyncio.Semaphore(0)
+
+        def no_jitter() -> float:
+            lost.release()
+            return 0.0
+
+        backoff = Backoff(0.01, 0.01, refused_first=0.01, refused_limit=0.01, random=no_jitter)
+        source = open_source(f"http://127.0.0.1:{port}/video", reconnect=True, backoff=backoff, keep_packets=2)
+        async with source, asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(read_on(source))
+            for _ in range(8):
+                await lost.acquire()
+            left = [each for each in gc.get_objects() if isinstance(each, ReaderSource | VideoReader)]
+            reading.cancel()
+    assert len(left) <= 4  # the present connection and the one before, of which clips can still be made
