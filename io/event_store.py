@@ -27,6 +27,8 @@ MOST: Final = 500
 
 _BUSY_SECONDS: Final = 5.0  # how long to wait while another process writes
 _REMOVED_AT_ONCE: Final = 64
+_SHED_AT_ONCE: Final = 8  # of too many, one by one: each may have a clip of megabytes, and no more go than must
+_SHED_TO: Final = 0.99  # of what is allowed, so that not each new one costs another
 _PAGES_AT_ONCE: Final = 4096  # given back to the file system in one go: 16 MB
 _LOG_BYTES: Final = 4_000_000
 _OURS: Final = "facestream events\n"  # in the lock, once the file was opened: it is ours, whatever became of it
@@ -97,6 +99,7 @@ class EventStore:
         self._connection = connection
         self._lock = lock
         self._file = os.stat(path)
+        self._shedding = False
         self._to_erase = True  # the log may tell of what is gone: a process was killed
 
     @classmethod
@@ -276,9 +279,9 @@ class EventStore:
         Returns: whether more is to be removed.
         """
         enough = "SELECT id FROM events WHERE ended_at < ? ORDER BY id LIMIT ?"
-        removed = self._remove(enough, oldest)
-        if not removed and self.size() > max_bytes:
-            removed = self._remove("SELECT id FROM events WHERE ended_at NOTNULL AND ? ORDER BY id LIMIT ?", 1.0)
+        removed = self._remove(enough, oldest, _REMOVED_AT_ONCE)
+        if not removed:
+            removed = self._shed(max_bytes)
         with told(self.path):
             # As a script: it gives back one page a step, and execute() takes but one step of what returns no rows.
             self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
@@ -288,12 +291,21 @@ class EventStore:
                 set_aside_of(self.path).unlink()
         return removed > 0
 
-    def _remove(self, ids: str, value: float) -> int:
+    def _shed(self, max_bytes: int) -> int:
+        """Remove some of too many, as long as there are too many. Returns how many."""
+        ended = "SELECT id FROM events WHERE ended_at NOTNULL AND ? ORDER BY id LIMIT ?"
+        self._shedding = self._shedding or self.size() > max_bytes
+        removed = 0
+        while self._shedding and removed < _SHED_AT_ONCE:
+            self._shedding = self.size() > _SHED_TO * max_bytes and self._remove(ended, True, 1) > 0
+            removed += self._shedding
+        return removed
+
+    def _remove(self, ids: str, value: float, most: int) -> int:
         with self._change():
-            removed = self._connection.execute(
-                f"DELETE FROM events WHERE id IN ({ids})", (value, _REMOVED_AT_ONCE)
-            ).rowcount
+            removed = self._connection.execute(f"DELETE FROM events WHERE id IN ({ids})", (value, most)).rowcount
         if removed:
+            self._to_erase = True
             self._drop_clips()
         return int(removed)
 

@@ -16,6 +16,10 @@ _MOST_REORDERED: Final = 16
 
 _SHORTEST_STEP: Final = 1e-3
 
+LONGEST_GROUP: Final = 120.0
+"""Seconds from a key frame to the next that are waited for. Cameras that save bits take a minute; some never send one
+after the first, so that a clip would be of hours, or never begin."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept(Generic[P]):
@@ -76,7 +80,7 @@ class PacketRing(Generic[P]):
     """The packets of the last ``seconds``, and those back to the key frame before them.
 
     Packets go in groups, from a key frame to before the next, as none can be decoded without those before it in its
-    group. What comes before the first key frame isn't kept.
+    group. What comes before the first key frame isn't kept, nor a group that lasts longer than :data:`LONGEST_GROUP`.
 
     Args:
         max_bytes: where they take more, there are fewer seconds of them; none, until the next key frame, where already
@@ -102,7 +106,9 @@ class PacketRing(Generic[P]):
         self.size += kept.size
         while len(self._groups) > 1 and self._groups[1][0].at <= kept.at - self._seconds:
             self._drop_first()
-        while self.size > self._max_bytes:
+        while self.size > self._max_bytes or (
+            self._groups and kept.at - self._groups[0][0].at > self._seconds + LONGEST_GROUP
+        ):
             self._drop_first()
 
     def _drop_first(self) -> None:
@@ -122,7 +128,8 @@ class Take(Generic[P]):
     """The packets of one clip: those that there were, and those that come until it is long enough.
 
     Args:
-        begun: what there was, from a key frame on; where that's nothing it begins with the next key frame.
+        begun: what there was, from a key frame on; where that's nothing it begins with the next key frame, unless none
+            comes within :data:`LONGEST_GROUP`.
         after: seconds to come.
         max_bytes: the clip ends where it takes more than that.
 
@@ -136,10 +143,15 @@ class Take(Generic[P]):
         self._after = after
         self._room = max_bytes - sum(kept.size for kept in begun)
         self._until = begun[-1].at + after if begun else None
+        self._waits_since: float | None = None
         self.complete = bool(begun) and after <= 0
 
     def add(self, kept: Kept[P]) -> None:
-        if self.complete or not (self.packets or kept.key):
+        if self.complete:
+            return
+        if not (self.packets or kept.key):
+            self._waits_since = kept.at if self._waits_since is None else self._waits_since
+            self.complete = kept.at - self._waits_since > LONGEST_GROUP
             return
         if self._until is None:
             self._until = kept.at + self._after

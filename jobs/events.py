@@ -223,7 +223,8 @@ class Events:
 
     def offer(self, result: Published) -> None:
         """The hub has a result."""
-        if not self._options_of(result.source).events:
+        options = self._options_of(result.source)
+        if options is None or not options.events:
             return
         self._tell(self._visits.see(result.faces, result.at))
         if self._options.pictures and self.kept:
@@ -241,10 +242,11 @@ class Events:
             raise ConfigError(OFF)
         return self._recorder
 
-    def _options_of(self, source: str) -> SourceOptions:
+    def _options_of(self, source: str) -> SourceOptions | None:
+        """None of a source that is gone, of which results may still be on their way."""
         if source not in self._sources:
             self._sources |= {info.name: info.options for info in self._session.sources()}
-        return self._sources.get(source) or self._sources.setdefault(source, SourceOptions())  # it is gone already
+        return self._sources.get(source)
 
     def _changed(self, info: SourceInfo) -> None:
         """A source is in another state, or has other options."""
@@ -258,11 +260,16 @@ class Events:
             log.debug("%s %s %d %s", event.source, event.kind.value, event.track, event.id)
             if self._recorder is not None:
                 self._recorder.put(event)
-            if self._clips is not None and event.kind is Kind.ARRIVED and self._options_of(event.source).clips:
-                self._clips.want(event, self._visits.filmed)
+            if event.kind is Kind.ARRIVED:
+                self._film(event)
             self._hooks.offer(event)
             for callback in self._listeners:
                 callback(event)
+
+    def _film(self, event: Event) -> None:
+        options = self._options_of(event.source)
+        if self._clips is not None and options is not None and options.clips:
+            self._clips.want(event, self._visits.filmed)
 
     def _look(self, faces: FrameFaces, now: float) -> None:
         source = faces.frame.source

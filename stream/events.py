@@ -119,7 +119,7 @@ class _Visit:
     """One track's. ``seen`` and its like are on the caller's clock, ``…_at`` are Unix seconds.
 
     Attributes:
-        id: 0 as long as it isn't told of.
+        id: 0 as long as it isn't told of; -1 once nothing more is.
         sights: that count.
         unnamed: since when nobody is recognised in it, where it has a name.
     """
@@ -246,7 +246,7 @@ class Visits:
         wanted: list[Look] = []
         for row, track in enumerate(faces.tracks.tolist()):
             visit = self._visits.get((faces.frame.source, track))
-            if visit is not None and now - visit.looked >= _LOOK_EVERY:
+            if visit is not None and visit.id >= 0 and now - visit.looked >= _LOOK_EVERY:
                 visit.looked = now
                 best = -1.0 if visit.portrait is None else visit.portrait.quality * _BETTER
                 wanted.append(Look(visit.source, track, row, best))
@@ -258,7 +258,7 @@ class Visits:
         if visit is None or (visit.portrait is not None and visit.portrait.quality >= portrait.quality):
             return None
         first, visit.portrait = visit.portrait is None, portrait
-        return visit.event(self._kind(visit), visit.seen_at) if first and visit.id else None
+        return visit.event(self._kind(visit), visit.seen_at) if first and visit.id > 0 else None
 
     def filmed(self, id_: int) -> None:
         """There is a clip of this visit."""

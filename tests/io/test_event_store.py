@@ -202,7 +202,26 @@ def test_clips_count_and_go_with_their_visits(store: EventStore) -> None:
     store.add_clip([2], "2.mp4")
     while store.tidy(oldest=0.0, max_bytes=600_000 + 100_000):
         pass
-    assert (old.exists(), new.exists()) == (False, False), "both went in one step"
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_no_more_visits_give_way_than_must(store: EventStore) -> None:
+    store.write([visit(n) for n in range(1, 21)])
+    for n in range(1, 21):
+        clip(store, f"{n}.mp4", 100_000)
+        store.add_clip([n], f"{n}.mp4")
+    while store.tidy(oldest=0.0, max_bytes=1_750_000):
+        pass
+    assert ids(store.find()) == list(range(20, 4, -1))
+
+
+def test_nothing_is_left_of_visits_that_became_too_old(path: Path, store: EventStore) -> None:
+    store.write([visit(1, source="cloakroom")], {1: b"a picture of somebody"})
+    while store.tidy(oldest=1e9, max_bytes=MANY):
+        pass
+    everything = everything_in(path.parent)
+    assert b"cloakroom" not in everything
+    assert b"a picture of somebody" not in everything
 
 
 def test_files_that_a_killed_process_left_in_the_clips_folder_go(store: EventStore) -> None:

@@ -1,4 +1,4 @@
-from facestream.io.packets import Kept, PacketRing, PacketTimes, Take, ticks
+from facestream.io.packets import LONGEST_GROUP, Kept, PacketRing, PacketTimes, Take, ticks
 
 GROUP = 10
 
@@ -52,6 +52,27 @@ def test_a_ring_never_takes_more_than_its_bytes() -> None:
 def test_a_group_too_large_for_the_ring_goes_whole() -> None:
     assert numbers(ring_of(17, max_bytes=550).latest(2.0)) == []
     assert numbers(ring_of(23, max_bytes=550).latest(2.0)) == [20, 21, 22]
+
+
+def test_of_a_stream_without_another_key_frame_no_more_is_kept_than_of_any() -> None:
+    ring: PacketRing[int] = PacketRing(2.0, 1_000_000)
+    ring.add(packet(0))
+    longest = 0
+    for number in range(1, 5000):
+        ring.add(Kept(number, number / 10, 0.0, False, 100))
+        longest = max(longest, len(ring))
+    assert longest <= 10 * (LONGEST_GROUP + 2.0) + 1
+    assert ring.latest(2.0) == []
+
+
+def test_a_clip_does_not_wait_for_a_key_frame_for_ever() -> None:
+    take: Take[int] = Take([], 0.5, 1_000_000)
+    number = 0
+    while not take.complete:
+        take.add(Kept(number, number / 10, 0.0, False, 100))
+        number += 1
+    assert number / 10 < LONGEST_GROUP + 1
+    assert take.packets == []
 
 
 def test_a_clip_ends_with_the_first_packet_after_its_time() -> None:

@@ -105,6 +105,14 @@ async def test_who_comes_is_recognised_and_goes_is_told_and_kept(session: Doorwa
         assert (kept.kind, kept.started_at, kept.ended_at) == (Kind.LEFT, UNIX, pytest.approx(UNIX + 1.8))
 
 
+async def test_of_a_source_that_is_gone_nobody_arrives_any_more(session: Doorway, path: Path) -> None:
+    async with hearing(session, path) as (events, told):
+        await session.remove_source("door")
+        session.show("Ada")
+        assert told == []
+        assert events.statistics().visits == 0
+
+
 async def test_who_is_there_when_the_server_stops_has_left(session: Doorway, path: Path) -> None:
     async with hearing(session, path) as (_, told):
         session.show(None, None)

@@ -222,6 +222,14 @@ def test_of_a_visit_that_was_removed_nothing_more_is_told() -> None:
     assert room.shows(7) == [(ARRIVED, 7, None)]
 
 
+def test_of_a_visit_that_was_removed_no_picture_is_made() -> None:
+    room = Room()
+    (arrived,) = room.events(1)
+    room.visits.forget(arrived.id)
+    assert room.visits.looks(result(1, at=room.now), room.now + 1) == []
+    assert room.visits.keep("door", 1, Portrait(0.5, b"a picture that was on its way")) is None
+
+
 def test_a_visit_has_a_clip_once_it_is_there() -> None:
     room = Room()
     (arrived,) = room.events(7)
