@@ -29,7 +29,7 @@ const tokenDialog = new TokenDialog({ onToken: (token) => link.useToken(token) }
 const peopleChanged = () => pages.people.load();
 const naming = new NamingDialog($("naming"), { request, recognition: () => (link.mayControl ? link.recognition : { on: false, reason: "your token doesn't allow to name people" }), onChange: peopleChanged });
 const merging = new MergeDialog($("merge-dialog"), { request, onChange: peopleChanged });
-const sourceForm = new SourceForm($("source-dialog"), { link, onDone: () => {}, onRemove: removeSource });
+const sourceForm = new SourceForm($("source-dialog"), { link, onRemove: removeSource });
 const editSource = (name) => sourceForm.open(link.book.get(name));
 const camera = new CameraPage({ settings, link, naming, onEdit: editSource, onChange: showChrome });
 const pages = {

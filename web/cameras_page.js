@@ -62,8 +62,9 @@ export class CamerasPage {
     if (!this.active) return;
     const sources = shownSources(this.#link.book, this.#camera);
     const live = sources.filter(({ state }) => state === "live").length;
-    setText($("cameras-count"), sources.length ? `${plural(sources.length, "camera")}, ${live} live` : "");
-    $("empty").hidden = sources.length > 0 || this.#link.state !== "open";
+    const alive = this.#link.state === "open";
+    setText($("cameras-count"), sources.length ? `${plural(sources.length, "camera")}${alive ? `, ${live} live` : ""}` : "");
+    $("empty").hidden = sources.length > 0 || !alive;
     $("grid").hidden = !sources.length;
     $("grid").dataset.count = Math.min(sources.length, 5);
     this.#list.render(sources.map((source) => ({ key: source.name, source })));
@@ -94,7 +95,7 @@ export class CamerasPage {
     showState(card.querySelector(".state"), alive ? source.state : "unknown");
     setText(card.querySelector(".card-note"), describeNumbers({ ...source, latency: source.latency_ms, dropped: 0 }));
     const faces = this.viewer.tiles.get(source.name)?.stage.message?.faces.length;
-    setText(card.querySelector(".card-faces"), faces !== undefined && source.state === "live" ? plural(faces, "face") : "");
+    setText(card.querySelector(".card-faces"), alive && faces !== undefined && source.state === "live" ? plural(faces, "face") : "");
     card.querySelector(".card-edit").hidden = !this.#link.mayControl;
     const picture = card.querySelector(".card-picture");
     picture.dataset.tone = describeState(source.state).tone;

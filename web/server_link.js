@@ -36,7 +36,7 @@ export class ServerLink extends EventTarget {
       onText: (message) => this.#heard(message),
       onState: (state, detail) => this.#became(state, detail),
     });
-    setInterval(() => this.refresh(), SOURCES_EVERY);
+    setInterval(() => this.#poll(), SOURCES_EVERY);
   }
 
   get state() {
@@ -105,8 +105,7 @@ export class ServerLink extends EventTarget {
 
   /** Ask for the sources' figures, unless nobody looks. */
   async refresh() {
-    if (document.hidden || this.state !== "open" || this.#asking) return;
-    this.#asking = true;
+    if (document.hidden || this.state !== "open") return;
     try {
       const reply = await api("/api/sources", soon());
       this.#unanswered = 0;
@@ -116,9 +115,15 @@ export class ServerLink extends EventTarget {
     } catch {
       this.#unanswered += 1;
       if (this.#unanswered >= SILENT && this.state === "open") this.#silent();
-    } finally {
-      this.#asking = false;
     }
+  }
+
+  /** Never two at a time, however slow the network is. */
+  async #poll() {
+    if (this.#asking) return;
+    this.#asking = true;
+    await this.refresh();
+    this.#asking = false;
   }
 
   /** A connection that nobody closed may be dead all the same, and its browser learns it after many minutes. */
@@ -126,6 +131,12 @@ export class ServerLink extends EventTarget {
     this.#unanswered = 0;
     this.#feed.restart();
     this.dispatchEvent(new Event("silent"));
+  }
+
+  /** What the server has just said of one source. */
+  learn(source) {
+    this.book.update(source);
+    this.dispatchEvent(new Event("sources"));
   }
 
   #heard(message) {

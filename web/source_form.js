@@ -11,14 +11,12 @@ const $ = (id) => document.getElementById(id);
 export class SourceForm {
   #before = null; // the source that is changed, or null: one is added
   #link;
-  #onDone;
 
-  /** `onDone(name)` is called with the source that was added or changed; `onRemove(name)` asks whether it should go. */
-  constructor(dialog, { link, onDone, onRemove }) {
+  /** `onRemove(name)` asks whether it should go. */
+  constructor(dialog, { link, onRemove }) {
     this.dialog = dialog;
     this.form = dialog.querySelector("form");
     this.#link = link;
-    this.#onDone = onDone;
     this.field = (name) => this.form.elements[name];
     this.picker = new RegionPicker($("source-region"), ["left", "top", "right", "bottom"].map(this.field), link);
     this.form.addEventListener("submit", (event) => this.#submit(event));
@@ -43,6 +41,7 @@ export class SourceForm {
     $("source-remove").hidden = source === null;
     for (const name of [...TEXTS, "region", null]) this.#complain(name, "");
     this.#showTransport();
+    $("source-more").open = source !== null;
     this.dialog.showModal();
     this.picker.open(source && source.state !== "stopped" ? source.name : null, options.region ?? null);
     this.field("url").focus();
@@ -73,9 +72,8 @@ export class SourceForm {
     $("source-save").disabled = true;
     try {
       const source = await this.#link.request(before ? "sources.update" : "sources.add", params);
+      this.#link.learn(source);
       this.dialog.close();
-      await this.#link.refresh();
-      this.#onDone(source?.name ?? params.name);
     } catch (error) {
       const field = fieldOf(error);
       this.#complain(field, sentence(error.message));
@@ -102,6 +100,7 @@ export class SourceForm {
     element.hidden = !text;
     setText(element, text);
     if (!field) return;
+    if (text && $("source-more").contains(place)) $("source-more").open = true;
     for (const input of place.querySelectorAll("input, select")) {
       if (text) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");

@@ -104,6 +104,7 @@ async def test_what_is_wrong_with_a_camera_is_said_beside_its_field(busy_server:
     page = await open_page(busy_server.url)
     await page.get_by_role("button", name="Add a camera").click()
     form = page.locator("#source-dialog")
+    await form.get_by_text("More settings").click()
     for field, text, complaint in (
         ("Address", "", "needs an address"),
         ("Address", "/etc/passwd", "rtsp://"),
@@ -138,6 +139,7 @@ async def test_an_empty_server_says_how_to_add_a_camera_takes_one_and_lets_it_go
         await page.locator("#empty-add").click()
         await address_field(page, "rtsp://somebody:secret@127.0.0.1:9/nobody-is-here")
         await page.locator("#source-name").fill("door")
+        await page.get_by_text("More settings").click()
         await page.get_by_label("RTSP over").select_option("udp")
         await page.get_by_role("button", name="Add", exact=True).click()
         await page.locator(".card", has_text="door").filter(has_text="degraded").wait_for()
