@@ -310,6 +310,8 @@ def _mux(footage: Footage, sink: _Sink, *, matroska: bool) -> None:
         with av.open(sink, "w", format=container, options=options) as output:
             stream = output.add_stream_from_template(footage.template, opaque=True)
             stream.time_base = footage.time_base
+            if stream.codec_context.name == "hevc" and not matroska:
+                stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
             for packet, dts, pts in ticks(footage.packets, float(footage.time_base)):
                 output.mux_one(_retimed(packet, dts, pts, stream, footage.time_base))
                 if sink.error is not None:

@@ -238,6 +238,17 @@ async def test_an_index_stands_first_so_that_a_browser_can_begin(film: Path, tmp
     assert content.index(b"moov") < content.index(b"mdat")
 
 
+async def test_hevc_is_marked_as_apples_players_want_it(tmp_path: Path) -> None:
+    film = make_clip(
+        tmp_path / "film.mkv", codec="libx265", frames=5, encoder={"x265-params": "log-level=none", **QUICK}
+    )
+    async with opened(film) as source:
+        await read(source, 3)
+        await source.clip(1.0, 0.0, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
 async def test_cancelling_leaves_no_file_while_packets_are_awaited(film: Path, tmp_path: Path) -> None:
     async with opened(film) as source:
         await read(source, 20)
