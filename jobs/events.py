@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from facestream.errors import ConfigError
 from facestream.io.event_store import EventFilter
@@ -62,6 +63,13 @@ class EventSession(Protocol):
             SourceError: it can't give one.
             OutputError: the file can't be written.
         """
+
+
+class Piece(NamedTuple):
+    """A part of a file; ``size`` is the whole file's."""
+
+    content: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +197,17 @@ class Events:
 
     async def clip(self, id_: int) -> bytes | None:
         """A visit's clip, as MP4; None if there is none. Raises as :meth:`find`."""
+        piece = await self.piece_of_clip(id_, lambda size: (0, size))
+        return None if piece is None else piece.content
+
+    async def piece_of_clip(self, id_: int, choose: Callable[[int], tuple[int, int]]) -> Piece | None:
+        """A part of a visit's clip; None if there is no clip. Raises as :meth:`find`, and what ``choose`` raises.
+
+        Args:
+            choose: given the clip's bytes, tells from where up to before where; called in another thread.
+        """
         path = await self._store.clip(id_)
-        return None if path is None else await self._bridge.cpu(_content, path)
+        return None if path is None else await self._bridge.cpu(_read, path, choose)
 
     async def remove(self, id_: int) -> bool:
         """Forget a visit, with its picture and clip; False if there is none. Raises as :meth:`find`."""
@@ -312,8 +329,12 @@ class Events:
         self._tell(self._visits.leave())
 
 
-def _content(path: Path) -> bytes | None:
+def _read(path: Path, choose: Callable[[int], tuple[int, int]]) -> Piece | None:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            size = os.stat(file.fileno()).st_size
+            start, end = choose(size)
+            file.seek(start)
+            return Piece(file.read(end - start), size)
     except FileNotFoundError:
         return None

@@ -258,6 +258,16 @@ async def test_an_arrival_has_a_clip_that_those_who_come_meanwhile_share(session
         assert len(list(folder.iterdir())) == 1
 
 
+async def test_a_part_of_a_clip_can_be_had(session: Doorway, path: Path) -> None:
+    async with hearing(session, path, clip_before=2.0) as (events, told):
+        session.show(None)
+        await until(lambda: events.statistics().clips == 1)
+        whole = await events.clip(told[0].id)
+        assert whole is not None
+        assert await events.piece_of_clip(told[0].id, lambda size: (1, size - 1)) == (whole[1:-1], len(whole))
+        assert await events.piece_of_clip(99, lambda size: (0, size)) is None
+
+
 async def test_a_clip_that_was_deleted_is_not_there(session: Doorway, path: Path) -> None:
     async with hearing(session, path, clip_after=1.0) as (events, told):
         session.show(None)
