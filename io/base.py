@@ -164,6 +164,11 @@ class BaseSource(ABC):
         """
         await self._end(self.reason if self.state is SourceState.STOPPED else "")
 
+    def give_up(self) -> None:  # noqa: B027 - most sources have nothing to do here
+        """Let :meth:`aclose`, which is waiting, wait no longer for a driver or network that may never answer. What
+        the connection holds is let go of when it does. For sources that don't wait for such, nothing happens.
+        """
+
     async def _end(self, reason: str) -> None:
         try:
             await self._close()

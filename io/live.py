@@ -106,6 +106,10 @@ class ReconnectingSource(BaseSource):
             raise SourceUnavailable(f"no clip of {self.name}: it isn't connected yet; ask again later")
         return await self._latest.clip(before, after, path)
 
+    def give_up(self) -> None:
+        if self._lane is not None:
+            self._lane.give_up()
+
     async def _open(self) -> None:
         if self._file:
             await self._open_source()
@@ -114,13 +118,12 @@ class ReconnectingSource(BaseSource):
         """Raises what the source raises; what it leaves behind then is nothing."""
         async with self._connecting:
             source = self._connect()
-            self._latest = source
             source.quiet = True
             try:
                 await source.__aenter__()
             except LaneForsaken:
                 raise SourceUnavailable(f"{self.name} hangs while it's opened") from None
-            self._source = source
+            self._source = self._latest = source
         self._first_frame_due = True
         self._watchdog.restart()
         self.live = source.live

@@ -57,6 +57,11 @@ class SourceLane:
         _log.error("source %s: a call hangs in its driver or in FFmpeg; leaving its thread behind", self._name)
         await lane.aclose()
 
+    def give_up(self) -> None:
+        """Wait no longer for a call in progress: it hangs."""
+        if self._lane is not None and self._lane.pending:
+            self._lane.forsake()
+
     async def aclose(self) -> None:
         """End the thread, unless it hangs."""
         await self.leave_if_hung()

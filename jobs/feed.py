@@ -55,7 +55,7 @@ class Feed:
         self._changed = changed
         self._clock = clock
         self._monotonic = monotonic
-        self._tasks: set[asyncio.Task[None]] = set()  # of the source at work, and of those that are still closing
+        self._tasks: dict[asyncio.Task[None], BaseSource] = {}  # the one at work, and those that are still closing
         self._rate = RateMeter()
         self._latency = RecentMedian()
         self._last_frame_at: float | None = None
@@ -84,8 +84,8 @@ class Feed:
         """Begin to move frames to the pipeline, in a task of ``tasks``; after :meth:`replace`, again."""
         opened = self._opened
         task = tasks.create_task(self._run(self.source, opened, tuple(self._tasks)), name=f"live.source.{self.name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = self.source
+        task.add_done_callback(self._tasks.pop)
         task.add_done_callback(lambda _: opened.cancel())
 
     async def opened(self) -> None:
@@ -174,10 +174,15 @@ class Feed:
         self._processed += 1
         self._latency.add((self._clock() - faces.frame.captured_at) * 1000)
 
+    def give_up(self) -> None:
+        """Let :meth:`ended` wait no longer for a thread that hangs."""
+        for source in self._tasks.values():
+            source.give_up()
+
     async def remove(self) -> None:
-        """Take it out of the pipeline; its frames in flight still come out."""
-        self._final = self._pipeline.gate.statistics(self.name)
-        await self._pipeline.remove(self.name)
+        """Take it out of the pipeline. Returns when what is in flight has come out."""
+        self._final = await self._pipeline.remove(self.name)
+        await self._pipeline.gone(self.name)
 
     def info(self) -> SourceInfo:
         now = self._clock()

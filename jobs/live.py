@@ -118,27 +118,30 @@ class LiveSession:
         return await self._stack.__aexit__(*exc_info)  # type: ignore[arg-type]
 
     async def aclose(self) -> None:
-        """Stop every source, let what is in flight come out, finish the sinks. Safe to call twice."""
+        """Stop every source; what is in flight comes out meanwhile. Safe to call twice."""
         feeds = list(self._feeds.values())
         for feed in feeds:
             feed.cancel()
+        await self._pipeline.gate.close()  # nobody waits for a camera that is slow to close
         await asyncio.gather(*(feed.ended() for feed in feeds))
-        await self._pipeline.gate.close()
 
     async def drain(self, within: float) -> list[str]:
         """:meth:`aclose`, and wait until the sinks have taken what came out, for at most ``within`` seconds.
 
-        What isn't out by then is lost: returns whom nobody waits for any longer, "the sources", "the pipeline" or a
-        sink's name. The sinks are still to be finished, by leaving the session.
+        What isn't out by then is lost: returns whom nobody waits for any longer, "the pipeline" or a sink's name. A
+        source whose driver hangs is left behind, too; nothing of it is lost. The sinks are still to be finished, by
+        leaving the session.
         """
         closing = asyncio.create_task(self.aclose(), name="the sources")
-        tasks = [closing, self._running, *self._outflow.writing]
+        draining = [self._running, *self._outflow.writing]
         try:
-            _, late = await asyncio.wait(tasks, timeout=within)
+            _, late = await asyncio.wait([closing, *draining], timeout=within)
         finally:
-            for task in tasks:
+            for task in (closing, *draining):
                 task.cancel()
-        return [task.get_name() for task in tasks if task in late]
+            for feed in self._feeds.values():
+                feed.give_up()
+        return [task.get_name() for task in draining if task in late]
 
     async def add_source(
         self, text: str, *, name: str | None = None, options: SourceOptions | None = None
@@ -220,18 +223,24 @@ class LiveSession:
         return feed.info()
 
     async def remove_source(self, name: str) -> None:
-        """Close the source and forget it; its frames in flight still come out.
+        """Close the source and forget it. When this returns, its frames in flight have come out and its name is free.
+
+        Cancelling stops the wait only: the source goes.
 
         Raises:
             KeyError: there is no source of that name.
         """
+        assert self._tasks is not None
         feed = self._present(name)
         feed.leaving = True
+        await asyncio.shield(self._tasks.create_task(self._remove(feed), name=f"live.remove.{name}"))
+
+    async def _remove(self, feed: Feed) -> None:
         feed.cancel()
         await feed.ended()
         await feed.remove()
-        del self._feeds[name]
-        self._outflow.forget(name)
+        del self._feeds[feed.name]
+        self._outflow.forget(feed.name)
 
     async def push_source(self, name: str) -> PushSource:
         """The source that a browser or program feeds, made when it isn't there.
@@ -284,10 +293,10 @@ class LiveSession:
             self._outflow.finish()
 
     async def _publish(self, faces: FrameFaces) -> None:
+        await self._outflow.publish(faces)
         feed = self._feeds.get(faces.frame.source)
         if feed is not None:
             feed.published(faces)
-        await self._outflow.publish(faces)
 
     async def _expire(self, feed: Feed) -> None:
         """Remove a pushed source once it has been without a pusher for the time of grace."""

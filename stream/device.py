@@ -77,7 +77,7 @@ class Lane:
         loop = asyncio.get_running_loop()
         # A cancelled waiter abandons its future, but closing must still wait for the call behind it.
         call: asyncio.Future[T] = asyncio.ensure_future(loop.run_in_executor(self._executor, function, *args))
-        self._pending[call] = None if self._patience is None else loop.call_later(self._patience, self._forsake)
+        self._pending[call] = None if self._patience is None else loop.call_later(self._patience, self.forsake)
         self._idle.clear()
         call.add_done_callback(self._forget)
         if self.forsaken:
@@ -101,7 +101,10 @@ class Lane:
         if not call.cancelled():
             call.exception()  # an abandoned call's error has nobody left to raise to
 
-    def _forsake(self) -> None:
+    def forsake(self) -> None:
+        """Leave the calls in progress to themselves. Whoever waits for one is told :class:`LaneForsaken`, and closing
+        waits for none.
+        """
         self.forsaken = True
         self._idle.set()
         for waiter in tuple(self._waiters):
@@ -109,7 +112,7 @@ class Lane:
                 waiter.set_exception(self._forsaken())
 
     def _forsaken(self) -> LaneForsaken:
-        return LaneForsaken(f"{self.name!r} hangs: a call didn't return within {self._patience:g} s")
+        return LaneForsaken(f"{self.name!r} hangs: a call doesn't return")
 
     async def aclose(self) -> None:
         """Wait for the calls in progress, unless they hang, and end the threads. Safe to call twice."""

@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 
 from facestream.faces.quality import picture_quality
-from facestream.stream.batching import FrameJoiner, InFlight, Item, batches_of, with_faces
+from facestream.stream.batching import FrameJoiner, InFlight, Item, LaneStatistics, batches_of, with_faces
 from facestream.stream.channel import BrokenChannel, Channel, EndOfChannel, Receiver, Sender
 from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
@@ -86,6 +86,7 @@ class Pipeline:
         self._room = asyncio.Event()
         self._room.set()
         self._progress = Counter[str]()  # frames of each source accounted for: published, or dropped before one
+        self._inside = Counter[str]()  # frames of each source between the gate and the exit
         self._published = asyncio.Condition()
         self._started = self._ended = False
         self.gate = FrameGate(capacity=self._frames_at_once())
@@ -182,12 +183,20 @@ class Pipeline:
         await self._derive(batch)
         return next(batch.per_frame())
 
-    async def remove(self, source: str) -> None:
-        """Let ``source`` go: what it has waiting is dropped, what is in flight still comes out."""
-        await self.gate.remove(source)
+    async def remove(self, source: str) -> LaneStatistics:
+        """Let ``source`` go: what it has waiting is dropped, what is in flight still comes out. Its final count."""
+        final = await self.gate.remove(source)
         async with self._published:
             self._forget(source)
             self._published.notify_all()
+        return final
+
+    async def gone(self, source: str) -> None:
+        """Wait until nothing of a removed source is in flight any more. Not for whoever takes the results: it would
+        wait for itself. Cancelling loses nothing.
+        """
+        async with self._published:
+            await self._published.wait_for(lambda: self._ended or not self._inside[source])
 
     def guide_source(self, source: str, policy: GuidingPolicy | None) -> None:
         """When the detector looks at one source's frames; None for what holds for all.
@@ -213,6 +222,7 @@ class Pipeline:
                 await self._room.wait()
                 frames = await self.gate.take(self._frames_at_once())
                 self._in_flight.enter(len(frames))
+                self._inside.update(faces.frame.source for faces in frames)
                 self._update_room()
                 if self._guide is not None:
                     await self._bridge.cpu(_look_at, frames)
@@ -248,6 +258,7 @@ class Pipeline:
                 self._update_room()
                 async with self._published:
                     self._progress[faces.frame.source] += 1 + faces.dropped
+                    self._inside[faces.frame.source] -= 1
                     if faces.frame.source not in self.gate:
                         self._forget(faces.frame.source)  # removed while this frame was in flight
                     self._published.notify_all()
@@ -283,6 +294,8 @@ class Pipeline:
     def _forget(self, source: str) -> None:
         """Keep nothing of a source that has gone: neither for months, nor for the next of its name."""
         self._progress.pop(source, None)
+        if not self._inside[source]:
+            del self._inside[source]
         if self._following is not None:
             self._following.forget(source)
         if self._guide is not None:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -201,6 +202,26 @@ async def test_damage_adds_up_over_connections() -> None:
     async with camera.source() as source:
         await keys_of(source, 2)
         assert source.statistics().damaged == 4
+
+
+class Recorded(FakeSource):
+    async def clip(self, before: float, after: float, path: Path) -> float:
+        return before + after
+
+
+class Absent(FakeSource):
+    async def _open(self) -> None:
+        raise SourceUnavailable("cam is off")
+
+
+async def test_a_clip_can_be_made_of_the_last_connection_however_many_tries_fail_after_it() -> None:
+    camera = Camera(Recorded("cam", frames=None, live=True, fail_at=1), *[Absent("cam") for _ in range(3)])
+    async with camera.source() as source:
+        await keys_of(source, 1)
+        with pytest.raises(IndexError):  # after the last of them
+            await anext(source)
+        assert await source.clip(1, 2, Path("cam.mp4")) == 3
+        assert source.size == (64, 48)
 
 
 async def test_a_frozen_stream_is_connected_anew_and_its_reason_says_so() -> None:

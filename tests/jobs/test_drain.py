@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 
 from facestream.stream.hub import Hub
+from facestream.stream.types import SourceState
 from facestream.testing.plugins import FakeDetector
 from facestream.testing.sources import FakeSource
-from tests.jobs.living import BOXES, Notebook, live, start, until
+from facestream.tests.io.hanging import HangingCamera
+from tests.jobs.living import BOXES, Notebook, info, live, start, until
 
 
 async def test_what_is_in_flight_reaches_the_sinks():
@@ -27,6 +29,20 @@ async def test_a_sink_that_takes_nothing_is_given_up_and_finalised_all_the_same(
         await until(session, lambda: session.sources()[0].processed >= 3)
         assert await session.drain(0.01) == ["Notebook"]
     assert stuck.finalised == 1
+
+
+async def test_a_camera_whose_driver_hangs_costs_no_result_and_no_longer_than_it_may_take():
+    camera = HangingCamera(patience=600)
+    notebook = Notebook()
+    async with asyncio.timeout(30), live(FakeDetector(BOXES), notebook) as session:
+        await start(session, camera.source())
+        await start(session, FakeSource("door", frames=None, live=True, rate=200))
+        await asyncio.to_thread(camera.readers[0].hung.wait)
+        await until(session, lambda: info(session, "door").processed >= 3)
+        assert await session.drain(0.5) == []
+        assert len(notebook.results) == info(session, "door").processed
+    assert info(session, "cam").state is SourceState.STOPPED
+    camera.free()
 
 
 async def test_a_session_may_publish_on_a_hub_that_was_there_before():

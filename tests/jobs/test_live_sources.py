@@ -10,7 +10,7 @@ import pytest
 
 from facestream.errors import ConfigError, SourceError, SourceFormatError
 from facestream.io.reading import LazyFrame, LazyPixels
-from facestream.jobs.live import SourceInfo, SourceOptions
+from facestream.jobs.live import LiveSession, SourceInfo, SourceOptions
 from facestream.stream.types import Frame, FrameFaces, SourceState
 from facestream.testing.plugins import FakeDetector
 from facestream.testing.sources import FakeSource, make_clip, make_picture
@@ -208,6 +208,39 @@ async def test_a_source_that_is_being_removed_is_there_for_nobody_else() -> None
                 await change("door")
         await removing
         assert session.sources() == []
+
+
+async def test_whoever_removes_a_source_and_does_not_wait_has_removed_it() -> None:
+    camera = HangingCamera()
+    async with live() as session:
+        await start(session, camera.source())
+        await asyncio.to_thread(camera.readers[0].hung.wait)
+        removing = asyncio.create_task(session.remove_source("cam"))
+        await asyncio.sleep(0)
+        removing.cancel()
+        await asyncio.wait([removing])
+        await until_free(session, "cam")
+        await start(session, FakeSource("cam", frames=None, live=True, rate=100))
+        await until(session, lambda: info(session, "cam").processed > 0)
+    camera.free()
+
+
+async def until_free(session: LiveSession, name: str) -> None:
+    async with asyncio.timeout(20):
+        while any(source.name == name for source in session.sources()):  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.01)
+
+
+async def test_a_removed_source_is_forgotten_for_good_whatever_was_in_flight() -> None:
+    detector = FakeDetector(BOXES, delay=0.05)
+    async with live(detector) as session:
+        await start(session, FakeSource("yard", frames=None, live=True, rate=200))
+        await start(session, FakeSource("door", frames=None, live=True, rate=200))
+        await until(session, lambda: info(session, "door").processed > 1)
+        await session.remove_source("door")
+        before = info(session, "yard").processed
+        await until(session, lambda: info(session, "yard").processed > before + 4)
+        assert set(session.hub.counts()) == {"yard"}
 
 
 async def test_a_pushed_source_that_is_changed_stays() -> None:
