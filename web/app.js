@@ -5,7 +5,7 @@ import { CamerasPage } from "./cameras_page.js";
 import { Confirmation, TokenDialog, closeByButtons } from "./dialogs.js";
 import { EventDialog } from "./event_dialog.js";
 import { EventsPage } from "./events_page.js";
-import { setText } from "./format.js";
+import { setText, setWords } from "./format.js";
 import { Keys } from "./keys.js";
 import { NamingDialog } from "./naming.js";
 import { MergeDialog, PeoplePage } from "./people_page.js";
@@ -122,7 +122,7 @@ function showChrome() {
   for (const id of ["add", "empty-add"]) $(id).hidden = !link.mayControl;
   const text = notice();
   $("notice").hidden = !text;
-  setText($("notice"), text);
+  setWords($("notice"), text);
 }
 
 function notice() {

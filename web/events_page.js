@@ -1,7 +1,7 @@
 // The list of events: who was seen where and when, newest first, with live ones arriving on top.
 
 import { EventList, eventsQuery, kindWord, readFilter, titleOf } from "./events.js";
-import { clock, day, duration, isolated, plural, sentence, setText } from "./format.js";
+import { clock, day, duration, isolated, plural, sentence, setText, setWords } from "./format.js";
 import { routeTo } from "./router.js";
 import { KeyedList } from "./sources.js";
 
@@ -145,13 +145,14 @@ export class EventsPage {
     this.#render();
     $("events-empty").hidden = !off;
     $("events-wrong").hidden = off;
+    this.#form.hidden = off; // there is nothing to choose from
     if (off) this.#showEmpty("This server keeps no events", sentence(error.message));
     else setText($("events-wrong"), sentence(error.message));
   }
 
   #showEmpty(title, text) {
     setText($("events-empty").querySelector("h2"), title);
-    setText($("events-empty").querySelector("p"), text);
+    setWords($("events-empty").querySelector("p"), text);
   }
 
   #render() {
@@ -159,6 +160,7 @@ export class EventsPage {
     this.#scheduled = 0;
     const { events } = this.#list;
     $("events-wrong").hidden = true;
+    this.#form.hidden = false;
     $("events-empty").hidden = events.length > 0;
     const filtered = Object.values(this.#filter).some(Boolean);
     this.#form.querySelector("[type=reset]").hidden = !filtered;

@@ -50,6 +50,20 @@ export function isolated(name) {
   return `\u2068${name}\u2069`;
 }
 
+/** As `setText`, with the options of commands, such as `--identity sface`, each in one piece. */
+export function setWords(element, text) {
+  if (element.textContent === text) return;
+  const parts = text.split(/(--[a-z-]+(?: (?!to |and |or )[a-z0-9]+(?=[.,;:)]))?)/);
+  element.replaceChildren(...parts.map((part, index) => (index % 2 ? optionOf(part) : part)));
+}
+
+function optionOf(text) {
+  const element = document.createElement("code");
+  element.className = "option";
+  element.textContent = text;
+  return element;
+}
+
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -1,6 +1,6 @@
 // Who is this? A small dialog beside a face, that gives it a name, another one, or forgets whose it is.
 
-import { sentence, setText } from "./format.js";
+import { sentence, setText, setWords } from "./format.js";
 import { besides } from "./geometry.js";
 import { describeLooks, drawThumbnail } from "./people.js";
 
@@ -73,7 +73,7 @@ export class NamingDialog {
     setText(this.part("title"), titles[mode]);
     const { reason } = this.recognition();
     const texts = { off: sentence(reason || "this server recognises nobody"), forget: `All that is stored about ${name} is erased, for good.` };
-    setText(this.part("text"), texts[mode] ?? "");
+    setWords(this.part("text"), texts[mode] ?? "");
     this.part("text").hidden = !texts[mode];
     this.part("save").classList.toggle("danger", mode === "forget");
     this.part("save").classList.toggle("primary", mode !== "forget");

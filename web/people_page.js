@@ -1,6 +1,6 @@
 // Everybody who has a name: how well they are known, and what can be done about it.
 
-import { plural, sentence, setText } from "./format.js";
+import { plural, sentence, setText, setWords } from "./format.js";
 import { describeLooks } from "./people.js";
 import { routeTo } from "./router.js";
 import { KeyedList } from "./sources.js";
@@ -81,14 +81,15 @@ export class PeoplePage {
     const found = this.#people.filter(({ name }) => name.toLowerCase().includes(wanted));
     $("known-search").hidden = this.#people.length < SEARCHABLE;
     $("known-empty").hidden = found.length > 0;
-    this.#showEmpty(wanted ? "Nobody of that name" : "Nobody has a name yet", wanted ? "" : "Open a camera and click a face to name it.");
+    this.#showEmpty(wanted ? "Nobody of that name" : "Nobody has a name yet", wanted ? "" : "Open a camera and click a face to name it.", !wanted);
     setText($("known-count"), this.#people.length ? plural(found.length, "person", "people") : "");
     this.#list.render(found.map((person) => ({ key: person.name, person })));
   }
 
-  #showEmpty(title, text) {
+  #showEmpty(title, text, next = false) {
     setText($("known-empty").querySelector("h2"), title);
-    setText($("known-empty").querySelector("p"), text);
+    setWords($("known-empty").querySelector("p"), text);
+    $("known-empty").querySelector("a").hidden = !next;
   }
 
   #made(element, { key: name }) {
