@@ -49,6 +49,7 @@ class SourceEntry:
     rtsp_transport: Literal["tcp", "udp"] | None = None
     open_timeout: float | None = None
     read_timeout: float | None = None
+    decoder: Literal["auto", "cpu", "cuda"] | None = None
     loop: bool | None = None
     lossless: bool | None = None
     events: bool | None = None

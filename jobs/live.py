@@ -347,6 +347,7 @@ class LiveSession:
             rtsp_transport=options.rtsp_transport,
             open_timeout=options.open_timeout,
             read_timeout=options.read_timeout,
+            decoder=options.decoder,
             keep_packets=self._keep_packets if options.clips else 0.0,
             clock=self._clock,
         )

@@ -15,7 +15,7 @@ Shares: TypeAlias = tuple[float, float, float, float]
 LONGEST_TIMEOUT: Final = 300.0
 """Seconds that opening or reading may be allowed to take: a camera that hangs is let go of after some more."""
 
-_REOPENED_FOR: Final = ("loop", "lossless", "rtsp_transport", "open_timeout", "read_timeout", "clips")
+_REOPENED_FOR: Final = ("loop", "lossless", "rtsp_transport", "open_timeout", "read_timeout", "decoder", "clips")
 """What a source is told when it is opened. All the rest changes while it runs."""
 
 
@@ -28,6 +28,8 @@ class SourceOptions:
         rtsp_transport: "tcp" or "udp".
         open_timeout: seconds to wait for a camera to answer.
         read_timeout: seconds without a frame, or with frames that stand still, after which a camera is lost.
+        decoder: what decodes video: "cpu", "cuda" (a GPU where it takes the video) or "auto" (the same where the models
+            run on one).
         max_rate: frames a second that the models see at most; None for all. The others count as dropped.
         region: the part of the frame in which faces are looked for; None for all of it.
         detect_every: "auto", or so many frames from one that a detector looks at to the next; None for what holds for
@@ -44,6 +46,7 @@ class SourceOptions:
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
     open_timeout: float = 5.0
     read_timeout: float = 5.0
+    decoder: Literal["auto", "cpu", "cuda"] = "cpu"
     max_rate: float | None = None
     region: Shares | None = None
     detect_every: int | Literal["auto"] | None = None
@@ -53,6 +56,8 @@ class SourceOptions:
     def __post_init__(self) -> None:
         if self.rtsp_transport not in ("tcp", "udp"):
             raise ConfigError(f"there's no rtsp_transport {self.rtsp_transport!r}; choose tcp or udp")
+        if self.decoder not in ("auto", "cpu", "cuda"):
+            raise ConfigError(f"there's no decoder {self.decoder!r}; choose auto, cpu or cuda")
         for name in ("open_timeout", "read_timeout"):
             if not 0 < getattr(self, name) <= LONGEST_TIMEOUT:
                 raise ConfigError(f"{name} {getattr(self, name):g} isn't possible: give seconds, up to 300")

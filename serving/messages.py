@@ -26,6 +26,7 @@ StateName: TypeAlias = Literal["connecting", "live", "degraded", "stopped"]
 
 
 Transport: TypeAlias = Literal["tcp", "udp"]
+Decoder: TypeAlias = Literal["auto", "cpu", "cuda"]
 Shares: TypeAlias = tuple[float, float, float, float]
 
 
@@ -38,6 +39,7 @@ class OptionsMessage(msgspec.Struct, kw_only=True):
         rtsp_transport: "tcp" or "udp".
         open_timeout: seconds to wait for a camera to answer.
         read_timeout: seconds without a frame, or with frames that stand still, after which a camera is lost.
+        decoder: what decodes video: "cpu"; "cuda", a GPU for what it takes; or "auto", the same where models run on it.
         max_rate: frames a second that the models see at most, or null for all.
         region: the part of the frame in which faces are looked for: left, top, right and bottom from 0 to 1, as shares
             of its width and height; or null for all of it.
@@ -52,6 +54,7 @@ class OptionsMessage(msgspec.Struct, kw_only=True):
     rtsp_transport: Transport
     open_timeout: float
     read_timeout: float
+    decoder: Decoder
     max_rate: float | None
     region: Shares | None
     detect_every: int | Literal["auto"] | None
@@ -174,6 +177,7 @@ class OptionParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     rtsp_transport: Transport | UnsetType = UNSET
     open_timeout: float | UnsetType = UNSET
     read_timeout: float | UnsetType = UNSET
+    decoder: Decoder | UnsetType = UNSET
     max_rate: float | UnsetType | None = UNSET
     region: Shares | UnsetType | None = UNSET
     detect_every: int | Literal["auto"] | UnsetType | None = UNSET

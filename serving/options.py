@@ -43,6 +43,7 @@ class ServeOptions:
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
     open_timeout: float = 5.0
     read_timeout: float = 5.0
+    decoder: Literal["auto", "cpu", "cuda"] = "cpu"
     max_rate: float | None = None
     region: tuple[float, float, float, float] | None = None
     clips: bool = True
@@ -71,6 +72,7 @@ class ServeOptions:
             rtsp_transport=self.rtsp_transport,
             open_timeout=self.open_timeout,
             read_timeout=self.read_timeout,
+            decoder=self.decoder,
             max_rate=self.max_rate,
             region=self.region,
             clips=self.clips,

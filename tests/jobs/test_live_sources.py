@@ -210,6 +210,17 @@ async def test_a_source_that_is_being_removed_is_there_for_nobody_else() -> None
         assert session.sources() == []
 
 
+async def test_where_no_gpu_decodes_the_cpu_does_and_that_is_said(
+    clip: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    async with live() as session:
+        await session.add_source(f"door={clip}", options=SourceOptions(loop=True, decoder="cuda"))
+        await until(session, lambda: info(session, "door").processed > 0)
+        assert info(session, "door").options.decoder == "cuda"
+    assert "door is decoded on the CPU: no GPU that decodes can be opened" in caplog.text
+
+
 async def test_whoever_removes_a_source_and_does_not_wait_has_removed_it() -> None:
     camera = HangingCamera()
     async with live() as session:

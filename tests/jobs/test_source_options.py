@@ -27,6 +27,7 @@ from facestream.stream.guiding import GuidingPolicy
         ({"open_timeout": 0}, "open_timeout 0"),
         ({"read_timeout": 1e9}, "read_timeout 1e"),
         ({"rtsp_transport": "sctp"}, "choose tcp or udp"),
+        ({"decoder": "abacus"}, "choose auto, cpu or cuda"),
     ],
 )
 def test_what_is_impossible_is_refused_with_its_reason(options: dict[str, Any], problem: str) -> None:
@@ -41,7 +42,10 @@ def test_what_models_see_changes_while_a_source_runs(change: dict[str, Any]) -> 
     assert not SourceOptions(**change).reopens(SourceOptions())
 
 
-@pytest.mark.parametrize("change", [{"loop": True}, {"rtsp_transport": "udp"}, {"read_timeout": 9.0}, {"clips": False}])
+@pytest.mark.parametrize(
+    "change",
+    [{"loop": True}, {"rtsp_transport": "udp"}, {"read_timeout": 9.0}, {"decoder": "auto"}, {"clips": False}],
+)
 def test_what_a_source_is_told_at_its_opening_needs_another(change: dict[str, Any]) -> None:
     assert SourceOptions(**change).reopens(SourceOptions())
 
