@@ -1,23 +1,26 @@
 """Pictures scaled and cut out by torch, on whatever device they lie: what OpenCV does for a CPU, for a whole batch.
 
 Everything here is a function of tensors, so that a CPU runs and tests what a GPU runs. Pictures are uint8 (B, H, W, 3),
-as frames are; so are results, rounded like OpenCV's. Against OpenCV 5 on random pictures: :func:`resized` differs by
-one grey level at most, :func:`crops` by two.
+as frames are; so are results, rounded like OpenCV's. Against OpenCV 5 on random pictures: :func:`resized` and
+:func:`crops` differ by two grey levels at most.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
+
+Taps: TypeAlias = Callable[[int, int, torch.device], tuple[Tensor, Tensor]]
 
 _CUBIC: Final = -0.75  # the kernel's slope, OpenCV's and torch's
 _SAMPLES: Final = 1 << 23  # of a crop's pixels at a time: memory for them is 30 bytes each
 
 
 def resized(pictures: Tensor, height: int, width: int) -> Tensor:
-    """As ``cv2.resize`` with INTER_AREA where the height shrinks, and with INTER_CUBIC where it doesn't.
+    """Twin of :func:`facestream.plugins.letterbox.scaled`.
 
     Args:
         pictures: uint8 (B, H, W, 3).
@@ -25,7 +28,14 @@ def resized(pictures: Tensor, height: int, width: int) -> Tensor:
     Returns:
         uint8 (B, height, width, 3), on the same device.
     """
-    taps = area_taps if height < pictures.shape[1] else cubic_taps
+    if height >= pictures.shape[1]:
+        return _resampled(pictures, height, width, cubic_taps)
+    while pictures.shape[1] >= 2 * height and pictures.shape[2] >= 2 * width:
+        pictures = _resampled(pictures, -(-pictures.shape[1] // 2), -(-pictures.shape[2] // 2), linear_taps)
+    return _resampled(pictures, height, width, linear_taps)
+
+
+def _resampled(pictures: Tensor, height: int, width: int, taps: Taps) -> Tensor:
     result = pictures
     for dim, size in ((1, height), (2, width)):
         if size != result.shape[dim]:
@@ -33,19 +43,16 @@ def resized(pictures: Tensor, height: int, width: int) -> Tensor:
     return _as_bytes(result)
 
 
-def area_taps(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What each of ``target`` pixels is made of, where it is the average over its share of ``source`` pixels.
+def linear_taps(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What each of ``target`` pixels is made of, as with INTER_LINEAR; the edge goes on as it is.
 
     Returns:
         indices int64 and weights float32, each (T, target): T pixels make one.
     """
-    scale = source / target
-    start = torch.arange(target, device=device, dtype=torch.float64) * scale
-    count = int(scale) + 2
-    index = start.floor() + torch.arange(count, device=device, dtype=torch.float64)[:, None]
-    shared = torch.minimum(index + 1, start + scale) - torch.maximum(index, start)
-    weights = shared.clamp_(min=0) / scale
-    return index.long().clamp_(max=source - 1), weights.float()
+    centre = (torch.arange(target, device=device, dtype=torch.float64) + 0.5) * (source / target) - 0.5
+    index = centre.floor() + torch.arange(2, device=device, dtype=torch.float64)[:, None]
+    weights = 1 - (centre - index).abs()
+    return index.long().clamp_(0, source - 1), weights.float()
 
 
 def cubic_taps(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:

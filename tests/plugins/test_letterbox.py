@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facestream.plugins.letterbox import letterbox
+from facestream.plugins.letterbox import letterbox, scaled
 
 
 def blank(height: int, width: int, shade: int = 200) -> np.ndarray:
@@ -46,3 +46,13 @@ def test_colours_are_turned_when_asked() -> None:
 
 def test_no_frames_make_an_empty_canvas() -> None:
     assert len(letterbox([], 640)) == 0
+
+
+@pytest.mark.parametrize("size", [(360, 640), (361, 643), (720, 1280), (1080, 1920), (97, 3000)])
+def test_a_ramp_stays_a_ramp_when_it_shrinks(size: tuple[int, int]) -> None:
+    height, width = size
+    ramp = np.linspace(0, 255, width)[None, :, None].repeat(height, 0).repeat(3, 2).astype(np.uint8)
+    small = scaled(ramp, max(1, height // 3), width // 3)
+    assert small.shape == (max(1, height // 3), width // 3, 3)
+    expected = np.interp((np.arange(width // 3) + 0.5) * width / (width // 3) - 0.5, np.arange(width), ramp[0, :, 0])
+    assert np.abs(small[0, :, 0] - expected).max() <= 3

@@ -91,7 +91,7 @@ def test_a_detectors_cells_say_what_its_decoding_says(
     for one, other in zip(here, there, strict=True):
         assert one.boxes.shape == other.boxes.shape
         for field in ("boxes", "scores", "points"):
-            np.testing.assert_allclose(getattr(other, field), getattr(one, field), atol=0.05)
+            np.testing.assert_allclose(getattr(other, field), getattr(one, field), atol=0.1)
 
 
 def test_a_frame_is_brought_to_the_device_once_for_the_whole_chain(
