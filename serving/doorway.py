@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import ssl
 import time
@@ -56,14 +55,21 @@ class Visitors:
         self.turned_away = 0
         self._is_proxy = is_proxy
         self._clock = clock
+        self._closed = False
         self._count = 0
         self._crowd = Crowd(limits.connections_per_address)
         self._told = Buckets(rate=1 / 60, burst=3)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._count
 
     def enter(self, address: str) -> bool:
         """Count one more; whether it may stay. Each needs its :meth:`leave`, either way."""
         self._count += 1
         few = self._crowd.enter(address_key(address)) or self._is_proxy(address)
+        if self._closed:
+            return False
         if few and self._count <= self.limits.connections:
             return True
         self.turned_away += 1
@@ -77,14 +83,15 @@ class Visitors:
         self._count -= 1
         self._crowd.leave(address_key(address))
 
-    def abort(self) -> None:
-        """Free every connection that is in nobody's hands."""
+    def close(self) -> None:
+        """Free every connection that is in nobody's hands, and let nobody in any more."""
+        self._closed = True
         for doorway in tuple(self.doorways):
             doorway.abort()
 
 
 class Doorway(asyncio.Protocol):
-    """One connection until its peer has it."""
+    """One connection until its peer has it. Not for Windows, whose event loop lends no sockets."""
 
     def __init__(self, peer: Peer, visitors: Visitors) -> None:
         self._peer = peer
@@ -105,9 +112,10 @@ class Doorway(asyncio.Protocol):
             self._peer.connection_made(transport)
         else:
             # A transport has begun to read; looking at what comes first needs the bare socket.
-            sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+            sock = transport.get_extra_info("socket").dup()
             visitors.doorways.add(self)
             self._beginning = visitors.tasks.create_task(self._begin_tls(sock, visitors.tls), name="tls")
+            self._beginning.add_done_callback(lambda _: self._begun(sock))  # one that is cancelled at once never runs
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -127,7 +135,6 @@ class Doorway(asyncio.Protocol):
     async def _begin_tls(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         limits = self._visitors.limits
         sock.setblocking(False)
-        done = False
         try:
             async with asyncio.timeout(limits.open_timeout):
                 first = await _first_byte(sock)
@@ -141,14 +148,15 @@ class Doorway(asyncio.Protocol):
                     ssl_handshake_timeout=limits.open_timeout,
                     ssl_shutdown_timeout=limits.close_timeout,
                 )
-                done = True
         except OSError:  # TLS' errors and timeouts are such, too
             pass
-        finally:
-            self._visitors.doorways.discard(self)
-            if not done:
-                sock.close()
-                self.leave()
+
+    def _begun(self, sock: socket.socket) -> None:
+        """The peer has it, or it is lost."""
+        self._visitors.doorways.discard(self)
+        if not self._peer.connected:  # otherwise the transport has the socket, and the peer will leave
+            sock.close()
+            self.leave()
 
 
 async def _first_byte(sock: socket.socket) -> bytes:

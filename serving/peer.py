@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -112,6 +113,11 @@ class Peer(RequestFirst):
             self.hang_up(CloseCode.TRY_AGAIN_LATER, "too slow")
             return True
         return False
+
+    @property
+    def connected(self) -> bool:
+        """From its first moment, which with TLS is the end of the handshake, until the connection is lost."""
+        return self in self._peers
 
     @property
     def address(self) -> str:
@@ -221,10 +227,11 @@ def _bound_kernel_buffer(transport: asyncio.BaseTransport) -> None:
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    if option is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
-    else:  # Windows
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
+    with suppress(OSError):  # macOS says so of one that is lost already
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
 
 
 def _reason(text: str) -> str:

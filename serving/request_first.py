@@ -57,8 +57,6 @@ class RequestFirst(ServerConnection):
 
     def _go_on(self) -> None:
         held, self._held = self._held, b""
-        if self.transport.is_closing():
-            return
-        if held and self.protocol.state is State.OPEN:
+        if held and self.protocol.state is State.OPEN and not self.transport.is_closing():
             super().data_received(held)
-        self.transport.resume_reading()
+        self.transport.resume_reading()  # also if it closes: TLS says goodbye after what it has read

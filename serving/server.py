@@ -293,7 +293,7 @@ class Server:
 
     async def _close(self) -> None:
         """Say goodbye to everybody, and hang up on those who don't answer in time."""
-        self._visitors.abort()
+        self._visitors.close()
         self.peers.abort_silent()  # a browser keeps spare connections open
         self._server.close(code=CloseCode.GOING_AWAY, reason="the server is closing")
         closed = asyncio.ensure_future(self._server.wait_closed())

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from importlib.util import find_spec
+from typing import Any, TypeAlias
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -12,6 +14,8 @@ from facestream.serving.limits import Limits
 from facestream.serving.server import Server
 from facestream.stream.device import Bridge
 from facestream.testing.sessions import FakeSession, source_info
+
+LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 LIMITS = Limits(
     subscribers=8,
@@ -24,6 +28,16 @@ LIMITS = Limits(
     close_timeout=0.5,
 )
 """Small, so that tests reach them soon."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, LoopFactory]:
+    """The loops that a test may ask for with ``pytest.mark.asyncio(loop_factories=…)``; uvloop where there is one."""
+    marker = item.get_closest_marker("asyncio")
+    loops: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if marker is not None and "loop_factories" in marker.kwargs and find_spec("uvloop") is not None:
+        loops["uvloop"] = importlib.import_module("uvloop").new_event_loop
+    return loops
 
 
 @pytest.fixture
