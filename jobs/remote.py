@@ -17,6 +17,7 @@ TIMEOUT = 5.0
 """Seconds that a server may take to answer."""
 
 _MOST_BYTES = 16_000_000
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
 
 
 class Remote:
@@ -82,7 +83,7 @@ class Remote:
                 return self._refused(error)
         except (URLError, OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, URLError) else error
-            raise ServerUnavailable(f"{self.url} doesn't answer ({reason}): check that the server runs") from None
+            raise ServerUnavailable(f"{self.url} {_why(reason)}") from None
 
     def _refused(self, error: HTTPError) -> bytes:
         if error.code in (401, 403):
@@ -92,7 +93,21 @@ class Remote:
             )
         if error.code == 503:  # it says why
             return error.read(_MOST_BYTES)
+        if error.code == 400 and b"https://" in error.read(_MOST_BYTES):
+            raise ServerUnavailable(f"{self.url} speaks TLS: write https:// instead of http://")
         raise ServerUnavailable(f"{self.url} answers {error.code} {error.reason}: check the address")
+
+
+def _why(reason: object) -> str:
+    """Why a server can't be asked, and what to do."""
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return (
+            f"can't be trusted ({reason.verify_message}): if it is your own, give its certificate, or that of who "
+            "signed it, with --ca or FACESTREAM_CA"
+        )
+    if isinstance(reason, ssl.SSLError) and reason.reason in _NO_TLS:
+        return "doesn't answer in TLS: if it speaks none, write http:// instead of https://"
+    return f"doesn't answer ({reason}): check that the server runs"
 
 
 class _NoRedirects(HTTPRedirectHandler):

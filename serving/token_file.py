@@ -38,7 +38,7 @@ def read_tokens(path: Path) -> Sequence[Token]:
         return ()
     try:
         return tuple(msgspec.json.decode(data, type=_Content).tokens)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the latter two are msgspec's, too
         raise FileFormatError(
             f"{path} isn't a file of tokens; move it away, and make new ones with `facestream tokens add`"
         ) from None

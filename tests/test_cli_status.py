@@ -15,6 +15,7 @@ from facestream.serving.server import Server
 from facestream.stream.device import Bridge
 from facestream.stream.types import SourceState
 from facestream.testing.sessions import FakeSession, source_info
+from tests.serving.certificates import make_certificate
 
 TOKEN = "correct-horse"
 
@@ -113,3 +114,25 @@ async def test_top_in_a_terminal_goes_on_until_q(server, monkeypatch):
     assert b"\x1b[?1049h" in shown
     os.close(its)
     os.close(ours)
+
+
+async def ask(server: Server, url: str, *arguments: str) -> int:
+    return await asyncio.to_thread(cli.run, ["status", "--url", url, "--token", TOKEN, *arguments])
+
+
+async def test_over_tls_the_certificate_is_checked_and_one_line_says_what_to_do(session, tmp_path: Path, capsys):
+    cert, key = make_certificate(tmp_path)
+    async with Server(session, port=0, token=TOKEN, cert=cert, key=key) as server:
+        assert await ask(server, server.url, "--ca", str(cert)) == 0
+        assert "https://" in capsys.readouterr().out
+        assert await ask(server, server.url) == 1
+        assert "(self-signed certificate): if it is your own, give its certificate" in capsys.readouterr().err
+        assert await ask(server, server.url.replace("https", "http")) == 1
+        assert "write https:// instead" in capsys.readouterr().err
+
+
+async def test_where_no_tls_is_spoken_one_line_says_so(server, capsys):
+    assert await ask(server, server.url.replace("http", "https")) == 1
+    said = capsys.readouterr().err
+    assert "write http:// instead" in said
+    assert said.count("\n") == 1

@@ -220,7 +220,7 @@ async def test_a_renewed_certificate_is_used_once_it_is_read_again(session, tmp_
     async with Server(session, port=0, limits=LIMITS, cert=cert, key=key) as server:
         assert (await get(server, "/", client_context(files[0]))).status == 200
         shutil.copy(renewed[0], cert)
-        with pytest.raises(ConfigError, match="aren't a PEM certificate and its private key"):
+        with pytest.raises(ConfigError, match="isn't the private key of"):
             await server.reload_certificate()
         assert (await get(server, "/", client_context(files[0]))).status == 200
         shutil.copy(renewed[1], key)

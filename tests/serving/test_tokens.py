@@ -115,10 +115,20 @@ def test_of_tokens_made_at_once_none_is_lost(tmp_path):
     assert {token.name for token in read_tokens(path)} == {"t0", "t1", "t2", "t3"}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"tokens": [{"name": "x"}]}', '{"tokens": [], "version": 2}'])
-def test_what_is_no_file_of_tokens_is_refused(tmp_path, text):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"[]",
+        b'{"tokens": [{"name": "x"}]}',
+        b'{"tokens": [], "version": 2}',
+        b'{"\xff": 1}',
+        b'{"x":' + b"[" * 9999,
+    ],
+)
+def test_what_is_no_file_of_tokens_is_refused(tmp_path, content):
     path = tmp_path / "tokens.json"
-    path.write_text(text)
+    path.write_bytes(content)
     with pytest.raises(FileFormatError, match="isn't a file of tokens"):
         read_tokens(path)
 
