@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 
-from facestream.io.user_data import tokens_file
 from facestream.jobs.demo import demo_video
 from facestream.jobs.events import Events
 from facestream.jobs.live import LiveSession, live_in_flight
@@ -17,11 +17,9 @@ from facestream.jobs.privacy import Privacy
 from facestream.jobs.recognition import LiveRecognition
 from facestream.jobs.references import load_references
 from facestream.server import Server
-from facestream.serving.allowed import AllowedSources
-from facestream.serving.chosen import check_privacy, chosen_sinks, why_nobody_is_recognised, with_people_recognised
+from facestream.serving.build import build_server
+from facestream.serving.chosen import check_privacy, chosen_sinks, with_people_recognised
 from facestream.serving.deferred import DeferredSession
-from facestream.serving.event_metrics import event_metrics
-from facestream.serving.events import EventRoutes
 from facestream.serving.health import summary
 from facestream.serving.logs import LineCount
 from facestream.serving.metrics import Collect
@@ -79,37 +77,25 @@ async def serve(
         reloading = None
         if rereading is not None:
             reloading = stack.enter_context(Reloading(served, rereading, options.options_of, on_hangup=stop.ask))
-        events = await stack.enter_async_context(
-            Events.open(served, options.events, covered=options.anonymise is not None)
-        )
-        if recognition is not None:
-            recognition.follow(events)
+        events = await stack.enter_async_context(_events(options, served, recognition))
         network = await stack.enter_async_context(AsyncExitStack())  # the part that closes before the files do
-        server = await network.enter_async_context(
-            _server(
-                options, served, recognition, events, reloading, stop, lambda: process_metrics(bridge, pulse, lines)
-            )
-        )
-        events.on_event(server.tell)
+        process = partial(process_metrics, bridge, pulse, lines)
+        front = _answering(options, served, recognition, events, reloading, stop, process)
+        server = await network.enter_async_context(front)
         say(f"facestream answers at {server.url} and loads its models …")
         reporter = _reporter(notifier or Notifier.from_environment(), server, served)
         pulse.on_beat(reporter.beat)
-        session = await stack.enter_async_context(
-            await _session(options, models, sinks, bridge, recogniser, served.hub)
-        )
+        loaded = await _session(options, models, sinks, bridge, recogniser, served.hub)
+        session = await stack.enter_async_context(loaded)
         stack.callback(stop.arm)  # the first thing on the way out, whatever the reason
-        if recognition is not None:
-            session.hub.attach(recognition)
-            stack.callback(session.hub.detach, recognition)
+        stack.enter_context(_listening(session.hub, recognition))
         await _add_sources(session, options)
         served.begin(session)
         server.begun()
         stop.started()
         reporter.ready()
         if reloading is not None:
-            reloading.also(server.reload_certificate)
-            reloading.also(server.reload_tokens)
-            stack.callback(tasks.create_task(reloading.run(), name="reload").cancel)
+            stack.callback(tasks.create_task(_reload(reloading, server), name="reload").cancel)
         say(f"facestream is at {server.url}  (models on {bridge.device}; Ctrl-C stops)")
         await stop.wait()
         reporter.stopping()
@@ -118,12 +104,18 @@ async def serve(
         await network.aclose()
 
 
-async def _drain(session: LiveSession, within: float) -> None:
-    if late := await session.drain(within):
-        log.warning("waited %g s for %s: what isn't out yet is lost", within, ", ".join(late))
+@asynccontextmanager
+async def _events(
+    options: ServeOptions, served: DeferredSession, recognition: LiveRecognition | None
+) -> AsyncIterator[Events]:
+    async with Events.open(served, options.events, covered=options.anonymise is not None) as events:
+        if recognition is not None:
+            recognition.follow(events)
+        yield events
 
 
-def _server(
+@asynccontextmanager
+async def _answering(
     options: ServeOptions,
     served: DeferredSession,
     recognition: LiveRecognition | None,
@@ -131,28 +123,32 @@ def _server(
     reloading: Reloading | None,
     stop: Stop,
     process: Collect,
-) -> Server:
-    routes = EventRoutes(events)
-    return Server(
+) -> AsyncIterator[Server]:
+    """The server, which is there before what it serves."""
+    server = build_server(
+        options,
         served,
-        host=options.host,
-        port=options.port,
-        token=options.token,
-        tokens=options.tokens or tokens_file(),
-        cert=options.cert,
-        key=options.key,
-        allow_origins=options.allow_origins,
-        allow_hosts=options.allow_hosts,
-        trusted_proxies=options.trusted_proxies,
-        allowed_sources=AllowedSources(options.source_schemes, options.source_hosts, options.allow_local_sources),
-        limits=options.limits,
-        recognition=recognition,
-        routes=routes.routes,
-        methods={**(reloading.methods if reloading is not None else {}), **routes.methods},
-        unrecognised=why_nobody_is_recognised(options),
+        recognition,
+        events,
+        methods=reloading.methods if reloading is not None else {},
         ready=lambda: "the server is stopping" if stop.asked else served.not_ready,
-        metrics=[process, lambda: event_metrics(events.statistics())],
+        process=process,
     )
+    async with server:
+        events.on_event(server.tell)
+        yield server
+
+
+async def _reload(reloading: Reloading, server: Server) -> None:
+    """Read the settings anew whenever that is asked for, and what the server has read besides."""
+    reloading.also(server.reload_certificate)
+    reloading.also(server.reload_tokens)
+    await reloading.run()
+
+
+async def _drain(session: LiveSession, within: float) -> None:
+    if late := await session.drain(within):
+        log.warning("waited %g s for %s: what isn't out yet is lost", within, ", ".join(late))
 
 
 async def _session(
@@ -204,6 +200,18 @@ def _recognition(
     if recogniser is None or options.no_biometrics:
         return nullcontext()
     return LiveRecognition.open(bridge, models.identities[0], recogniser, options.people)
+
+
+@contextmanager
+def _listening(hub: Hub, recognition: LiveRecognition | None) -> Iterator[None]:
+    if recognition is None:
+        yield
+        return
+    hub.attach(recognition)
+    try:
+        yield
+    finally:
+        hub.detach(recognition)
 
 
 async def _add_sources(session: LiveSession, options: ServeOptions) -> None:

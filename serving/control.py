@@ -52,6 +52,9 @@ class Control:
         allowed: which sources the network may add.
         lookup: the addresses of a host.
         methods: more requests, from the parts that answer them.
+
+    Attributes:
+        methods: every request that there is.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Control:
         self._statistics = statistics
         self._allowed = allowed
         self._lookup = lookup
-        self._methods: dict[str, Method] = {
+        self.methods: dict[str, Method] = {
             "sources.add": self._add,
             "sources.update": self._update,
             "sources.restart": self._restart,
@@ -123,9 +126,9 @@ class Control:
             raise Failure(INVALID_REQUEST, 'this isn\'t a request; send {"jsonrpc": "2.0", "id": 1, "method": …}')
         if not isinstance(request.get("id"), str | int | float | None) or isinstance(request.get("id"), bool):
             raise Failure(INVALID_REQUEST, "a request's id is a string, a number or null")
-        method = self._methods.get(request["method"])
+        method = self.methods.get(request["method"])
         if method is None:
-            names = ", ".join(self._methods)
+            names = ", ".join(self.methods)
             raise Failure(METHOD_NOT_FOUND, f"there is no method {request['method'][:64]!r}; there are {names}")
         return method, request.get("params", {})
 

@@ -96,8 +96,13 @@ class Server:
         methods: more to be asked for on ``/ws/control``.
         ready: why the session can't be used yet, or "". Until it is "", pages and ``/health`` are answered and
             everything else is told to come back.
-
         metrics: more to be counted, from the parts that count.
+
+    Attributes:
+        limits: what one peer may ask of it.
+        peers: who is connected.
+        site: what there is to be asked for over HTTP, once it was entered.
+        control: what there is to be asked for on ``/ws/control``.
 
     Entering raises:
         ConfigError: the address needs a token, or isn't one of this machine.
@@ -145,7 +150,7 @@ class Server:
         self._certificate = certificate_files(cert, key)
         self._keys = Keys(session.bridge, tokens, token)
         self._people = PeopleMethods(recognition, unrecognised)
-        self._control = Control(
+        self.control = Control(
             session,
             self.limits,
             self.statistics,
@@ -162,7 +167,7 @@ class Server:
         self._since = session.hub.clock()
         self._fanout: Fanout
         self._visitors: Visitors
-        self._site: Site
+        self.site: Site
         self._server: WebsocketServer
         self._stack = AsyncExitStack()
 
@@ -225,7 +230,7 @@ class Server:
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(task_group())
             self._fanout = Fanout(session.hub, session.bridge, tasks)
-            self._site = Site(
+            self.site = Site(
                 pages=await session.bridge.cpu(load_pages),
                 entrance=Entrance(self._access, self._keys, self.limits),
                 routes=self._routes,
@@ -296,14 +301,18 @@ class Server:
         self._visitors.close()
         self.peers.abort_silent()  # a browser keeps spare connections open
         self._server.close(code=CloseCode.GOING_AWAY, reason="the server is closing")
-        closed = asyncio.ensure_future(self._server.wait_closed())
-        await asyncio.wait([closed], timeout=self.limits.close_timeout)
-        self.peers.abort()
-        await closed
+        try:
+            async with asyncio.timeout(self.limits.close_timeout):
+                await self._server.wait_closed()
+        except TimeoutError:
+            pass
+        finally:
+            self.peers.abort()
+        await self._server.wait_closed()
 
     async def _process_request(self, peer: ServerConnection, request: Request) -> Response | None:
         assert isinstance(peer, Peer)
-        response = await respond(self._site, request, peer.address)
+        response = await respond(self.site, request, peer.address)
         if isinstance(response, Admitted):
             peer.query, peer.token = response.query, response.token
             if peer.query.path == "/ws/push":
@@ -369,7 +378,7 @@ class Server:
         async for message in peer:
             if isinstance(message, bytes):
                 raise ProtocolError("not-text", "send JSON-RPC requests as text", close_code=CloseCode.UNSUPPORTED_DATA)
-            response = await self._control.answer(message)
+            response = await self.control.answer(message)
             if response is not None:
                 await peer.send(response, text=True)
 
