@@ -22,7 +22,7 @@ import tempfile
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,18 +61,16 @@ def openvino_version() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A network for one shape, and the memory that it takes its input from."""
+    """A network for one shape, and the memory that it takes its input from and leaves its outputs in."""
 
     request: Any
     feed: Image
+    outputs: Sequence[Floats]
 
     @classmethod
     def of(cls, compiled: Any) -> _Compiled:
         request = compiled.create_infer_request()
-        return cls(request, request.input_tensors[0].data)
-
-    def outputs(self) -> list[Floats]:
-        return [output.data for output in self.request.output_tensors]
+        return cls(request, request.input_tensors[0].data, [output.data for output in request.output_tensors])
 
 
 class OpenVinoNetwork:
@@ -102,8 +100,8 @@ class OpenVinoNetwork:
         rows = []
         for start in range(len(pixels)):
             compiled.feed[:] = pixels[start : start + 1]  # infer(pixels) takes a tenth longer
-            compiled.request.infer()
-            rows.append([np.array(output, np.float32) for output in compiled.outputs()])
+            compiled.request.infer(share_outputs=True)
+            rows.append([np.array(output, np.float32) for output in compiled.outputs])
         return tuple(np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*rows))
 
     def _compiled_for(self, height: int, width: int) -> _Compiled:

@@ -30,6 +30,9 @@ Complexes: TypeAlias = npt.NDArray[np.complex128]
 _GRID: Final = 24
 """Pixels a row and rows of the thumbnail by which a scene cut is seen."""
 
+_STIRRED: Final = (12.0, 2)
+"""Grey levels by which a thumbnail's pixel has to change, and how many have to, to be more than noise."""
+
 _SAME_PLACE: Final = 0.25
 """Distance between two faces' middles, in face sizes, below which they are one face that both slid onto."""
 
@@ -41,6 +44,7 @@ class GuidingPolicy:
     Attributes:
         every: at least each so many frames; None: as often as the times below say.
         interval: seconds after which a detector looks again while faces are followed: so long a new face may wait.
+        resting: the same while nothing but the faces and what is below them has changed since it looked last.
         busy: the same while frames of the source have to give way to newer ones, because the models don't keep up.
         empty: the same while there is no face.
         search: seconds for which a detector looks at each frame after a face was lost.
@@ -53,6 +57,7 @@ class GuidingPolicy:
 
     every: int | None = None
     interval: float = 0.3
+    resting: float = 0.6
     busy: float = 0.5
     empty: float = 0.1
     search: float = 0.5
@@ -106,6 +111,7 @@ class _Source:
 
     Attributes:
         thumbnail: of the frame before.
+        looked: of the last frame that a detector looked at.
         seen: its last result; None where nothing is known.
         ahead: frames whose results are still to come.
         detected: pts of the last frame that a detector looked at.
@@ -118,6 +124,7 @@ class _Source:
     size: tuple[int, int]
     pts: float
     thumbnail: Floats
+    looked: Floats
     seen: _Seen | None = None
     ahead: list[FrameKey] = field(default_factory=list)
     detected: float = -np.inf
@@ -157,14 +164,15 @@ class Guide:
         source = self._sources.get(frame.source)
         if source is None or not source.continues(frame) or self._is_cut(source.thumbnail, thumbnail):
             ahead = [] if source is None else source.ahead
-            source = self._sources[frame.source] = _Source(frame.epoch, frame.size, frame.pts, thumbnail, ahead=ahead)
+            source = _Source(frame.epoch, frame.size, frame.pts, thumbnail, thumbnail, ahead=ahead)
+            self._sources[frame.source] = source
         source.pts, source.thumbnail = frame.pts, thumbnail
         expected = self._expected(source, frame)
         source.ahead.append(frame.key)
         if expected is not None:
             source.frames += 1
             return expected
-        source.detected, source.frames = frame.pts, 1
+        source.detected, source.frames, source.looked = frame.pts, 1, thumbnail
         return item
 
     def learn(self, faces: FrameFaces, lost_below: float) -> None:
@@ -216,8 +224,11 @@ class Guide:
         policy = self._policy_of(frame)
         if policy.every is not None:
             return source.frames >= policy.every
-        limit = policy.empty if not len(seen.faces) else policy.busy if frame.dropped else policy.interval
-        return frame.pts - source.detected > limit - 1e-3
+        elapsed = frame.pts - source.detected + 1e-3
+        if not len(seen.faces):
+            return elapsed > policy.empty
+        due = policy.busy if frame.dropped else policy.interval
+        return elapsed > max(due, policy.resting) or (elapsed > due and _stirs(source, seen, frame))
 
     def _is_cut(self, before: Floats, now: Floats) -> bool:
         if before.shape != now.shape or np.abs(now - before).mean() < self._policy.contrast:
@@ -365,7 +376,25 @@ class _Similarity:
 def _thumbnail(image: Image) -> Floats:
     """A grid of the picture's green pixels: 10 µs whatever its size, as nearly none of it is read."""
     height, width = image.shape[:2]
-    return image[:: max(1, height // _GRID), :: max(1, width // _GRID), 1].astype(np.float32)
+    return image[:: _step(height), :: _step(width), 1].astype(np.float32)
+
+
+def _stirs(source: _Source, seen: _Seen, frame: Frame) -> bool:
+    """Whether anything has changed since a detector looked last, apart from the faces, their surroundings and what is
+    below them: there are bodies.
+    """
+    level, count = _STIRRED
+    changed = np.abs(source.thumbnail - source.looked) > level
+    width, height = frame.size
+    rows, columns = np.arange(changed.shape[0]) * _step(height), np.arange(changed.shape[1]) * _step(width)
+    for (left, top, right, _), size in zip(seen.faces.boxes.tolist(), seen.sizes.tolist()):
+        beside = (columns > left - size) & (columns < right + size)
+        changed[np.ix_(rows > top - size, beside)] = False
+    return int(changed.sum()) >= count
+
+
+def _step(side: int) -> int:
+    return max(1, side // _GRID)
 
 
 def _sizes(boxes: Floats) -> Floats:

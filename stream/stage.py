@@ -132,6 +132,7 @@ class FaceRole:
     def __init__(self, plugin: FacePlugin) -> None:
         self.plugin = plugin
         self.infer = plugin.infer
+        self._lost_below = lost_below(plugin)
 
     def weight(self, batch: ExtractBatch) -> int:
         return len(batch)
@@ -146,7 +147,7 @@ class FaceRole:
         check_faces(self.plugin.name, batch)
         if batch.landmarks is not landmarks:
             batch.aligned = None  # it belonged to the former landmarks (spec D8)
-            settle(batch, lost_below(self.plugin))
+            settle(batch, self._lost_below)
             derive(batch)
 
     def split(self, batch: ExtractBatch, size: int) -> Iterator[ExtractBatch]:

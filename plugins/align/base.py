@@ -94,13 +94,13 @@ class TorchAligner(TorchModel):
 
     def _first_squares(self, batch: ExtractBatch) -> tuple[Squares, Bools | None]:
         """Where to look first, and which of these squares lie well already."""
-        squares = self.squares(batch)
         if batch.priors is None or batch.priors.shape[1:] != (68, 2):
-            return squares, None
+            return self.squares(batch), None
         placed = np.asarray(np.isfinite(batch.priors).all(axis=(1, 2)))
-        rows = np.flatnonzero(placed)
-        expected = self.squares_on(batch.priors[rows])
-        return (squares, None) if expected is None else (squares.put(rows, expected), placed)
+        expected = self.squares_on(batch.priors[placed])
+        if expected is None:
+            return self.squares(batch), None
+        return expected if placed.all() else self.squares(batch).put(np.flatnonzero(placed), expected), placed
 
     def _cut(self, squares: Squares, images: list[Image], frame_ids: Ints, normalization: Normalization) -> Crops:
         size, rgb = self.card.input_size, self.card.colour == "rgb"

@@ -37,19 +37,21 @@ class YuNet(TorchDetector):
 
     def decode(self, raw: Outputs) -> Candidates:
         """Score = √(class · objectness); offsets in strides from the cell's corner, sizes as logarithms."""
-        found = [self._decode_level(level, stride) for level, stride in zip(raw, STRIDES)]
-        return Candidates(*(np.concatenate(parts) for parts in zip(*found)))
+        found = [self._sure_cells(level, stride) for level, stride in zip(raw, STRIDES)]
+        frame_ids, scores, corners, strides, cells = (np.concatenate(parts) for parts in zip(*found))
+        centre = corners + cells[:, 2:4]
+        half = np.exp(cells[:, 4:6]) / 2
+        boxes = np.concatenate([centre - half, centre + half], 1) * strides
+        points = (corners[:, None] + cells[:, 6:].reshape(-1, 5, 2)) * strides[:, None]
+        return Candidates(frame_ids, boxes, scores, points)
 
-    def _decode_level(self, level: np.ndarray, stride: int) -> tuple[np.ndarray, ...]:
+    def _sure_cells(self, level: np.ndarray, stride: int) -> tuple[np.ndarray, ...]:
+        """Of N cells: frame (N,), score (N,), corner (N, 2) in strides, stride (N, 1), values (N, 16)."""
         scores = np.sqrt(level[:, 0] * level[:, 1])  # (B, h, w)
         frame, row, column = np.nonzero(scores >= self.threshold)
-        cells = level[frame, :, row, column]  # (N, 16): class, objectness, box, points
-        corner = np.stack([column, row], 1).astype(np.float32)  # (N, 2)
-        centre = corner + cells[:, 2:4]
-        half = np.exp(cells[:, 4:6]) / 2
-        boxes = np.concatenate([centre - half, centre + half], 1) * stride
-        points = (corner[:, None] + cells[:, 6:].reshape(-1, 5, 2)) * stride
-        return frame.astype(np.int32), boxes, scores[frame, row, column], points
+        corner = np.stack([column, row], 1).astype(np.float32)
+        strides = np.full((len(frame), 1), stride, np.float32)
+        return frame.astype(np.int32), scores[frame, row, column], corner, strides, level[frame, :, row, column]
 
     def cells(self, raw: tuple[Tensor, ...]) -> Cells:
         """The same of every cell, as torch does it."""

@@ -73,14 +73,38 @@ def test_a_trembling_face_is_expected_where_it_is() -> None:
     assert after(Guide(), [BOX], [(40.5, 30, 80.5, 70)]).boxes[0, 0] == 40.5
 
 
-def test_a_detector_looks_again_after_the_interval() -> None:
-    guide = Guide(GuidingPolicy(interval=0.2))
-    guided = []
-    for seq in range(11):
-        item = guide.next(FrameFaces(frame=picture(seq)))
-        guided.append(item.frame.guided)
+def detected(policy: GuidingPolicy, frames: Sequence[Frame]) -> list[int]:
+    """Which of ``frames`` a detector looks at, with one face in all of them."""
+    guide, seqs = Guide(policy), []
+    for frame in frames:
+        item = guide.next(FrameFaces(frame=frame))
+        if not item.frame.guided:
+            seqs.append(frame.seq)
         guide.learn(found(item.frame, BOX), FLAG)
-    assert [seq for seq, mark in enumerate(guided) if not mark] == [0, 5, 10]
+    return seqs
+
+
+def flickering(rows: slice, columns: slice) -> list[Frame]:
+    """Eleven frames, every other one with a lighter part."""
+    frames = [picture(seq) for seq in range(11)]
+    for frame in frames[1::2]:
+        frame.image[rows, columns] = 20
+    return frames
+
+
+def test_a_detector_looks_again_after_the_interval_where_something_changes() -> None:
+    policy = GuidingPolicy(interval=0.2, resting=0.4)
+    assert detected(policy, flickering(slice(None), slice(150, 192))) == [0, 5, 10]
+
+
+def test_it_looks_less_often_at_a_picture_that_rests() -> None:
+    policy = GuidingPolicy(interval=0.2, resting=0.4)
+    assert detected(policy, [picture(seq) for seq in range(21)]) == [0, 10, 20]
+
+
+def test_a_face_and_the_body_below_it_may_move_in_a_picture_that_rests() -> None:
+    policy = GuidingPolicy(interval=0.2, resting=0.4)
+    assert detected(policy, flickering(slice(20, None), slice(20, 100))) == [0, 10]
 
 
 def test_a_detector_looks_at_every_nth_frame_if_told_so() -> None:
