@@ -20,7 +20,7 @@ from facestream.cli_serve import (
 )
 from facestream.cli_settings import SETTINGS
 from facestream.config import DEFAULT_FILE, SOURCES, WEBHOOKS, Setting, from_file
-from facestream.config_settings import DEFAULT, Settings, exposed
+from facestream.config_settings import DEFAULT, Settings, exposed, idle, misnamed
 from facestream.config_text import sample, toml
 from facestream.errors import ConfigError, OutputError
 from facestream.io.urls import HIDDEN, redact_url
@@ -49,15 +49,19 @@ def init(file: Path) -> None:
 
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-def check(file: Path | None) -> int:
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="The same as FILE.")
+def check(file: Path | None, config: Path | None) -> int:
     """Say whether FILE is right, facestream.toml or FACESTREAM_CONFIG by default, and if not, what is wrong and where.
 
     The exit code is 0 if it is and 2 if not. The environment counts as it does for `facestream serve`.
     """
-    path = file_of(file)
+    if file is not None and config is not None:
+        raise ConfigError(f"give {file} or {config}; one file is checked at a time")
+    path = file_of(file or config)
     if path is None:
         raise ConfigError(f"there is no {DEFAULT_FILE} here; name a file, or write one: facestream config init")
-    problems = from_file(path, SETTINGS).problems
+    read = from_file(path, SETTINGS)
+    problems = [*read.problems, *misnamed(read.sources or (), str(path), read.places)]
     if not problems:
         problems = _contradictions(path)
     for problem in problems:
@@ -65,8 +69,9 @@ def check(file: Path | None) -> int:
     if problems:
         return WRONG
     settings = settings_for(("--config", str(path)))
-    if warning := exposed(settings):
-        click.echo(f"facestream: {warning}", err=True)
+    for warning in (exposed(settings), idle(settings)):
+        if warning:
+            click.echo(f"facestream: {warning}", err=True)
     from facestream.jobs.wording import counted
 
     said = sum(origin != DEFAULT for origin in settings.origins.values())

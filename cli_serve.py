@@ -17,7 +17,7 @@ from click.core import ParameterSource
 from facestream.cli_options import checked_models, licence_option, run_async
 from facestream.cli_settings import SECTIONS, SETTINGS, options_of
 from facestream.config import DEFAULT_FILE, SOURCES, Layer, from_environment, from_file
-from facestream.config_settings import Settings, exposed, settle
+from facestream.config_settings import Settings, check_files, exposed, idle, settle
 from facestream.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
     path = given.path = file_of(path)
     given.environment = from_environment(SETTINGS).check()
     if path is not None:
-        given.file = from_file(path, SETTINGS).check()
+        given.file = from_file(path, SETTINGS).check(f"`facestream config check {path}` shows all")
     context.default_map = {**given.file.values, **given.environment.values}
     return path
 
@@ -210,8 +210,10 @@ def serve(context: click.Context, /, config: Path | None, accept_licence: bool, 
     given: _Given = context.meta[__name__]
     if given.found and given.path is not None:
         log.info("the settings are those of %s, as it lies in this folder", given.path)
-    if warning := exposed(settings):
-        log.warning("%s", warning)
+    for warning in (exposed(settings), idle(settings)):
+        if warning:
+            log.warning("%s", warning)
+    check_files(settings)  # before models are loaded, which takes seconds
     models = checked_models(replace(models_of(settings), accept_licence=accept_licence))
     rereading = Rereading(settings, partial(settings_for, given.arguments))
     run_async(serve(options_for(settings, models), say=_say, rereading=rereading))

@@ -134,22 +134,28 @@ class Layer:
     """What one place gives: values by option, and where exactly each was found.
 
     Attributes:
+        places: of each source, its number in the file; those that are wrong are left out.
         problems: what is wrong with it, each in one line; :meth:`check` raises the first.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     sources: tuple[SourceEntry, ...] | None = None
+    places: tuple[int, ...] = ()
     webhooks: tuple[WebhookEntry, ...] | None = None
     problems: list[str] = field(default_factory=list)
 
-    def check(self) -> Layer:
+    def check(self, rest: str = "") -> Layer:
         """
+        Args:
+            rest: what shows the other problems, if there are any.
+
         Raises:
             ConfigError: something is wrong with it.
         """
         if self.problems:
-            raise ConfigError(self.problems[0])
+            more = len(self.problems) - 1
+            raise ConfigError(self.problems[0] + (f" ({more} more: {rest})" if more and rest else ""))
         return self
 
 
@@ -200,13 +206,13 @@ class _Reader:
         webhooks = events.pop("webhooks", None) if isinstance(events := document.get("events"), dict) else None
         if webhooks is not None:
             self._layer.webhooks = tuple(
-                WebhookEntry(**values) for values in self._several(WEBHOOKS, webhooks, WebhookEntry)
+                WebhookEntry(**values) for _, values in self._several(WEBHOOKS, webhooks, WebhookEntry)
             )
         sources = document.pop(SOURCES, None)
         if sources is not None:
-            self._layer.sources = tuple(
-                SourceEntry(**values) for values in self._several(SOURCES, sources, SourceEntry)
-            )
+            found = self._several(SOURCES, sources, SourceEntry)
+            self._layer.sources = tuple(SourceEntry(**values) for _, values in found)
+            self._layer.places = tuple(place for place, _ in found)
         for name, table in document.items():
             if name == "serve":
                 self._say(name, self._moved(table))
@@ -232,7 +238,10 @@ class _Reader:
             self._layer.values[setting.name] = not taken if setting.negated else taken
             self._layer.origins[setting.name] = f"{self._path}: {name}.{key}"
 
-    def _several(self, name: str, tables: Any, kind: type[SourceEntry | WebhookEntry]) -> list[dict[str, Any]]:
+    def _several(
+        self, name: str, tables: Any, kind: type[SourceEntry | WebhookEntry]
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """What is right of them, each with its number."""
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             self._say(name, f"write [[{name}]] above the keys of each")
             return []
@@ -242,7 +251,7 @@ class _Reader:
             if "url" not in table:
                 self._say(where, "it has no url; every one needs one")
             elif values := self._entry(name, where, table, {field.name for field in fields(kind)}):
-                found.append(values)
+                found.append((i, values))
         return found
 
     def _entry(self, name: str, where: str, table: dict[str, Any], known: set[str]) -> dict[str, Any] | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from facestream.config import SOURCES, WEBHOOKS, Layer, Setting, SourceEntry, WebhookEntry
-from facestream.errors import ConfigError
-from facestream.io.urls import check_name, parse_source, redact_url, source_kind
+from facestream.errors import ConfigError, SourceUnavailable
+from facestream.io.urls import SourceKind, check_name, parse_source, redact_url, source_kind
 
 DEFAULT = "default"
 
@@ -73,7 +74,7 @@ def settle(
         webhooks_from=webhooks_from,
         file=path,
     )
-    return _checked(replace(found, sources=_named(found.sources, sources_from)))
+    return _checked(replace(found, sources=_named(found.sources, sources_from, path)))
 
 
 def _sources(
@@ -126,34 +127,100 @@ def exposed(settings: Settings) -> str:
     return f"{path} holds secrets and everybody on this machine can read it: chmod 600 {path}" if any(secrets) else ""
 
 
+def check_files(settings: Settings) -> None:
+    """Look whether the files and folders among the sources are there. Blocks.
+
+    Raises:
+        SourceUnavailable: one isn't.
+    """
+    for entry in settings.sources:
+        if source_kind(entry.url).finite and not os.path.exists(entry.url):
+            raise SourceUnavailable(f"{entry.url} isn't there; check the path")
+
+
+def idle(settings: Settings) -> str:
+    """A warning if what is asked for comes to nothing without something else, or ""."""
+    if settings.values["events.on"]:
+        return ""
+    origins = [origin for key, origin in settings.origins.items() if key.startswith("events.") and origin != DEFAULT]
+    webhooks = [settings.webhooks_from] if settings.webhooks else []
+    if not (asked := dict.fromkeys(origins + webhooks)):
+        return ""
+    return f"no event is stored or sent, whatever {', '.join(asked)} says: add --events (on = true under [events])"
+
+
 # --- what no single value tells ---------------------------------------------------------------------------
 
 
-def _named(entries: tuple[SourceEntry, ...], origin: str) -> tuple[SourceEntry, ...]:
+def misnamed(entries: Sequence[SourceEntry], origin: str, places: Sequence[int]) -> list[str]:
+    """What is wrong with the URLs and names of a file's sources, each in one line.
+
+    Args:
+        places: the number of each in the file ``origin``.
+    """
+    return _Naming(origin, places).take(entries)
+
+
+def _named(entries: tuple[SourceEntry, ...], origin: str, file: Path | None) -> tuple[SourceEntry, ...]:
     """
     Raises:
         ConfigError: one isn't a source, its name isn't one, or two have the same.
     """
-    names: dict[str, int] = {}
-    named = []
-    for i, entry in enumerate(entries):
-        where = f"{origin}: sources[{i}]"
-        try:
-            spec = None if entry.name is not None else parse_source(entry.url)
-            name = check_name(entry.name) if entry.name is not None else spec.name if spec else ""
-        except ConfigError as error:
-            raise ConfigError(f"{where}.{'url' if entry.name is None else 'name'}: {error}") from None
-        try:
-            source_kind(entry.url if spec is None else spec.url)
-        except ConfigError as error:
-            raise ConfigError(f"{where}.url: {error}") from None
-        if name in names:
-            raise ConfigError(
-                f"{where}.name: sources[{names[name]}] is called {name!r} too; give one of them another name"
-            )
-        names[name] = i
-        named.append(replace(entry, name=name, url=entry.url if spec is None else spec.url))
-    return tuple(named)
+    naming = _Naming(origin, range(len(entries)) if origin == str(file) else None)
+    if problems := naming.take(entries):
+        raise ConfigError(problems[0])
+    return tuple(naming.named)
+
+
+class _Naming:
+    """Gives each source its name.
+
+    Args:
+        places: their numbers in a file; None where they aren't from one.
+    """
+
+    def __init__(self, origin: str, places: Sequence[int] | None) -> None:
+        self._origin = origin
+        self._places = places
+        self._names: dict[str, str] = {}
+        self.named: list[SourceEntry] = []
+
+    def take(self, entries: Iterable[SourceEntry]) -> list[str]:
+        """What is wrong with them."""
+        problems = []
+        for i, entry in enumerate(entries):
+            key = "url" if entry.name is None else "name"
+            try:
+                name = parse_source(entry.url).name if entry.name is None else check_name(entry.name)
+                key = "url"
+                url = _readable(parse_source(entry.url).url if entry.name is None else entry.url)
+                key = "name"
+                self._take(name, i)
+            except ConfigError as error:
+                problems.append(f"{self._where(i, key)}: {error}")
+            else:
+                self.named.append(replace(entry, name=name, url=url))
+        return problems
+
+    def _take(self, name: str, i: int) -> None:
+        if name not in self._names:
+            self._names[name] = "another source" if self._places is None else f"{SOURCES}[{self._places[i]}]"
+            return
+        advice = "write OTHER=URL" if self._places is None else "give one of them another name"
+        raise ConfigError(f"{self._names[name]} is called {name!r} too; {advice}")
+
+    def _where(self, i: int, key: str) -> str:
+        return self._origin if self._places is None else f"{self._origin}: {SOURCES}[{self._places[i]}].{key}"
+
+
+def _readable(url: str) -> str:
+    """
+    Raises:
+        ConfigError: it is of no form that we know, or a configuration file.
+    """
+    if source_kind(url) is SourceKind.FILE and url.lower().endswith(".toml"):
+        raise ConfigError(f"{url} is no video: a configuration file is given with --config {url}")
+    return url
 
 
 def _checked(settings: Settings) -> Settings:
@@ -168,9 +235,9 @@ def _checked(settings: Settings) -> Settings:
 
     values = settings.values
     if values["server.cert"] is not None and values["server.key"] is None:
-        raise wrong("server.cert", "a certificate needs its private key: give server.key (--key), too")
+        raise wrong("server.cert", "a certificate needs its private key: add --key FILE, or key under [server]")
     if values["server.key"] is not None and values["server.cert"] is None:
-        raise wrong("server.key", "a private key needs its certificate: give server.cert (--cert), too")
+        raise wrong("server.key", "a private key needs its certificate: add --cert FILE, or cert under [server]")
     if values["server.token"] is not None and not values["server.token"].strip():
         raise wrong("server.token", "the token is empty; give a longer one, or none at all")
     for origin in values["server.allow_origins"]:
@@ -179,7 +246,8 @@ def _checked(settings: Settings) -> Settings:
                 "server.allow_origins", f"{origin!r} isn't a page's origin: write https://host or https://host:port"
             )
     for i, entry in enumerate(settings.sources):
-        _check_source(settings, entry, f"{settings.sources_from}: {SOURCES}[{i}]")
+        from_file = settings.sources_from == str(settings.file)
+        _check_source(settings, entry, f"{settings.sources_from}: " + (f"{SOURCES}[{i}]." if from_file else ""))
     for i, webhook in enumerate(settings.webhooks):
         if not _is_web_address(webhook.url):
             raise ConfigError(
@@ -198,9 +266,9 @@ def _check_source(settings: Settings, entry: SourceEntry, where: str) -> None:
         return settings.values[f"{SOURCES}[].{key}"] if own is None else own
 
     if holds("max_rate") is not None and holds("lossless"):
-        raise ConfigError(f"{where}.max_rate: it drops frames and lossless drops none; leave out one of the two")
+        raise ConfigError(f"{where}max_rate: it drops frames and lossless drops none; leave out one of the two")
     if holds("region") is not None and settings.values["people.anonymise"] is not None:
-        raise ConfigError(f"{where}.region: a face outside would not be covered; leave it out, or people.anonymise")
+        raise ConfigError(f"{where}region: a face outside would not be covered; leave it out, or people.anonymise")
 
 
 def _is_web_address(url: str) -> bool:

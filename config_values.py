@@ -92,7 +92,21 @@ def _converted(option: click.Option, value: Any) -> Any:
     try:
         converted = (click.BOOL if option.is_flag else option.type).convert(value, option, None)
     except click.BadParameter as error:
-        raise Unusable(error.message.rstrip(".")) from None
+        words = _number(option.type)
+        raise Unusable(f"{value!r} isn't {words}" if words else error.message.rstrip(".")) from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise Unusable(f"{value!r} isn't a number that can be used")
     return converted
+
+
+def _number(kind: Any) -> str:
+    """What ``kind`` takes, if that is numbers: "a whole number from 0 to 65535"; or ""."""
+    if not isinstance(kind, type(click.INT) | type(click.FLOAT)):
+        return ""
+    words = "a whole number" if isinstance(kind, type(click.INT)) else "a number"
+    if not isinstance(kind, click.IntRange | click.FloatRange):
+        return words
+    if kind.min is None:
+        return words
+    above = f"{words} above {kind.min}" if kind.min_open else f"{words} from {kind.min}"
+    return above if kind.max is None else f"{above}{', up' if kind.min_open else ''} to {kind.max}"

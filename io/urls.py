@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from facestream.errors import ConfigError
 
@@ -103,6 +103,8 @@ def source_kind(url: str) -> SourceKind:
             raise ConfigError(f"can't read {scheme}:// sources; give one of {_KNOWN_FORMS}")
         if re.search(r"\s", url):
             raise ConfigError(f"{redact_url(url)} has a space in it; write %20 instead")
+        if (parts := _parts(url)) is not None and not parts.hostname:
+            raise ConfigError(f"{redact_url(url)} has no host; write {scheme}://[user:password@]host[:port]/path")
         return _SCHEMES[scheme]
     if colon and scheme == "webcam":
         if not rest.isdecimal():
@@ -154,14 +156,21 @@ def default_name(url: str, kind: SourceKind | None = None) -> str:
 
 
 def _network_name(url: str) -> str:
-    bare = re.sub(r"^([^:]+://)\S*@", r"\1", url)
-    try:
-        parts = urlsplit(bare)
-        host = parts.hostname or ""
-    except ValueError:  # brackets that don't match
+    parts = _parts(url)
+    if parts is None:
         return _safe("")
-    last = parts.path.rstrip("/").rpartition("/")[2]
+    host, last = parts.hostname or "", parts.path.rstrip("/").rpartition("/")[2]
     return _safe(f"{host}-{last}" if re.fullmatch(r"[A-Za-z0-9_.-]{1,12}", last) else host)
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Of a URL without its credentials; None where its brackets don't match."""
+    try:
+        parts = urlsplit(re.sub(r"^([^:]+://)\S*@", r"\1", url))
+        _ = parts.hostname
+    except ValueError:
+        return None
+    return parts
 
 
 def _safe(text: str) -> str:

@@ -39,6 +39,56 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(folder, capsys):
     ]
 
 
+def test_two_sources_of_one_name_are_told_beside_the_rest_by_their_numbers(folder, capsys):
+    (folder / "x.toml").write_text(
+        "[server]\nport = 'x'\n[[sources]]\nurl = 'webcam:0'\nregion = [1, 1, 0, 0]\n"
+        "[[sources]]\nurl = 'webcam:1'\n[[sources]]\nname = 'webcam-1'\nurl = 'webcam:2'\n"
+    )
+    assert run(["config", "check", "--config", "x.toml"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[2] for line in told] == ["sources[0].region", "server.port", "sources[2].name"]
+    assert "sources[1] is called 'webcam-1' too" in told[2]
+    assert run(["config", "show", "--config", "x.toml"]) == 2
+    assert "(1 more: `facestream config check x.toml` shows all)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["webcam:x"], "the command line: 'webcam:x' isn't a webcam"),
+        (["x.toml"], "the command line: x.toml is no video: a configuration file is given with --config x.toml"),
+        (
+            ["webcam:0", "webcam-0=webcam:1"],
+            "the command line: another source is called 'webcam-0' too; write OTHER",
+        ),
+        (["rtsp://:554/x"], "has no host; write rtsp://[user:password@]host[:port]/path"),
+        (["--cert", "c.pem"], "add --key FILE"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_told_in_its_words(folder, capsys, arguments, words):
+    (folder / "x.toml").write_text("")
+    assert run(["config", "show", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_number_that_is_none_is_told_in_plain_words(monkeypatch, capsys):
+    monkeypatch.setenv("FACESTREAM_PORT", "x")
+    assert run(["config", "show"]) == 2
+    assert "FACESTREAM_PORT: 'x' isn't a whole number from 0 to 65535" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_told_before_any_model_is_loaded(capsys):
+    assert run(["serve", "nosuch.mp4", "--detector", "no-such-model"]) == 1
+    assert "nosuch.mp4 isn't there; check the path" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "warned"), [("", True), ("on = true\n", False)])
+def test_what_is_said_of_events_without_events_is_warned_of(folder, capsys, text, warned):
+    (folder / "facestream.toml").write_text(f"[events]\n{text}clip_before = 5\n")
+    assert run(["config", "check"]) == 0
+    assert ("facestream.toml: events.clip_before says: add --events" in capsys.readouterr().err) is warned
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
