@@ -43,6 +43,18 @@ def detect(detector: Any, *images: np.ndarray) -> list[Detections]:
     return found
 
 
+def detect_scaled(detector: Any, image: np.ndarray, size: int) -> Detections:
+    """What it finds in the picture scaled to a long side of ``size``, in the picture's own pixels.
+
+    Averaged over areas, so that the result doesn't depend on how a detector scales.
+    """
+    height, width = (round(side * size / max(image.shape)) for side in image.shape[:2])
+    (found,) = detect(detector, cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    factor = np.float32([image.shape[1] / width, image.shape[0] / height])
+    points = None if found.points is None else found.points * factor
+    return Detections(found.boxes * np.tile(factor, 2), found.scores, points)
+
+
 def align(aligner: Any, batch: ExtractBatch) -> np.ndarray:
     feed = aligner.pre_process(batch)
     aligner.post_process(aligner.infer(feed), feed, batch)

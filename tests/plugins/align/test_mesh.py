@@ -4,7 +4,7 @@ import pytest
 from facestream.plugins.align.refeed import Refeed
 from facestream.plugins.align.refined import RefinedAligner
 from facestream.stream.types import Detections, ExtractBatch
-from tests.plugins.conftest import Load, align, batch_of, detect
+from tests.plugins.conftest import Load, align, batch_of, detect_scaled
 
 # Chin, nose tip, outer eye corners, mouth corners of the leftmost and the rightmost face. The network's outputs were
 # compared with the TensorFlow Lite runtime on the published file: they agree to 8e-5 crop pixels.
@@ -21,8 +21,7 @@ RIGHTMOST = {
 
 @pytest.fixture(scope="module")
 def found(load: Load, photo: np.ndarray) -> Detections:
-    (found,) = detect(load("detect", "yunet", size=320), photo)
-    return found
+    return detect_scaled(load("detect", "yunet", size=320), photo, 320)
 
 
 def eye_distance(landmarks: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from facestream.plugins.detect.centerface import CenterFace
-from tests.plugins.conftest import Load, detect
+from tests.plugins.conftest import Load, detect_scaled
 
 # Long side 320, threshold 0.35, from the left. The network's four maps were compared with OpenCV's dnn module on the
 # published file: they agree to 5e-7.
@@ -19,7 +19,7 @@ POINTS = [[252.4, 106.5], [289.6, 116.5], [271.8, 132.0], [245.4, 142.0], [276.7
 
 
 def test_finds_what_it_found_before(load: Load, photo: np.ndarray) -> None:
-    (found,) = detect(load("detect", "centerface", size=320), photo)
+    found = detect_scaled(load("detect", "centerface", size=320), photo, 320)
     order = np.argsort(found.boxes[:, 0])
     np.testing.assert_allclose(found.boxes[order], BOXES, atol=0.5)
     np.testing.assert_allclose(found.scores[order], SCORES, atol=0.005)

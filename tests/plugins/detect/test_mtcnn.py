@@ -1,7 +1,7 @@
 import numpy as np
 
 from facestream.plugins.nms import box_iou
-from tests.plugins.conftest import Load, detect
+from tests.plugins.conftest import Load, detect, detect_scaled
 
 # Long side 640, from the left, as first found.
 BOXES = np.float32(
@@ -16,7 +16,7 @@ BOXES = np.float32(
 
 
 def test_finds_what_it_found_before(load: Load, photo: np.ndarray) -> None:
-    (found,) = detect(load("detect", "mtcnn"), photo)
+    found = detect_scaled(load("detect", "mtcnn"), photo, 640)
     order = np.argsort(found.boxes[:, 0])
     np.testing.assert_allclose(found.boxes[order], BOXES, atol=1.5)
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from facestream.plugins.detect.yunet import YuNet
-from tests.plugins.conftest import Load, detect
+from tests.plugins.conftest import Load, detect_scaled
 
 # OpenCV 5.0's FaceDetectorYN on the same canvas with the same file, long side 320, threshold 0.6, from the left.
 REFERENCE = np.float32(
@@ -18,7 +18,7 @@ REFERENCE_POINTS = [[241.5, 101.0], [291.1, 102.9], [264.8, 126.8], [240.4, 143.
 
 
 def test_agrees_with_opencv(load: Load, photo: np.ndarray) -> None:
-    (found,) = detect(load("detect", "yunet", size=320), photo)
+    found = detect_scaled(load("detect", "yunet", size=320), photo, 320)
     order = np.argsort(found.boxes[:, 0])
     np.testing.assert_allclose(found.boxes[order], REFERENCE, atol=0.3)
     np.testing.assert_allclose(found.scores[order], REFERENCE_SCORES, atol=0.003)
