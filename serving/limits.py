@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+from facestream.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,9 @@ class Limits:
         close_timeout: seconds that a closing server waits for its peers before it hangs up.
         stuck_after: seconds without a result, while a source delivers frames, after which ``/health``
             says 503.
+
+    Raises:
+        ConfigError: one is so low that nobody could come in.
     """
 
     connections: int = 512
@@ -52,3 +58,20 @@ class Limits:
     least_rate: float = 32 * 1024
     close_timeout: float = 2.0
     stuck_after: float = 15.0
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"limits.{name}: it is {least:g} at least, or nobody could come in")
+
+
+_LEAST: Final = {
+    "requests_per_second": 0.001,
+    "requests_burst": 1,
+    "wrong_tokens_per_minute": 0.001,
+    "wrong_tokens_burst": 1,
+    "stall_timeout": 0.001,
+    "open_timeout": 0.001,
+    "least_rate": 1,
+}
+"""What nothing works below."""
