@@ -17,6 +17,8 @@ from facestream.io.urls import SourceKind, check_name, parse_source, redact_url,
 
 DEFAULT = "default"
 
+_OF_STORED_EVENTS = ("store", "keep_days", "max_mb", "pictures", "clip_before", "clip_after")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -142,11 +144,8 @@ def idle(settings: Settings) -> str:
     """A warning if what is asked for comes to nothing without something else, or ""."""
     if settings.values["events.on"]:
         return ""
-    origins = [origin for key, origin in settings.origins.items() if key.startswith("events.") and origin != DEFAULT]
-    webhooks = [settings.webhooks_from] if settings.webhooks else []
-    if not (asked := dict.fromkeys(origins + webhooks)):
-        return ""
-    return f"no event is stored or sent, whatever {', '.join(asked)} says: add --events (on = true under [events])"
+    asked = [origin for key in _OF_STORED_EVENTS if (origin := settings.origins[f"events.{key}"]) != DEFAULT]
+    return f"events aren't stored, whatever {', '.join(asked)} says: add --events ([events] on = true)" if asked else ""
 
 
 # --- what no single value tells ---------------------------------------------------------------------------
