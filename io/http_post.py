@@ -45,6 +45,8 @@ async def post(url: str, body: bytes, headers: dict[str, str], *, timeout: float
         raise NotAnswered(f"no answer within {timeout:g} s") from error
     except ssl.SSLCertVerificationError as error:
         raise NotAnswered(f"its certificate isn't good: {error.verify_message}") from error
+    except UnicodeError as error:
+        raise NotAnswered("its name can't be looked up") from error
     except (OSError, ssl.SSLError) as error:
         raise NotAnswered(error.strerror or str(error)) from error
 

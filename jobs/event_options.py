@@ -99,12 +99,13 @@ def check_url(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = (parts.hostname or "").encode("idna"), parts.port  # as it will be looked up
     except ValueError:
-        host, parts = None, urlsplit("")
+        host, port, parts = b"", None, urlsplit("")
     if "@" in parts.netloc:
         raise ConfigError(f"the webhook's url {shown(url)!r} has a user in it, which isn't sent: leave that out")
-    if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
+    sendable = url.isascii() and url.isprintable() and " " not in url
+    if parts.scheme not in ("http", "https") or not host or port == 0 or not sendable:
         raise ConfigError(f"the webhook's url {shown(url)!r} can't be sent to: give one like https://host/path")
 
 

@@ -191,11 +191,11 @@ class Webhook:
         return f"webhook {shown(self._options.url)}"
 
     async def _deliver(self, delivery: Delivery) -> None:
-        for wait in WAITS:
+        for wait in (*WAITS, None):
             outcome = await self._try(delivery)
             if outcome.done:
                 return
-            if not outcome.again:
+            if not outcome.again or wait is None:
                 break
             self._retried += 1
             await self._sleep(wait)

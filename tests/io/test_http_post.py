@@ -109,6 +109,11 @@ async def test_nobody_is_there() -> None:
         await send("http://127.0.0.1:1/")
 
 
+async def test_a_name_that_nobody_can_have_is_not_there() -> None:
+    with pytest.raises(NotAnswered, match="looked up"):
+        await send("http://host..example/")
+
+
 async def test_who_does_not_speak_tls_is_not_sent_anything() -> None:
     heard: list[bytes] = []
     async with receiver(OK, heard) as address:

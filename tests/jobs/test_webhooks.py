@@ -172,6 +172,7 @@ async def test_who_never_answers_is_given_up_after_all_attempts() -> None:
         hook.offer(event())
         await until(lambda: hook.statistics().refused)
     assert waits == list(WAITS)
+    assert len(receiver.heard) == len(WAITS) + 1
 
 
 async def test_a_hook_gets_the_events_that_it_is_for() -> None:
@@ -271,6 +272,10 @@ def test_the_signature_is_what_the_documentation_says() -> None:
         "https://ho st/",
         "http://host/\r\nX: y",
         "http://host:99999/",
+        "http://host:0/",
+        "http://host..example/",
+        "https://.example/",
+        f"http://{'x' * 70}.example/",
         "http://[/",
     ],
 )
