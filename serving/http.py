@@ -5,7 +5,6 @@ from __future__ import annotations
 import email.utils
 import logging
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -191,8 +190,3 @@ def _single_headers(headers: Headers) -> dict[str, str]:
     """The headers that we look at; several of one name are joined, which matches nothing that we accept."""
     names = ("Host", "Origin", "Authorization", "Sec-WebSocket-Protocol", "If-None-Match", *FORWARDED)
     return {name: ", ".join(values) for name in names if (values := headers.get_all(name))}
-
-
-def without_token(target: str) -> str:
-    """A request's target as it may be logged."""
-    return re.sub(r"([?&]token=)[^&]*", r"\1***", target)

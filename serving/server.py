@@ -35,6 +35,7 @@ from facestream import __version__
 from facestream.errors import ConfigError, FacestreamError, ProtocolError
 from facestream.serving.access import Access, networks
 from facestream.serving.allowed import AllowedSources
+from facestream.serving.buckets import Buckets, address_key
 from facestream.serving.control import Control
 from facestream.serving.doorway import Doorway, Visitors
 from facestream.serving.entrance import Entrance
@@ -162,6 +163,7 @@ class Server:
         self._metrics = Metrics(self._collect, *metrics)
         self._ready = ready
         self._routes = RouteTable([*self._own_routes(), *routes])
+        self._refusals_told = Buckets(rate=1 / 6, burst=20)
         self._websockets = 0
         self._pushed = PushStatistics()
         self._since = session.hub.clock()
@@ -322,8 +324,13 @@ class Server:
             response.headers[HSTS[0]] = HSTS[1]
         peer.close_timeout = self.limits.close_timeout + len(response.body) / self.limits.least_rate
         if response.status_code in REFUSALS:
-            log.warning("refused %s: %d %s", peer.name, response.status_code, response.reason_phrase)
+            self._tell_of_refusal(peer, response)
         return response
+
+    def _tell_of_refusal(self, peer: Peer, response: Response) -> None:
+        """In the log, but not as often as somebody cares to ask."""
+        if not self._refusals_told.take(address_key(peer.address), self._session.hub.clock()):
+            log.warning("refused %s: %d %s", peer.name, response.status_code, response.reason_phrase)
 
     async def _handle(self, peer: ServerConnection) -> None:
         assert isinstance(peer, Peer)

@@ -207,6 +207,12 @@ async def test_the_token_is_never_logged(session, caplog):
     assert not any(TOKEN in record.getMessage() for record in ours)
 
 
+async def test_whoever_asks_in_vain_again_and_again_does_not_fill_the_log(locked, caplog):
+    for _ in range(50):
+        assert (await get(locked, "/api/sources")).status == 401
+    assert 0 < caplog.text.count("refused 127.0.0.1") <= 25
+
+
 # who asks
 
 
