@@ -1,14 +1,14 @@
 """Files through detect + align + track: frames/s of the pipeline against a plain loop over the same models.
 
 The plain loop does what a careful program without facestream would: decode a frame, detect, align, track, next frame,
-in one thread, with the same loaded models and as many torch threads. Both run in this process, alternately, five times.
+in one thread, with the same loaded models and as many torch threads. Both run in this process, alternately, five times;
+ours on the event loop that the command uses.
 
 python bench/pipeline.py [CLIP …]
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from pathlib import Path
@@ -17,6 +17,7 @@ from statistics import median
 import av
 from report import report
 
+from facestream.cli_options import run_async
 from facestream.faces.aligned import align
 from facestream.jobs.demo import demo_video
 from facestream.jobs.extract import BATCHES_PER_STAGE, run_inputs
@@ -83,7 +84,7 @@ def main(clips: list[Path]) -> None:
             start = time.perf_counter()
             frames, loop_faces = plain_loop(clip, detector, aligner)
             loop_rates.append(frames / (time.perf_counter() - start))
-            ours, our_faces, seconds = asyncio.run(pipelined(clip, options))
+            ours, our_faces, seconds = run_async(pipelined(clip, options))
             our_rates.append(ours / seconds)
             assert ours == frames, f"{ours} frames out of {frames}"
         rows.append(

@@ -115,7 +115,9 @@ class GraphedNetwork:
     def _record(self, shape: tuple[int, ...], x: Tensor, expected: tuple[Tensor, ...]) -> None:
         """Record ``shape``, unless that fails or gives something else than the network has just given for ``x``."""
         try:
-            replay = self._capture(self._body, _filled(x, shape[0]))
+            example = _filled(x, shape[0])
+            self._body(example)  # what this size needs is loaded and chosen now: within a recording it can't be
+            replay = self._capture(self._body, example)
             found = tuple(output[: len(x)] for output in replay(x))
             agrees = error_of(found, expected) <= AGREES
         except _FAILURES as error:

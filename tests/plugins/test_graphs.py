@@ -61,6 +61,26 @@ def test_batches_are_filled_up_to_powers_of_two_or_the_full_batch(count: int, si
     assert filled_up(count, 6) == size
 
 
+def test_a_size_is_computed_once_before_it_is_recorded() -> None:
+    seen: list[tuple[int, bool]] = []
+    recording = False
+
+    def watched(x: Tensor) -> tuple[Tensor, ...]:
+        seen.append((len(x), recording))
+        return body(x)
+
+    def capture(body: Body, example: Tensor) -> Body:
+        nonlocal recording
+        recording = True
+        body(example)
+        recording = False
+        return body
+
+    network = GraphedNetwork("sums", watched, 8, capture=capture, often=1)
+    network(batch(5))
+    assert seen[:3] == [(5, False), (8, False), (8, True)]
+
+
 def test_a_shape_comes_often_after_so_many_times() -> None:
     counts = ShapeCounts(often=3)
     assert [counts.comes_often((1, 2)) for _ in range(4)] == [False, False, True, True]
