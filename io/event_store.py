@@ -120,8 +120,9 @@ class EventStore:
             raise OutputError(f"{path}: can't be made ({error.strerror}): name another file for events") from error
         lock = _locked(path) if write else None
         try:
-            if lock is not None and not path.stat().st_size:
-                _drop_logs(path)  # SQLite would take them for this file's, and bring back what was in another one
+            with told(path):
+                if lock is not None and not path.stat().st_size:
+                    _drop_logs(path)  # SQLite would take them for this file's, and bring back what was in another one
             store = cls._opened(path, lock)
         except BaseException:
             if lock is not None:
@@ -247,7 +248,8 @@ class EventStore:
             changed = self._connection.execute(
                 "UPDATE events SET name = ?, name_key = ? WHERE name_key = ?", (to, key, name_key(name))
             ).rowcount
-        set_aside_of(self.path).unlink(missing_ok=True)  # it may tell of them, too
+        with told(self.path):
+            set_aside_of(self.path).unlink(missing_ok=True)  # it may tell of them, too
         self._erase_soon()
         return int(changed)
 
@@ -286,7 +288,7 @@ class EventStore:
             # As a script: it gives back one page a step, and execute() takes but one step of what returns no rows.
             self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
         self._erase()
-        with suppress(FileNotFoundError):
+        with told(self.path), suppress(FileNotFoundError):
             if set_aside_of(self.path).stat().st_mtime < oldest:
                 set_aside_of(self.path).unlink()
         return removed > 0
@@ -324,15 +326,15 @@ class EventStore:
             gone = self._connection.execute(
                 "DELETE FROM clips WHERE NOT EXISTS (SELECT 1 FROM events WHERE clip = file) RETURNING file"
             ).fetchall()
-        for (file,) in gone:
-            (self.clips / file).unlink(missing_ok=True)
+        with told(self.path):
+            for (file,) in gone:
+                (self.clips / file).unlink(missing_ok=True)
 
     def drop_strays(self) -> None:
         """Remove files of the clips' folder that nobody knows: a process was killed. While no clip is being made."""
         with told(self.path):
             known = {file for (file,) in self._connection.execute("SELECT file FROM clips")}
-        if self.clips.is_dir():
-            for path in self.clips.iterdir():
+            for path in self.clips.iterdir() if self.clips.is_dir() else ():
                 if path.name not in known and path.is_file():
                     path.unlink(missing_ok=True)
 

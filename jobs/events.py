@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from facestream.errors import ConfigError
+from facestream.errors import ConfigError, OutputError, SourceError
 from facestream.io.event_store import EventFilter
 from facestream.io.gallery_names import name_key
 from facestream.jobs.event_clips import ClipDesk
@@ -300,6 +300,9 @@ class Events:
         """Keep the pictures that are better than what their visits have."""
         try:
             better = await self._bridge.cpu(better_portraits, faces, looks)
+        except SourceError as error:  # nobody had looked at the frame until now
+            log.debug("%s: no picture: %s", faces.frame.source, error)
+            return
         finally:
             self._looking.discard(faces.frame.source)
         for look, portrait in better:
@@ -338,3 +341,5 @@ def _read(path: Path, choose: Callable[[int], tuple[int, int]]) -> Piece | None:
             return Piece(file.read(end - start), size)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise OutputError(f"{path}: can't be read ({error.strerror}): see to whose it is") from error

@@ -232,6 +232,17 @@ def test_files_that_a_killed_process_left_in_the_clips_folder_go(store: EventSto
     assert (kept.exists(), stray.exists()) == (True, False)
 
 
+def test_a_clip_that_cannot_be_deleted_is_told(store: EventStore) -> None:
+    store.write([visit(1)])
+    path = clip(store, "1.mp4")
+    store.add_clip([1], "1.mp4")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OutputError, match=r"directory|permitted"):
+        store.remove(1)
+    assert store.find() == []
+
+
 def test_a_clip_that_is_not_there_is_told(store: EventStore) -> None:
     store.write([visit(1)])
     with pytest.raises(OutputError, match="No such file"):

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from facestream.errors import ConfigError, SourceUnavailable
+from facestream.errors import ConfigError, OutputError, SourceFormatError, SourceUnavailable
+from facestream.io.reading import LazyFrame, LazyPixels
 from facestream.jobs.events import EventFilter, EventOptions, Events
 from facestream.jobs.source_options import SourceOptions
 from facestream.stream.device import Bridge
 from facestream.stream.events import Event, Kind
-from facestream.stream.types import Recognised, SourceState
+from facestream.stream.types import Image, Recognised, SourceState
 from facestream.testing.sessions import FakeSession, some_faces, source_info
 from facestream.tests.serving.conftest import until
 
@@ -180,6 +181,21 @@ async def test_a_visit_has_the_best_picture_of_it(session: Doorway, path: Path) 
         assert (await events.find(EventFilter()))[0].picture
 
 
+async def test_a_frame_that_cannot_be_converted_has_no_picture_and_ends_nothing(session: Doorway, path: Path) -> None:
+    def broken() -> Image:
+        raise SourceFormatError("can't convert a frame of door")
+
+    async with hearing(session, path) as (events, told):
+        for _ in range(5):
+            faces = some_faces()
+            faces.frame = LazyFrame.of(LazyPixels(broken, (64, 48)), "door", 0, 0.0, UNIX)
+            session.publish(faces)
+            session.clock.now += 0.2
+        await until(lambda: not events._looking)
+        assert what(told) == [("arrived", "door", None)]
+        assert await events.picture(told[0].id) is None
+
+
 async def test_without_pictures_there_are_none(session: Doorway, path: Path) -> None:
     async with hearing(session, path, pictures=False) as (events, told):
         session.show(None, seconds=3)
@@ -266,6 +282,18 @@ async def test_a_part_of_a_clip_can_be_had(session: Doorway, path: Path) -> None
         assert whole is not None
         assert await events.piece_of_clip(told[0].id, lambda size: (1, size - 1)) == (whole[1:-1], len(whole))
         assert await events.piece_of_clip(99, lambda size: (0, size)) is None
+
+
+async def test_a_clip_that_cannot_be_read_is_told(session: Doorway, path: Path) -> None:
+    async with hearing(session, path, clip_before=2.0) as (events, told):
+        session.show(None)
+        await until(lambda: events.statistics().clips == 1)
+        (file,) = (path.parent / "events-clips").iterdir()
+        file.unlink()
+        file.mkdir()
+        with pytest.raises(OutputError, match="can't be read"):
+            await events.clip(told[0].id)
+        file.rmdir()
 
 
 async def test_a_clip_that_was_deleted_is_not_there(session: Doorway, path: Path) -> None:
