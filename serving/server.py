@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from http import HTTPStatus
@@ -37,26 +38,26 @@ from facestream.serving.access import Access, networks
 from facestream.serving.allowed import AllowedSources
 from facestream.serving.buckets import Buckets, address_key
 from facestream.serving.control import Control
+from facestream.serving.conversations import Conversations
 from facestream.serving.doorway import Doorway, Visitors
 from facestream.serving.entrance import Entrance
 from facestream.serving.fanout import Fanout
-from facestream.serving.forms import Wanted
-from facestream.serving.health import Health, is_stuck, judge
 from facestream.serving.http import HSTS, Admitted, Site, respond
 from facestream.serving.keys import Keys
 from facestream.serving.limits import Limits
 from facestream.serving.lookup import Lookup, addresses_of
-from facestream.serving.messages import HelloMessage, source_message, status_message
-from facestream.serving.metrics import CONTENT_TYPE, Collect, Metrics
+from facestream.serving.messages import status_message
+from facestream.serving.metrics import Collect, Metrics
 from facestream.serving.network_metrics import NetworkCounts, network_metrics
 from facestream.serving.pages import load_pages
-from facestream.serving.peer import Peer, Peers, text_frame
+from facestream.serving.peer import Peer, Peers
 from facestream.serving.people import PeopleMethods
-from facestream.serving.push import PushStatistics, open_push, receive_pictures
-from facestream.serving.routes import Answer, Query, Role, Route, RouteTable
+from facestream.serving.push import PushStatistics
+from facestream.serving.routes import Route, RouteTable
 from facestream.serving.rpc import Method
 from facestream.serving.session import Recognition, Session
 from facestream.serving.session_metrics import session_metrics
+from facestream.serving.status_routes import StatusRoutes
 from facestream.serving.tls import certificate_files, server_context
 from facestream.serving.tokens import SUBPROTOCOL
 from facestream.stream.events import Event
@@ -162,12 +163,13 @@ class Server:
         )
         self._metrics = Metrics(self._collect, *metrics)
         self._ready = ready
-        self._routes = RouteTable([*self._own_routes(), *routes])
+        self._status = StatusRoutes(session, self._metrics, ready, self.limits.stuck_after)
+        self._routes = RouteTable([*self._status.routes, *routes])
         self._refusals_told = Buckets(rate=1 / 6, burst=20)
         self._websockets = 0
         self._pushed = PushStatistics()
-        self._since = session.hub.clock()
         self._fanout: Fanout
+        self._conversations: Conversations
         self._visitors: Visitors
         self.site: Site
         self._server: WebsocketServer
@@ -232,6 +234,9 @@ class Server:
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(task_group())
             self._fanout = Fanout(session.hub, session.bridge, tasks)
+            self._conversations = Conversations(
+                session, self._fanout, self.control, self._people, self.limits, self._pushed
+            )
             self.site = Site(
                 pages=await session.bridge.cpu(load_pages),
                 entrance=Entrance(self._access, self._keys, self.limits),
@@ -342,7 +347,7 @@ class Server:
                     f"there are {self.limits.subscribers} subscribers already; try again later",
                     close_code=CloseCode.TRY_AGAIN_LATER,
                 )
-            await self._talk(peer, peer.query)
+            await self._conversations.hold(peer, peer.query)
         except ProtocolError as error:
             await peer.refuse(error)
         except ConnectionClosed:
@@ -350,100 +355,13 @@ class Server:
         finally:
             self._websockets -= 1
 
-    async def _talk(self, peer: Peer, query: Query) -> None:
-        if query.path == "/ws/faces":
-            await self._send_faces(peer, query)
-        elif query.path == "/ws/push":
-            await self._take_pictures(peer, query)
-        else:
-            await self._answer_requests(peer, query)
-
-    async def _send_faces(self, peer: Peer, query: Query) -> None:
-        wanted = Wanted.parse(query.parameters)
-        self._greet(peer)
-        with self._fanout.subscribed(peer, wanted):
-            async for _ in peer:
-                raise ProtocolError("unexpected-message", "/ws/faces takes no messages; use /ws/control or /ws/push")
-
-    async def _take_pictures(self, peer: Peer, query: Query) -> None:
-        names = query.parameters.get("source", [])
-        if len(names) != 1 or query.parameters.keys() - {"source", "fields"}:
-            raise ProtocolError("bad-parameter", "connect to /ws/push?source=NAME; fields is the only other parameter")
-        wanted = Wanted.parse(query.parameters)
-        push = await open_push(self._session, names[0], self.limits)
-        try:
-            self._greet(peer, None if Role.VIEW in query.roles else names[0])
-            with self._fanout.subscribed(peer, wanted, own_notices=True):
-                await receive_pictures(peer, push, self._session.bridge, self.limits, self._pushed)
-        finally:
-            push.disconnect()
-
-    async def _answer_requests(self, peer: Peer, query: Query) -> None:
-        if query.parameters:
-            raise ProtocolError("bad-parameter", f"/ws/control has no parameter {sorted(query.parameters)[0]!r}")
-        self._greet(peer)
-        async for message in peer:
-            if isinstance(message, bytes):
-                raise ProtocolError("not-text", "send JSON-RPC requests as text", close_code=CloseCode.UNSUPPORTED_DATA)
-            response = await self.control.answer(message)
-            if response is not None:
-                await peer.send(response, text=True)
-
-    def _greet(self, peer: Peer, only: str | None = None) -> None:
-        """Say hello, with every source or one."""
-        sources = [source_message(info) for info in self._session.sources() if only in (None, info.name)]
-        hello = HelloMessage(version=__version__, sources=sources, recognition=self._people.state)
-        peer.push(text_frame(hello))
-
-    def _own_routes(self) -> Sequence[Route]:
-        return (
-            Route("/health", None, self._answer_health, early=True),
-            Route("/health/live", None, self._answer_live, early=True),
-            Route("/health/ready", None, self._answer_ready, early=True),
-            Route("/metrics", Role.VIEW, self._answer_metrics, early=True),
-            Route("/api/sources", Role.VIEW, self._answer_sources),
-            Route("/api/access", None, self._answer_access, early=True),
-        )
-
-    async def _answer_health(self, query: Query) -> Answer:
-        if self._ready():
-            return await self._answer_ready(query)
-        health = self._health()
-        if Role.VIEW not in query.roles:
-            health = Health(status=health.status)
-        return Answer.json(health, health.http_status)
-
-    async def _answer_live(self, query: Query) -> Answer:
-        """The port is open and the event loop turns: restarting us would help nobody."""
-        return Answer.json({"status": "live"})
-
-    async def _answer_ready(self, query: Query) -> Answer:
-        if reason := self._ready():
-            return Answer.json({"status": "starting", "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return Answer.json({"status": "ready"})
-
-    async def _answer_metrics(self, query: Query) -> Answer:
-        return Answer(HTTPStatus.OK, self._metrics.render(), CONTENT_TYPE)
-
-    async def _answer_sources(self, query: Query) -> Answer:
-        return Answer.json([source_message(info) for info in self._session.sources()])
-
-    async def _answer_access(self, query: Query) -> Answer:
-        """What the caller may do; nothing for one whose token is missing or isn't good."""
-        return Answer.json({"roles": sorted(role.value for role in query.roles)})
-
     def begun(self) -> None:
         """The session has its models: from now on results are due."""
-        self._since = self._session.hub.clock()
+        self._status.begun()
 
     def is_stuck(self) -> bool:
         """Whether frames arrive and no results come."""
-        hub = self._session.hub
-        return is_stuck(self._session.sources(), hub.statistics(), hub.clock(), self._since, self.limits.stuck_after)
-
-    def _health(self) -> Health:
-        hub = self._session.hub
-        return judge(self._session.sources(), hub.statistics(), hub.clock(), self._since, self.limits.stuck_after)
+        return self._status.is_stuck()
 
     def _collect(self) -> Iterator[Metric]:
         session = self._session
@@ -482,4 +400,6 @@ def _listen_error(host: str, port: int, error: OSError) -> FacestreamError:
         return FacestreamError(
             f"port {port} needs more rights than this program has; choose one above 1023 with --port"
         )
-    return ConfigError(f"can't serve {host}: it isn't an address of this machine; choose another with --host")
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return ConfigError(f"can't serve {host}: it isn't an address of this machine; choose another with --host")
+    return FacestreamError(f"can't serve {host}:{port}: {error.strerror or error}; mend that, or choose another --port")
