@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from websockets.sync.client import connect
 from facestream import cli
 from tests.serving.certificates import client_context, make_certificate
 from tests.serving.test_reload_process import SERVE
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_it_is_served_over_tls_which_clients_verify_and_a_renewed_certificate_follows_a_signal(
@@ -41,6 +44,7 @@ def test_it_is_served_over_tls_which_clients_verify_and_a_renewed_certificate_fo
             with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
                 urlopen(address, context=ssl.create_default_context(), timeout=10)
             _curl(address, cert)
+            assert _container_is_healthy(address)
             with connect(f"wss{address[5:]}ws/faces", ssl=client_context(cert)) as websocket:
                 assert '"hello"' in websocket.recv(10)
             assert cli.run(["status", "--url", address, "--ca", str(cert)]) == 0
@@ -66,6 +70,13 @@ def _curl(address: str, cert: Path) -> None:
     trusting = subprocess.run([*command, "--cacert", str(cert), f"{address}health/live"], capture_output=True)
     assert (trusting.returncode, trusting.stdout) == (0, b'{"status":"live"}'), trusting.stderr
     assert subprocess.run([*command, address], capture_output=True).returncode == 60  # not to be verified
+
+
+def _container_is_healthy(address: str) -> bool:
+    """By the Dockerfile's check, which doesn't know of certificates."""
+    (command,) = re.findall(r'^    CMD (\["python".*\])$', (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
+    _, *arguments = json.loads(command.replace("8765", address.strip("/").rpartition(":")[2]))
+    return subprocess.run([sys.executable, *arguments]).returncode == 0
 
 
 @pytest.mark.parametrize(
