@@ -42,8 +42,12 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
-    _load(context, cert, key)
-    if os.name == "posix" and stat.S_IMODE(key.stat().st_mode) & stat.S_IROTH:
+    try:
+        _load(context, cert, key)
+        readable = os.name == "posix" and stat.S_IMODE(key.stat().st_mode) & stat.S_IROTH
+    except OSError as error:  # they are being replaced
+        raise ConfigError(f"{cert} or {key} can't be read ({error.strerror}); try again") from None
+    if readable:
         log.warning("%s can be read by everybody on this machine; chmod 640 or 600 it", key)
     return context
 

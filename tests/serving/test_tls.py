@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from facestream.errors import ConfigError
+from facestream.serving import tls
 from facestream.serving.tls import certificate_files, server_context
 from tests.serving.certificates import make_certificate
 
@@ -41,6 +42,12 @@ def test_files_that_are_no_certificate_are_refused(tmp_path, files):
         with pytest.raises(ConfigError, match=words) as refused:
             server_context(*pair)
         assert "\n" not in str(refused.value)
+
+
+def test_files_that_go_while_they_are_read_are_told_too(tmp_path, files, monkeypatch):
+    monkeypatch.setattr(tls, "_check", lambda path, what, mark: None)
+    with pytest.raises(ConfigError, match="can't be read"):
+        server_context(tmp_path / "nothing", files[1])
 
 
 def test_a_certificate_needs_its_key(files):
