@@ -13,7 +13,7 @@ from facestream.plugins.identity.sface import SFaceNetwork
 from facestream.stream.joining import batch_of as joined
 from facestream.stream.stage import derive
 from facestream.stream.types import ExtractBatch, Faces, Floats, Frame, Image
-from tests.plugins.conftest import Load, align, batch_of, detect
+from tests.plugins.conftest import Load, align, batch_of, detect_scaled
 
 # The first five of the leftmost and rightmost face's 128 numbers. The network's outputs were compared with ONNX's
 # reference implementation on the published file: they agree to 4e-6.
@@ -28,7 +28,7 @@ def sface(load: Load) -> Any:
 @pytest.fixture(scope="module")
 def people(load: Load, photo: Image) -> ExtractBatch:
     """Five faces with landmarks, from left to right."""
-    (found,) = detect(load("detect", "yunet", size=320), photo)
+    found = detect_scaled(load("detect", "yunet", size=320), photo, 320)
     batch = batch_of(photo, found)
     align(load("align", "mesh"), batch)
     batch.keep(np.argsort(batch.boxes[:, 0]))

@@ -13,7 +13,7 @@ from facestream.faces.masks import landmark_mask
 from facestream.plugins.mask.bisenet_fp import BiSeNet, BiSeNetFP
 from facestream.stream.stage import derive
 from facestream.stream.types import ExtractBatch, Floats, Image
-from tests.plugins.conftest import Load, align, batch_of, detect
+from tests.plugins.conftest import Load, align, batch_of, detect_scaled
 
 # Percent of each face's stored square that is face, from left to right.
 COVERED = [37.54, 41.77, 36.68, 44.17, 46.71]
@@ -53,7 +53,7 @@ def published_keys() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def people(load: Load, photo: Image) -> ExtractBatch:
     """Five faces with landmarks, from left to right."""
-    (found,) = detect(load("detect", "yunet", size=320), photo)
+    found = detect_scaled(load("detect", "yunet", size=320), photo, 320)
     batch = batch_of(photo, found)
     align(load("align", "mesh"), batch)
     batch.keep(np.argsort(batch.boxes[:, 0]))
