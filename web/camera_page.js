@@ -1,11 +1,11 @@
 // One camera large, or the person's own: the picture with what was found in it, its numbers, and who is in it.
 
 import { OwnCamera } from "./camera.js";
-import { compact, sentence, setText } from "./format.js";
+import { compact, duration, sentence, setText } from "./format.js";
 import { PeopleView } from "./people.js";
 import { describeState } from "./protocol.js";
 import { routeTo } from "./router.js";
-import { SourceListView, describeNumbers, isBrowserName, isIdle, showState } from "./sources.js";
+import { SourceListView, describeNumbers, isBrowserName, isIdle, isSilent, showState } from "./sources.js";
 import { Viewer, seconds } from "./viewer.js";
 
 const NUMBERS_EVERY = 500; // milliseconds, of what is on the page already
@@ -207,12 +207,14 @@ export class CameraPage {
     $("camera-state").hidden = own || !state;
     showState($("camera-state"), this.#link.state === "open" ? state : "unknown");
     const tile = $("camera-tile");
-    tile.dataset.tone = describeState(state).tone;
+    const silence = own ? 0 : this.viewer.silence(this.#name, seconds());
+    const silent = Boolean(state) && isSilent(this.#link.book.get(this.#name), silence);
+    tile.dataset.tone = silent ? "bad" : describeState(state).tone;
     const words = { stopped: "Start again", degraded: "Try now" };
     $("camera-restart").hidden = !words[state] || own || !this.#link.mayControl;
     setText($("camera-restart"), words[state] ?? "");
     const waits = state === "live" || state === "connecting" || !state;
-    setText(tile.querySelector(".tile-wait"), waits ? "Waiting for pictures…" : reason || state);
+    setText(tile.querySelector(".tile-wait"), silent ? `No picture for ${duration(silence)}` : waits ? "Waiting for pictures…" : reason || state);
   }
 
   #showPeople() {

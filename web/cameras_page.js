@@ -1,11 +1,11 @@
 // All cameras at once, each with a small living picture: only those in view are asked for.
 
 import { shownSources } from "./camera_page.js";
-import { plural, setText } from "./format.js";
+import { duration, plural, setText } from "./format.js";
 import { describeState } from "./protocol.js";
 import { routeTo } from "./router.js";
-import { KeyedList, describeNumbers, showState } from "./sources.js";
-import { Viewer } from "./viewer.js";
+import { KeyedList, describeNumbers, isSilent, showState } from "./sources.js";
+import { Viewer, seconds } from "./viewer.js";
 
 const NUMBERS_EVERY = 1000; // milliseconds
 const PICTURES = 24; // a second, of all cameras in view together
@@ -98,9 +98,11 @@ export class CamerasPage {
     setText(card.querySelector(".card-faces"), alive && faces !== undefined && source.state === "live" ? plural(faces, "face") : "");
     card.querySelector(".card-edit").hidden = !this.#link.mayControl;
     const picture = card.querySelector(".card-picture");
-    picture.dataset.tone = describeState(source.state).tone;
+    const silence = this.viewer.silence(source.name, seconds());
+    const silent = alive && isSilent(source, silence);
+    picture.dataset.tone = silent ? "bad" : describeState(source.state).tone;
     const words = { degraded: "Reconnecting…", stopped: "Stopped" };
-    setText(picture.querySelector(".tile-wait"), words[source.state] ?? "Waiting for pictures…");
+    setText(picture.querySelector(".tile-wait"), silent ? `No picture for ${duration(silence)}` : (words[source.state] ?? "Waiting for pictures…"));
   }
 
   #scrolled(entries) {

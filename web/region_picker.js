@@ -31,8 +31,7 @@ export class RegionPicker {
     for (const input of inputs) input.addEventListener("input", () => this.#typed());
     canvas.addEventListener("pointerdown", (event) => this.#grasp(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
-    canvas.addEventListener("pointerup", () => { this.#drag = null; });
-    canvas.addEventListener("pointercancel", () => { this.#drag = null; });
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) canvas.addEventListener(end, () => { this.#drag = null; });
   }
 
   /** The region, or null: the whole picture. */
@@ -102,6 +101,7 @@ export class RegionPicker {
   #move(event) {
     const [width, height] = this.#size;
     const place = this.#place(event);
+    if (!event.buttons) this.#drag = null; // let go outside the window
     if (!this.#drag) {
       this.#canvas.dataset.grasp = isWhole(this.#region) ? "draw" : cursorOf(graspAt(this.#region, place, [width, height]));
       return;

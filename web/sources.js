@@ -3,6 +3,8 @@
 import { compact, setText } from "./format.js";
 import { describeState } from "./protocol.js";
 
+const PATIENCE = 4; // seconds without a picture
+
 /** What the server said about its sources, newest word first. Knows nothing of the page. */
 export class SourceBook {
   #sources = new Map();
@@ -26,6 +28,12 @@ export class SourceBook {
   get all() {
     return [...this.#sources.values()];
   }
+}
+
+/** Whether a source that should be seen has sent no picture for longer than its rate explains. */
+export function isSilent({ state, rate, options }, silence) {
+  const expected = Math.min(rate || 1, options?.max_rate ?? Infinity);
+  return state === "live" && silence > PATIENCE + 3 / expected;
 }
 
 /** A browser's camera, or another program's, that sends nothing now. */

@@ -19,14 +19,16 @@ class Tile {
     this.rate = new RateMeter();
     this.latency = new LatencyMeter();
     this.dropped = 0; // by the server, for us: its own word
+    this.heardAt = 0; // when the last picture came
     this.skipped = 0; // here, before decoding, because something newer had come
     this.stage = new Stage(element, settings, { onPaint: (shown) => this.#painted(shown) });
     this.decoding = new Newest((item) => this.#decode(item), () => { this.skipped += 1; });
   }
 
   receive(message, jpeg) {
+    this.heardAt = seconds();
     this.dropped += message.dropped ?? 0;
-    this.decoding.offer({ message, jpeg, receivedAt: seconds() });
+    this.decoding.offer({ message, jpeg, receivedAt: this.heardAt });
   }
 
   async #decode({ message, jpeg, receivedAt }) {
@@ -71,6 +73,7 @@ export class Viewer {
   #changing = 0;
   #resizing = 0;
   #width = 0;
+  #askedAt = 0;
   #pace = new Pace();
   #observer = new ResizeObserver(() => this.#resized());
 
@@ -96,6 +99,12 @@ export class Viewer {
 
   get watched() {
     return this.#watched;
+  }
+
+  /** For how many seconds a source's pictures have stayed away; 0 where none is asked for. */
+  silence(name, now) {
+    if (this.state === "closed" || !this.#watched.includes(name)) return 0;
+    return now - Math.max(this.#askedAt, this.tiles.get(name)?.heardAt ?? 0);
   }
 
   /** Give a source a place: an element with a canvas. */
@@ -151,6 +160,7 @@ export class Viewer {
       return;
     }
     this.#width = this.#wantedWidth();
+    this.#askedAt = seconds();
     this.#connection.open();
   }
 

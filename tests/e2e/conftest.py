@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,11 +14,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
-from facestream.jobs.demo import demo_video
 from facestream.tests.e2e.serving import Served, serving
+from facestream.tests.e2e.staging import Staged, staged
 from facestream.tests.needs import chromium
 
-CAMERA_FRAMES = 96
+CAMERA_FRAMES = CLIP_FRAMES = 96
+SLOW_RATE = 8
+UNRECOGNISED = "nobody is recognised: start the server with --identity sface, to name people"
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -33,22 +37,45 @@ OpenPage: TypeAlias = Callable[..., Awaitable[Page]]
 Picture: TypeAlias = Callable[[Page, str], Awaitable[None]]
 
 
-@pytest.fixture(scope="session")
-def clip() -> Path:
-    """A video of one face."""
-    return demo_video()
+def write_to_and_fro(clip: Path, path: Path, *, rate: int, every: int = 1) -> None:
+    """The clip's beginning, forwards and backwards again: in a loop it has no cut, at which a track would end."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        frames = list(itertools.islice(source.decode(video=0), 0, CLIP_FRAMES, every))
+        stream = target.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for index, frame in enumerate(frames + frames[-2:0:-1]):
+            picture = av.VideoFrame.from_ndarray(frame.to_ndarray(format="yuv420p"), format="yuv420p")
+            picture.pts, picture.time_base = index, Fraction(1, rate)
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode(None))
 
 
 @pytest.fixture(scope="session")
-def camera_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of one face, which moves steadily."""
+    path = tmp_path_factory.mktemp("clip") / "face.mp4"
+    write_to_and_fro(face_clip, path, rate=24)
+    return path
+
+
+@pytest.fixture(scope="session")
+def camera_clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same face as Chromium's fake camera wants it: a bare MJPEG stream, full-range 4:2:0."""
     path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
-    with av.open(str(clip)) as source, av.open(str(path), "w", format="mjpeg") as target:
+    with av.open(str(face_clip)) as source, av.open(str(path), "w", format="mjpeg") as target:
         stream = target.add_stream("mjpeg", rate=24)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 640, 360, "yuvj420p", 8_000_000
         for _, frame in zip(range(CAMERA_FRAMES), source.decode(video=0), strict=False):
             target.mux(stream.encode(frame.reformat(format="yuvj420p")))
         target.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def slow_clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same face eight times a second: a camera that costs its models little."""
+    path = tmp_path_factory.mktemp("slow") / "face.mp4"
+    write_to_and_fro(face_clip, path, rate=SLOW_RATE, every=3)
     return path
 
 
@@ -65,25 +92,35 @@ async def browser(camera_clip: Path) -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def server(clip: Path) -> AsyncIterator[Served]:
-    """One server for all tests that don't harm it. It plays the face for ever and leaves no frame out."""
-    async with serving(f"demo={clip}", "--loop", "--lossless") as served:
-        yield served
+async def stage() -> AsyncIterator[Staged]:
+    """One camera without models behind it, for what no real face is needed for. It recognises nobody."""
+    async with staged("demo", unrecognised=UNRECOGNISED) as stage:
+        yield stage
 
 
 @pytest.fixture(scope="package")
 def people_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the busy server keeps people and events."""
+    """Where the server keeps people and events."""
     return tmp_path_factory.mktemp("user-data")
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def busy_server(clip: Path, people_folder: Path) -> AsyncIterator[Served]:
-    """One with several cameras, of which one can't be reached; it recognises people and keeps events with clips."""
-    sources = f"demo={clip}", f"hall={clip}", "gate=rtsp://somebody:secret@127.0.0.1:9/nobody"
+async def server(clip: Path, slow_clip: Path, people_folder: Path) -> AsyncIterator[Served]:
+    """One for all tests that don't harm it, with several cameras, of which one can't be reached. It plays real faces
+    for ever, recognises people and keeps events with clips.
+    """
+    sources = f"demo={clip}", f"hall={slow_clip}", "gate=rtsp://somebody:secret@127.0.0.1:9/nobody"
     events = "--events", "--clip-before", "1", "--clip-after", "1", "--left-after", "1"
     async with serving(
-        *sources, "--loop", "--identity", "sface", "--source-host", "127.0.0.1", *events, user_data=people_folder
+        *sources,
+        "--loop",
+        "--lossless",
+        "--identity",
+        "sface",
+        "--source-host",
+        "127.0.0.1",
+        *events,
+        user_data=people_folder,
     ) as served:
         yield served
 
@@ -104,7 +141,7 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
             errors.append(message.text)
 
     async def open_page(url: str, *, script: str | None = None, **context: Any) -> Page:
-        context.setdefault("viewport", {"width": 1440, "height": 900})
+        context.setdefault("viewport", {"width": 1024, "height": 640})  # painted without a GPU: large is slow
         opened = await browser.new_context(reduced_motion="reduce", **context)
         contexts.append(opened)
         page = await opened.new_page()

@@ -31,6 +31,11 @@ async def goes_on(page: Page, source: str = "demo", pictures: int = 3) -> None:
     await until(page, f"([name, least]) => ({PAINTED})(name) >= least", [source, before + pictures])
 
 
+async def painted_anew(page: Page) -> None:
+    """Wait until what was to be drawn is drawn."""
+    await page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 async def pixels(page: Page, canvas: str = "#stages canvas") -> list[int]:
     """A canvas as the person sees it, scaled down to 64 × 36 RGBA."""
     values: list[int] = await page.evaluate(

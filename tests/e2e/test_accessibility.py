@@ -51,9 +51,9 @@ async def check(page: Page, name: str) -> None:
     ],
 )
 async def test_every_page_can_be_used_by_everybody(
-    busy_server: Served, open_page: OpenPage, picture: Picture, size: str, scheme: str
+    server: Served, open_page: OpenPage, picture: Picture, size: str, scheme: str
 ) -> None:
-    page = await open_page(f"{busy_server.url}#/camera/demo", script=axe_script(), color_scheme=scheme, **SIZES[size])
+    page = await open_page(f"{server.url}#/camera/demo", script=axe_script(), color_scheme=scheme, **SIZES[size])
     await shows_a_face(page)
     for name, (address, there) in PAGES.items():
         await page.evaluate("address => { location.hash = address; }", address)

@@ -6,12 +6,13 @@ import pytest
 from playwright.async_api import Page
 
 from facestream.tests.e2e.conftest import OpenPage, Picture
-from facestream.tests.e2e.looking import difference, pixels, until
+from facestream.tests.e2e.looking import difference, painted_anew, pixels, until
 from facestream.tests.e2e.serving import Served
+from facestream.tests.e2e.staging import Staged
+from facestream.tests.e2e.test_viewer import PHONE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 ANSWERS = "facestream.camera.answers"
 
 
@@ -25,7 +26,9 @@ async def some_more_answers(page: Page, count: int = 10) -> None:
     await until(page, f"least => {ANSWERS} >= least", answers + count)
 
 
-async def test_boxes_lie_on_the_persons_own_picture(server: Served, open_page: OpenPage, picture: Picture) -> None:
+async def test_boxes_lie_on_the_persons_own_picture_in_the_very_frame_that_they_were_found_in(
+    server: Served, open_page: OpenPage, picture: Picture
+) -> None:
     page = await open_page(server.url)
     await use_my_camera(page)
     first = await pixels(page, "#own canvas")
@@ -34,11 +37,6 @@ async def test_boxes_lie_on_the_persons_own_picture(server: Served, open_page: O
     message = await page.evaluate("facestream.camera.stage.message")
     assert message["source"] == await page.evaluate("facestream.camera.name")
     await picture(page, "camera")
-
-
-async def test_the_faces_shown_are_those_of_the_very_frame(server: Served, open_page: OpenPage) -> None:
-    page = await open_page(server.url)
-    await use_my_camera(page)
     same = await page.evaluate(
         """async () => {
              // The picture on the stage, sent once more, must be the picture that the answer's box was found in:
@@ -81,11 +79,11 @@ async def test_the_persons_picture_is_mirrored_and_the_drawing_with_it(server: S
     await use_my_camera(page)
     await page.evaluate("facestream.camera.video.pause()")
     await until(page, "() => facestream.camera.inFlight === 0")
-    mirrored = await pixels(page, "#own canvas")
     await page.get_by_role("button", name="Ids").click()
+    await painted_anew(page)
     mirrored = await pixels(page, "#own canvas")
     await page.get_by_role("button", name="Mirror").click()
-    await page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await painted_anew(page)
     plain = await pixels(page, "#own canvas")
     flipped = [
         plain[(row * 64 + 63 - column) * 4 + part] for row in range(36) for column in range(64) for part in range(4)
@@ -95,8 +93,9 @@ async def test_the_persons_picture_is_mirrored_and_the_drawing_with_it(server: S
 
 
 async def test_others_see_the_camera_as_a_source_until_it_is_stopped(server: Served, open_page: OpenPage) -> None:
-    own, other = await open_page(server.url), await open_page(server.url)
+    own, other = await open_page(server.url, **PHONE), await open_page(f"{server.url}#/camera/demo")
     await use_my_camera(own)
+    assert await own.evaluate("document.documentElement.scrollWidth") == 390
     name = await own.evaluate("facestream.camera.name")
     row = other.locator(".source", has_text=name)
     await row.wait_for()
@@ -105,32 +104,21 @@ async def test_others_see_the_camera_as_a_source_until_it_is_stopped(server: Ser
     assert await own.evaluate("facestream.camera.video.srcObject") is None
 
 
-async def test_a_phone_shows_the_camera_without_sideways_scrolling(
-    server: Served, open_page: OpenPage, picture: Picture
-) -> None:
-    page = await open_page(server.url, **PHONE)
-    await use_my_camera(page)
-    assert await page.evaluate("document.documentElement.scrollWidth") == 390
-    await picture(page, "camera-phone")
-
-
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("script", "words"),
     [
-        ("NotAllowedError", "camera is blocked"),
-        ("NotFoundError", "No camera was found"),
-        ("NotReadableError", "camera is busy"),
+        *(
+            (f"navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', '{error}'))", words)
+            for error, words in (
+                ("NotAllowedError", "camera is blocked"),
+                ("NotFoundError", "No camera was found"),
+                ("NotReadableError", "camera is busy"),
+            )
+        ),
+        ("Object.defineProperty(window, 'isSecureContext', { value: false })", "https://"),
     ],
 )
-async def test_a_camera_that_cant_be_had_says_why(server: Served, open_page: OpenPage, error: str, words: str) -> None:
-    refuse = f"navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', '{error}'))"
-    page = await open_page(server.url, script=refuse)
+async def test_a_camera_that_cant_be_had_says_why(stage: Staged, open_page: OpenPage, script: str, words: str) -> None:
+    page = await open_page(stage.url, script=script)
     await page.locator("#camera-start").click()
     await page.get_by_role("alert").filter(has_text=words).wait_for()
-
-
-async def test_an_insecure_page_says_what_to_do(server: Served, open_page: OpenPage, picture: Picture) -> None:
-    page = await open_page(server.url, script="Object.defineProperty(window, 'isSecureContext', { value: false })")
-    await page.locator("#camera-start").click()
-    await page.get_by_role("alert").filter(has_text="https://").wait_for()
-    await picture(page, "insecure")

@@ -10,15 +10,15 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from facestream.tests.e2e.looking import in_module
-from facestream.tests.e2e.serving import Served
+from facestream.tests.e2e.staging import Staged
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def page(browser: Browser, server: Served) -> AsyncIterator[Page]:
+async def page(browser: Browser, stage: Staged) -> AsyncIterator[Page]:
     page = await browser.new_page()
-    await page.goto(f"{server.url}favicon.svg")
+    await page.goto(f"{stage.url}favicon.svg")
     yield page
     await page.close()
 
