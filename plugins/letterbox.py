@@ -75,11 +75,14 @@ def scaled(image: Image, height: int, width: int) -> Image:
     precision on WIDER FACE photos is 0.770 either way.
     """
     if height >= image.shape[0]:
-        return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+        return _resized(image, height, width, cv2.INTER_CUBIC)
     while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
-        half = -(-image.shape[1] // 2), -(-image.shape[0] // 2)
-        image = cv2.resize(image, half, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        image = _resized(image, -(-image.shape[0] // 2), -(-image.shape[1] // 2), cv2.INTER_LINEAR)
+    return _resized(image, height, width, cv2.INTER_LINEAR)
+
+
+def _resized(image: Image, height: int, width: int, interpolation: int) -> Image:
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
 
 
 def letterbox_on(
