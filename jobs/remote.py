@@ -28,13 +28,19 @@ class Remote:
         ca: a file of certificates in PEM to trust besides the system's, such as the server's own.
 
     Raises:
-        ConfigError: the url isn't one of a server, or there are no certificates in the file.
+        ConfigError: the url isn't one of a server, the token can't be one, or there are no certificates in the file.
+
+    Attributes:
+        url: as it may be shown.
     """
 
     def __init__(self, url: str, token: str | None = None, ca: Path | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"{redact_url(url)!r} isn't a server's address: give one like http://127.0.0.1:8765")
-        self.url = url.rstrip("/")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise ConfigError("the token has characters in it that none has: check --token or FACESTREAM_TOKEN")
+        self.url = redact_url(url.rstrip("/"))
+        self._url = url.rstrip("/")
         self._token = token
         self._opener = _opener(ca)
 
@@ -64,7 +70,7 @@ class Remote:
         Raises:
             ServerUnavailable: the server doesn't answer, or not without another token.
         """
-        return self._get("/metrics").decode()
+        return self._get("/metrics").decode(errors="replace")
 
     def _json(self, path: str) -> Any:
         body = self._get(path)
@@ -76,7 +82,7 @@ class Remote:
     def _get(self, path: str) -> bytes:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
-            with self._opener.open(Request(self.url + path, headers=headers), timeout=TIMEOUT) as response:
+            with self._opener.open(Request(self._url + path, headers=headers), timeout=TIMEOUT) as response:
                 return bytes(response.read(_MOST_BYTES))
         except HTTPError as error:
             with error:

@@ -84,6 +84,16 @@ def test_what_is_no_address_is_wrong_usage(url, capsys):
     assert cli.run(["status", "--url", url]) == 2
 
 
+def test_a_token_that_no_request_can_show_is_wrong_usage(capsys):
+    assert cli.run(["status", "--url", "http://127.0.0.1:1", "--token", "caf\u00e9\n"]) == 2
+    assert "caf" not in capsys.readouterr().err
+
+
+def test_a_password_in_the_address_is_not_shown(capsys):
+    assert cli.run(["status", "--url", "http://ada:horse@127.0.0.1:1"]) == 1
+    assert "horse" not in capsys.readouterr().err
+
+
 def test_a_file_without_certificates_is_wrong_usage(tmp_path: Path):
     (tmp_path / "ca.pem").write_text("nothing")
     assert cli.run(["status", "--url", "https://127.0.0.1:1", "--ca", str(tmp_path / "ca.pem")]) == 2
