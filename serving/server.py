@@ -148,18 +148,12 @@ class Server:
             proxies=networks(trusted_proxies),
         )
         allowed = allowed_sources or AllowedSources()
-        self._allowed = replace(allowed, local=allowed.local or allow_local_sources)
+        allowed = replace(allowed, local=allowed.local or allow_local_sources)
         self._certificate = certificate_files(cert, key)
         self._keys = Keys(session.bridge, tokens, token)
         self._people = PeopleMethods(recognition, unrecognised)
         self.control = Control(
-            session,
-            self.limits,
-            self.statistics,
-            self._people,
-            allowed=self._allowed,
-            lookup=lookup,
-            methods=methods,
+            session, self.limits, self.statistics, self._people, allowed=allowed, lookup=lookup, methods=methods
         )
         self._metrics = Metrics(self._collect, *metrics)
         self._ready = ready
