@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from websockets.sync.client import connect
 
 from facestream.testing.sources import make_clip
@@ -38,10 +39,15 @@ def test_a_running_server_does_what_the_file_says_and_nothing_when_it_is_wrong(t
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=tmp_path, text=True
     ) as process:
-        assert process.stdout is not None
+        lines: list[str] = []
 
         def said(words: str) -> str:
-            return next(line for line in process.stdout if words in line)
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line)
+                if words in line:
+                    return line
+            pytest.fail(f"it ended without having said {words!r}:\n{''.join(lines)}")
 
         try:
             assert "facestream.toml" in said("the settings are those of")
@@ -62,5 +68,5 @@ def test_a_running_server_does_what_the_file_says_and_nothing_when_it_is_wrong(t
             said("server.port has changed")
         finally:
             process.send_signal(signal.SIGTERM)
-            rest = process.stdout.read()
-    assert process.returncode == 0, rest
+            lines += process.stdout or ()
+    assert process.returncode == 0, "".join(lines)
