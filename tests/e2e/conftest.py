@@ -114,7 +114,6 @@ async def server(clip: Path, slow_clip: Path, people_folder: Path) -> AsyncItera
     async with serving(
         *sources,
         "--loop",
-        "--lossless",
         "--identity",
         "sface",
         "--source-host",
