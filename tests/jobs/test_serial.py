@@ -316,7 +316,8 @@ async def test_nothing_to_read_is_told_before_the_second_model(tmp_path: Path) -
 
 
 async def test_another_jobs_journal_is_told_before_the_first_model(tmp_path: Path) -> None:
-    options, fakes = options_for(photos(tmp_path / "photos"), models=CHAIN, serial=True), Fakes()
+    many = photos(tmp_path / "photos", 24)  # more than are on their way when the job is stopped, which would be done
+    options, fakes = options_for(many, models=CHAIN, serial=True), Fakes()
     await extract(options, stop_after=2)
     with pytest.raises(AlignmentsError, match=r"ran with --size 64 \(now 128\): run it so again"):
         await extract(replace(options, size=128), fakes)
