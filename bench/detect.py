@@ -114,12 +114,12 @@ def against_mediapipe() -> None:
     ]
     report("detect-yunet", rows, "one core; recall of faces of 20 px and more at two least overlaps (IoU)")
     for clip in clips:
-        ours, _, theirs = turns[clip.name]
-        judge(f"{clip.name}: yunet's CPU to mediapipe's", ours.cpu / theirs.cpu, most=MOST_TO_MEDIAPIPE)
-        if clip.photos:
-            for iou in (0.5, 0.3):
+        *ours, theirs = turns[clip.name]
+        for program, turn in zip(programs, ours):
+            judge(f"{clip.name}: {program.label}'s CPU to mediapipe's", turn.cpu / theirs.cpu, most=MOST_TO_MEDIAPIPE)
+            for iou in (0.5, 0.3) if clip.photos else ():
                 least = clip.recall(theirs.faces, iou) or 0.0
-                judge(f"{clip.name}: recall at IoU {iou}", clip.recall(ours.faces, iou) or 0.0, least=least)
+                judge(f"{clip.name}: its recall at IoU {iou}", clip.recall(turn.faces, iou) or 0.0, least=least)
 
 
 def recalls(clip: Clip, turn: Turn) -> dict[str, Any]:
