@@ -171,7 +171,8 @@ async def _one(
         path = _log_path(options, folder)
         await bridge.cpu(write_log, path, report)
     if not options.quiet:
-        for line in summary(report, settings, undone=options.undo, copies=options.keep, sheet=sheet):
+        elsewhere = () if report.placed or options.batch_mode else await bridge.cpu(subfolders, folder)
+        for line in summary(report, settings, undone=options.undo, copies=options.keep, sheet=sheet, folders=elsewhere):
             print(line, file=sys.stderr)
     if report.complete and report.nothing and not options.undo:
         raise SourceError(f"{folder}: none of its pictures can be sorted; {_next(report)}")

@@ -16,9 +16,19 @@ _SIZES: Final = 8
 
 
 def summary(
-    report: Report, settings: SortSettings, *, undone: bool = False, copies: bool = False, sheet: Path | None = None
+    report: Report,
+    settings: SortSettings,
+    *,
+    undone: bool = False,
+    copies: bool = False,
+    sheet: Path | None = None,
+    folders: Sequence[Path] = (),
 ) -> list[str]:
-    """The lines: what was done, what was left where it was and why, and where to look at it."""
+    """The lines: what was done, what was left where it was and why, and where to look at it.
+
+    Args:
+        folders: in the one that was to be sorted, those that hold pictures.
+    """
     lines = []
     if report.finished:
         lines.append(
@@ -36,7 +46,7 @@ def summary(
             lines.append(f"{counted(report.count, 'face')} {verb} {report.folder} by {settings.words}")
             lines += _groups(report.placed)
         elif not report.finished:
-            lines.append("no face to sort")
+            lines.append(f"no face to sort in {report.folder}{_elsewhere(folders)}")
     lines += _left(report.left)
     if report.links:
         lines.append(f"{counted(len(report.links), 'link')} left alone, only files are sorted: {_some(report.links)}")
@@ -45,6 +55,13 @@ def summary(
     if sheet is not None:
         lines.append(f"look at them in {sheet}")
     return lines
+
+
+def _elsewhere(folders: Sequence[Path]) -> str:
+    if not folders:
+        return ""
+    every = ", or add --batch-mode to sort each of them" if len(folders) > 1 else ""
+    return f" itself; give the folder in it: {folders[0]}{every}"
 
 
 def _groups(placed: Sequence[Placed]) -> list[str]:

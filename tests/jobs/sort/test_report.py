@@ -47,7 +47,15 @@ def test_links_are_told() -> None:
 
 
 def test_nothing_to_sort_is_told() -> None:
-    assert summary(Report(FOLDER), settings("blur")) == ["no face to sort"]
+    assert summary(Report(FOLDER), settings("blur")) == ["no face to sort in /faces"]
+
+
+def test_where_the_faces_are_is_told_if_not_here() -> None:
+    folders = [FOLDER / "holiday", FOLDER / "photos"]
+    assert summary(Report(FOLDER), settings("blur"), folders=folders[:1]) == [
+        "no face to sort in /faces itself; give the folder in it: /faces/holiday"
+    ]
+    assert summary(Report(FOLDER), settings("blur"), folders=folders)[0].endswith("--batch-mode to sort each of them")
 
 
 def test_a_finished_run_and_an_undone_one_are_told() -> None:
