@@ -126,6 +126,7 @@ class VideoReader:
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._ready: deque[VideoFrame] = deque()
         self._converter = FrameConverter(ask_first=False)
+        self._asked = False  # a file's first frame, how it is turned
         self._last_pts = -math.inf
         self._opened_at = 0.0
         self._untimed = False
@@ -176,7 +177,9 @@ class VideoReader:
         self._opened_at = self._monotonic()
         self._last_pts = -math.inf
         self._decoded = 0
-        self._converter = FrameConverter(ask_first=self.finite)
+        if self.finite and not self._asked:
+            # Once, not at each opening: a frame that was asked stays until the garbage collector comes.
+            self._converter, self._asked = FrameConverter(ask_first=True), True
         self._behind, self._passing = FallingBehind(), False
         self.size = (stream.width, stream.height) if stream.width and stream.height else None
         self.rate = float(stream.average_rate) if stream.average_rate else None

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.convert import orient
@@ -323,3 +324,15 @@ def test_a_camera_that_sends_too_fast_is_decoded_in_part_until_caught_up(tmp_pat
     assert len(late) < 0.7 * 0.6 * 30
     assert len(prompt) == pytest.approx(1.5 * 30, abs=2)
     assert len(kept) + reader.skipped == 120
+
+
+def test_a_film_that_begins_again_and_again_leaves_no_frames_to_the_garbage_collector(
+    tmp_path: Path, no_garbage_collector: None
+) -> None:
+    reader = reader_of(make_clip(tmp_path / "film.mp4", frames=3))
+    for _ in range(5):
+        reader.open()
+        while reader.read() is not None:
+            pass
+        reader.close()
+    assert sum(isinstance(each, VideoFrame) for each in gc.get_objects()) <= 1
