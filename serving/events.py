@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeVar
 
 from facestream.errors import FacestreamError
 from facestream.io.event_store import EventFilter
+from facestream.serving.byte_range import Span, Unsatisfiable, asked_for
 from facestream.serving.messages import EventParams, EventsMessage
 from facestream.serving.parameters import Parameters, check_names, choice, number, single
 from facestream.serving.routes import Answer, Query, Role, Route
@@ -49,8 +51,8 @@ class EventSource(Protocol):
     async def picture(self, id_: int) -> bytes | None:
         """A visit's picture, as JPEG."""
 
-    async def clip(self, id_: int) -> bytes | None:
-        """A visit's clip, as MP4."""
+    async def piece_of_clip(self, id_: int, choose: Callable[[int], tuple[int, int]]) -> tuple[bytes, int] | None:
+        """A part of a visit's clip, an MP4, and the size of the whole; ``choose`` is given that and says which part."""
 
     async def remove(self, id_: int) -> bool:
         """Forget a visit; False if there is none."""
@@ -85,21 +87,28 @@ class EventRoutes:
         return Answer.json(EventsMessage(events=[event_record(event) for event in events], next=more))
 
     async def _picture(self, query: Query) -> Answer:
-        return await self._file(query, "picture", "image/jpeg")
-
-    async def _clip(self, query: Query) -> Answer:
-        return await self._file(query, "clip", "video/mp4")
-
-    async def _file(self, query: Query, what: str, content_type: str) -> Answer:
         check_names(query.parameters, ())
         if self._events is None:
             return _missing("events-off", NOT_KEPT)
         id_ = _id(query.values["id"])
-        get = self._events.picture if what == "picture" else self._events.clip
-        body = None if id_ is None else await get(id_)
-        if body is None:
-            return _missing("not-found", f"there is no {what} of that event; it may have been too old to keep")
-        return Answer(HTTPStatus.OK, body, content_type)
+        body = None if id_ is None else await self._events.picture(id_)
+        return _nothing("picture") if body is None else Answer(HTTPStatus.OK, body, "image/jpeg")
+
+    async def _clip(self, query: Query) -> Answer:
+        """A player asks for the part that it needs; Safari's shows nothing without."""
+        check_names(query.parameters, ())
+        if self._events is None:
+            return _missing("events-off", NOT_KEPT)
+        id_ = _id(query.values["id"])
+        parts = _Part(query.range)
+        try:
+            piece = None if id_ is None else await self._events.piece_of_clip(id_, parts.of)
+        except Unsatisfiable:
+            beyond = Answer.error(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "bad-range", "the clip ends before that")
+            return replace(beyond, headers=(("Content-Range", f"bytes */{parts.size}"),))
+        if piece is None:
+            return _nothing("clip")
+        return Answer(parts.status, piece[0], "video/mp4", parts.headers())
 
     async def _remove(self, params: Any) -> Any:
         wanted = convert(params, EventParams)
@@ -128,6 +137,37 @@ def events_wanted(query: Parameters) -> EventFilter:
         before=None if before is None else int(before),
         limit=int(number(query, "limit", int, 1, MOST) or 50),
     )
+
+
+class _Part:
+    """The part of a file that a request asks for, once the file's size is known."""
+
+    def __init__(self, header: str) -> None:
+        self._header = header
+        self._span: Span | None = None
+        self.size = 0
+
+    def of(self, size: int) -> tuple[int, int]:
+        """From where, up to before where.
+
+        Raises:
+            Unsatisfiable: there is none of it.
+        """
+        self.size = size
+        self._span = asked_for(self._header, size)
+        return self._span or (0, size)
+
+    @property
+    def status(self) -> HTTPStatus:
+        return HTTPStatus.OK if self._span is None else HTTPStatus.PARTIAL_CONTENT
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        accepts = ("Accept-Ranges", "bytes")
+        return (accepts,) if self._span is None else (accepts, ("Content-Range", self._span.content_range(self.size)))
+
+
+def _nothing(what: str) -> Answer:
+    return _missing("not-found", f"there is no {what} of that event; it may have been too old to keep")
 
 
 def _id(text: str) -> int | None:

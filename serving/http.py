@@ -24,6 +24,9 @@ from facestream.serving.tokens import Token
 log = logging.getLogger("facestream.server")
 
 PARAMETERS: Final = 64
+PARTS: Final = ("If-None-Match", "Range", "If-Range")
+"""Headers that say how much of an answer is wanted."""
+
 WEBSOCKETS: Final = {"/ws/faces": Role.VIEW, "/ws/push": Role.PUSH, "/ws/control": Role.CONTROL}
 """Path → who may open a websocket there."""
 
@@ -110,6 +113,8 @@ async def respond(site: Site, request: Request, peer: str) -> Response | Admitte
     if request.method not in ("GET", "HEAD"):
         refusal = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "bad-method", "this server is read with GET only")
         return _refused(refusal, ("Allow", "GET, HEAD"))
+    if request.method == "HEAD":
+        headers.pop("Range", None)  # it is for GET alone
     response = await _get(site, target, headers, client)
     if request.method == "HEAD":
         response.body = b""
@@ -127,7 +132,9 @@ async def _get(site: Site, target: Target, headers: Mapping[str, str], client: s
     admitted = await _admit(site, target, headers, client, route.role, early=route.early)
     if isinstance(admitted, Refusal):
         return _refused(admitted)
-    answer = await _answer(route, replace(admitted.query, values=values))
+    # We give no validators, so there's nothing that an If-Range could name: all of it, then.
+    part = "" if "If-Range" in headers else headers.get("Range", "")
+    answer = await _answer(route, replace(admitted.query, values=values, range=part))
     return _response(answer.status, answer.body, answer.content_type, *answer.headers)
 
 
@@ -188,5 +195,5 @@ def _response(status: HTTPStatus, body: bytes, content_type: str, *extra: tuple[
 
 def _single_headers(headers: Headers) -> dict[str, str]:
     """The headers that we look at; several of one name are joined, which matches nothing that we accept."""
-    names = ("Host", "Origin", "Authorization", "Sec-WebSocket-Protocol", "If-None-Match", *FORWARDED)
+    names = ("Host", "Origin", "Authorization", "Sec-WebSocket-Protocol", *PARTS, *FORWARDED)
     return {name: ", ".join(values) for name in names if (values := headers.get_all(name))}

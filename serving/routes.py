@@ -40,12 +40,14 @@ class Query:
         parameters: of the query, decoded; the token isn't among them.
         roles: what the caller may do; nothing where no token was given and one is needed.
         values: what stood in the places of the route's ``{…}``; never empty, never with a ``/``.
+        range: the request's ``Range``, for routes that answer with a part; "" for all.
     """
 
     path: str
     parameters: Mapping[str, list[str]] = field(default_factory=dict)
     roles: frozenset[Role] = EVERY_ROLE
     values: Mapping[str, str] = field(default_factory=dict)
+    range: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,9 @@ class FakeEvents:
     async def picture(self, id_: int) -> bytes | None:
         return self.pictures.get(id_)
 
-    async def clip(self, id_: int) -> bytes | None:
-        return self.clips.get(id_)
+    async def piece_of_clip(self, id_: int, choose: Callable[[int], tuple[int, int]]) -> tuple[bytes, int] | None:
+        clip = self.clips.get(id_)
+        return None if clip is None else (clip[slice(*choose(len(clip)))], len(clip))
 
     async def remove(self, id_: int) -> bool:
         if self.broken:
@@ -123,6 +124,32 @@ async def test_pictures_and_clips_are_never_kept_by_a_browser(server: Server) ->
         answer = await get(server, f"/api/events/1/{what}")
         assert (answer.status, answer.headers["content-type"], answer.body) == (200, kind, content)
         assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "said", "content"),
+    [
+        ({"Range": "bytes=0-1"}, 206, "bytes 0-1/3", b"mp"),
+        ({"Range": "bytes=0-"}, 206, "bytes 0-2/3", b"mp4"),
+        ({"Range": "bytes=-1"}, 206, "bytes 2-2/3", b"4"),
+        ({"Range": "bytes=3-"}, 416, "bytes */3", None),
+        ({"Range": "bytes=0-0,2-2"}, 200, None, b"mp4"),
+        ({"Range": "bytes=0-1", "If-Range": '"another"'}, 200, None, b"mp4"),
+    ],
+)
+async def test_a_player_gets_the_part_of_a_clip_that_it_asks_for(
+    server: Server, asked: dict[str, str], status: int, said: str | None, content: bytes | None
+) -> None:
+    answer = await get(server, "/api/events/1/clip", **asked)
+    assert (answer.status, answer.headers.get("content-range")) == (status, said)
+    if content is not None:
+        assert answer.body == content
+        assert answer.headers["accept-ranges"] == "bytes"
+
+
+async def test_the_head_of_a_clip_tells_of_all_of_it(server: Server) -> None:
+    answer = await get(server, "/api/events/1/clip", method="HEAD", Range="bytes=0-1")
+    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "3", b"")
 
 
 @pytest.mark.parametrize("id_", ["2", "x", "-1", "1e3", "٣", "9" * 40, "%2e%2e", "1/../1"])
