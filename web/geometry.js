@@ -64,6 +64,8 @@ export function headAxes({ pitch, yaw, roll }) {
   };
 }
 
+const ROOMY = 5; // a box so many labels high hides little under one: a large face's doesn't jump to its other end
+
 /**
  * Where a label of `size` goes that belongs to a box on the canvas: above it, or where that would leave the area or
  * cover one of the labels that are `taken`, below, within, or at the other side. [x, y].
@@ -71,7 +73,9 @@ export function headAxes({ pitch, yaw, roll }) {
 export function labelPlace([left, top, right, bottom], [width, height], gap, area, taken) {
   const [lowest, rightmost] = [area.y + area.height - height - 2, area.x + area.width - width - 2];
   const kept = (x) => Math.max(area.x + 2, Math.min(x, rightmost));
-  const rows = [top - height - gap, bottom + gap, bottom - height - gap, top + gap];
+  const below = [bottom + gap, bottom - height - gap];
+  const within = Math.max(area.y + 2, top + gap);
+  const rows = [top - height - gap, ...(bottom - top > ROOMY * height ? [within, ...below] : [...below, within])];
   const places = rows.flatMap((y) => [[kept(left), y], [kept(right - width), y]]);
   const inside = places.filter(([, y]) => y >= area.y + 2 && y <= lowest);
   const free = inside.find(([x, y]) => !taken.some(([x0, y0, x1, y1]) => x < x1 && x + width > x0 && y < y1 && y + height > y0));
