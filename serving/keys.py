@@ -18,7 +18,7 @@ class Keys:
 
     Args:
         path: the file of tokens, which may not exist yet; None for no file.
-        token: one more, whose holder may do everything.
+        token: one more, whose holder may do everything. One that is, or was, the file's is no more than that.
 
     Attributes:
         ring: the tokens as they were read last.
@@ -46,7 +46,17 @@ class Keys:
         """
         if self._file is None:
             return
-        self.ring = Keyring(await self._bridge.cpu(self._file.tokens), self._token)
+        tokens = await self._bridge.cpu(self._file.tokens)
+        if self._token is not None and (own := Keyring(tokens).find(self._token)) is not None:
+            log.warning(
+                "--token is the token %r of %s, and may do no more than that (%s): leave it, or FACESTREAM_TOKEN, out, "
+                "or choose another",
+                own.name,
+                self._file.path,
+                " and ".join(role.value for role in own.roles),
+            )
+            self._token = None  # for good: else its removal from the file would let its holder do everything
+        self.ring = Keyring(tokens, self._token)
         self.locked = self.locked or bool(self.ring)
 
     async def refresh(self) -> None:

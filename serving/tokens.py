@@ -58,7 +58,7 @@ class Keyring:
 
     Args:
         tokens: from the file.
-        token: one more, given in plain text; its holder may do everything.
+        token: one more, given in plain text; its holder may do everything, unless it is one of the file's.
     """
 
     def __init__(self, tokens: Iterable[Token] = (), token: str | None = None) -> None:
@@ -75,11 +75,12 @@ class Keyring:
     def find(self, secret: str) -> Token | None:
         """Whose ``secret`` this is, expired ones included.
 
-        Every token is compared with, whole, so how long it takes tells nothing about any.
+        Every token is compared with, whole, so how long it takes tells nothing about any. The file's come before the
+        one in plain text: what a token may is what it was made for.
         """
         given = digest(secret[:SECRET_LENGTH]).encode()
         found = None
-        for token in self.tokens:
+        for token in reversed(self.tokens):
             if hmac.compare_digest(token.sha256.encode(), given):
                 found = token
         return found

@@ -39,6 +39,11 @@ def test_the_servers_own_token_may_do_everything():
     assert Keyring((), "s3cret").find("s3cret").may == EVERY_ROLE
 
 
+def test_a_token_of_the_file_is_what_the_file_says_also_as_the_servers_own():
+    secret, token = make("kitchen", Role.VIEW)
+    assert Keyring([token], secret).find(secret) == token
+
+
 def test_a_ring_without_tokens_is_empty():
     assert not Keyring()
     assert Keyring([make()[1]])
@@ -168,6 +173,26 @@ async def test_once_there_was_a_token_nobody_comes_in_without_one(bridge, tmp_pa
     await keys.load()
     assert keys.locked
     assert not keys.holds(token, 0.0)
+
+
+async def test_the_servers_own_token_is_no_more_than_the_same_one_of_the_file_also_once_removed(
+    bridge, tmp_path, caplog
+):
+    path = tmp_path / "tokens.json"
+    secret, token = make("kitchen", Role.VIEW)
+    add_token(path, token)
+    keys = Keys(bridge, path, secret)
+    await keys.load()
+    await keys.load()
+    (warning,) = caplog.messages
+    assert "--token is the token 'kitchen'" in warning
+    assert "(view)" in warning
+    assert secret not in warning
+    assert (await keys.find(secret)).may == {Role.VIEW}
+    remove_token(path, "kitchen")
+    await keys.load()
+    assert await keys.find(secret) is None
+    assert keys.locked
 
 
 async def test_where_the_file_is_damaged_tokens_stay_as_they_were(bridge, tmp_path, caplog):
