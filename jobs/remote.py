@@ -113,7 +113,10 @@ def _why(reason: object) -> str:
         )
     if isinstance(reason, ssl.SSLError) and reason.reason in _NO_TLS:
         return "doesn't answer in TLS: if it speaks none, write http:// instead of https://"
-    return f"doesn't answer ({reason}): check that the server runs"
+    if isinstance(reason, ConnectionRefusedError):
+        return "doesn't answer: start it with `facestream serve`, or say where it is with --url"
+    what = reason.strerror if isinstance(reason, OSError) and reason.strerror else reason  # without its number
+    return f"doesn't answer ({what}): check that it runs, or say where it is with --url"
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -71,7 +71,18 @@ async def test_a_wrong_token_is_told_and_never_shown(server, capsys):
 @pytest.mark.parametrize("command", ["status", "top"])
 def test_where_nobody_answers_one_line_says_so(command, capsys):
     assert cli.run([command, "--url", "http://127.0.0.1:1"]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith(
+        "127.0.0.1:1 doesn't answer: start it with `facestream serve`, or say where it is with --url\n"
+    )
+
+
+def test_a_name_that_nobody_has_is_told_without_numbers(capsys):
+    assert cli.run(["status", "--url", "http://nobody.invalid:1"]) == 1
+    said = capsys.readouterr().err
+    assert "Errno" not in said
+    assert "http://nobody.invalid:1 doesn't answer (" in said
 
 
 def test_nobody_answering_is_json_too(capsys):
