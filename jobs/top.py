@@ -9,6 +9,8 @@ from facestream.jobs.readings import Interval, Reading
 
 GOOD: Final = "ok"
 
+_ASKED_FOR: Final = "rate_limit"  # why a frame was dropped, where it was meant to be
+
 Row = Sequence[str]
 
 
@@ -52,7 +54,7 @@ def source_lines(health: Mapping[str, Any], sources: Iterable[Mapping[str, Any]]
             source["name"],
             source["state"],
             f"{source['rate']:.1f}",
-            _percent(source["dropped"], source["captured"]),
+            _dropped(source),
             _number(source["latency_ms"], 0),
             _number(source["last_frame_age"], 1),
             str(source["reconnects"]),
@@ -106,6 +108,7 @@ def _source(name: str, interval: Interval) -> Row:
     dropped = sum(
         interval.rate("facestream_source_frames_dropped_total", source=name, reason=reason)
         for reason in now.names("facestream_source_frames_dropped_total", "reason")
+        if reason != _ASKED_FOR
     )
     age = ("facestream_source_last_frame_age_seconds", frozenset({("source", name)}))
     return (
@@ -176,8 +179,11 @@ def _number(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"
 
 
-def _percent(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "-"
+def _dropped(source: Mapping[str, Any]) -> str:
+    """Of the frames that were wanted: those that ``max_rate`` leaves out aren't."""
+    limited = source.get("limited", 0)
+    wanted = source["captured"] - limited
+    return f"{(source['dropped'] - limited) / wanted:.1%}" if wanted else "-"
 
 
 def _cut(text: str, width: int) -> str:

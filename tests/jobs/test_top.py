@@ -41,7 +41,7 @@ def page() -> list[str]:
 
 def test_rates_are_of_the_interval(page):
     (door,) = [line for line in page if line.startswith("door")]
-    assert door.split() == ["door", "live", "25.0", "12.5", "12.5", "10.0", "19.8", "0.0", "-"]
+    assert door.split() == ["door", "live", "25.0", "12.5", "6.2", "10.0", "19.8", "0.0", "-"]
 
 
 def test_the_page_says_what_is_wrong_first(page):
@@ -75,18 +75,28 @@ def test_durations_are_short(seconds, text):
     assert duration(seconds) == text
 
 
+DOOR = {
+    "name": "door",
+    "state": "live",
+    "rate": 25.0,
+    "captured": 100,
+    "dropped": 10,
+    "latency_ms": None,
+    "last_frame_age": 0.04,
+    "reconnects": 2,
+}
+
+
 def test_one_look_tells_each_source_and_what_is_wrong():
-    door = {
-        "name": "door",
-        "state": "live",
-        "rate": 25.0,
-        "captured": 100,
-        "dropped": 10,
-        "latency_ms": None,
-        "last_frame_age": 0.04,
-        "reconnects": 2,
-    }
-    header, line, trouble = source_lines(HEALTH, [door], 80)
+    header, line, trouble = source_lines(HEALTH, [DOOR], 80)
     assert header.startswith("SOURCE")
     assert line.split() == ["door", "live", "25.0", "10.0%", "-", "0.0", "2"]
     assert trouble.startswith("  yard:")
+
+
+@pytest.mark.parametrize(
+    ("captured", "dropped", "limited", "share"), [(800, 700, 700, "0.0%"), (800, 750, 700, "50.0%"), (7, 7, 7, "-")]
+)
+def test_frames_that_are_left_out_on_request_are_not_lost(captured, dropped, limited, share):
+    door = {**DOOR, "captured": captured, "dropped": dropped, "limited": limited}
+    assert source_lines({}, [door], 80)[1].split()[3] == share
