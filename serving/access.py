@@ -67,6 +67,15 @@ class Access:
                 "add NAME --role view`, give one with --token or FACESTREAM_TOKEN, or serve 127.0.0.1"
             )
 
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+    @property
+    def is_readable_on_the_way(self) -> bool:
+        """Whether other machines are served without TLS, and no proxy is known that could have it."""
+        return not self.tls and not self.proxies and not is_loopback(self.host)
+
     def is_proxy(self, address: str) -> bool:
         """Whether it is a reverse proxy that is believed."""
         return within(address, self.proxies)

@@ -52,6 +52,7 @@ from facestream.serving.network_metrics import NetworkCounts, network_metrics
 from facestream.serving.pages import load_pages
 from facestream.serving.peer import Peer, Peers
 from facestream.serving.people import PeopleMethods
+from facestream.serving.places import elsewhere, here
 from facestream.serving.push import PushStatistics
 from facestream.serving.routes import Route, RouteTable
 from facestream.serving.rpc import Method
@@ -177,9 +178,15 @@ class Server:
     @property
     def url(self) -> str:
         """Where a browser on this machine finds the viewer."""
-        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
-        scheme = "https" if self._access.tls else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}/"
+        return here(self._access.scheme, self._host, self.port)
+
+    @property
+    def where(self) -> str:
+        """:attr:`url`, and how other machines reach it where that isn't the same."""
+        machine = socket.gethostname()
+        called = self._access.refuse_host({"Host": machine}) is None
+        other = elsewhere(self._access.scheme, self._host, self.port, machine if called else "")
+        return f"{self.url}, and from other machines at {other}" if other else self.url
 
     def statistics(self) -> dict[str, Any]:
         """Everything that is counted, as plain values: the result of ``statistics`` on ``/ws/control``."""
@@ -249,7 +256,12 @@ class Server:
             session.hub.attach(self._fanout)
             stack.callback(session.hub.detach, self._fanout)
             self._stack = stack.pop_all()
-        log.info("serving %s", self.url)
+        log.info("serving %s", self.where)
+        if self._access.is_readable_on_the_way:
+            log.warning(
+                "other machines are served without TLS: tokens and pictures can be read on their way; give --cert and "
+                "--key, or put a proxy that speaks TLS in front (--trusted-proxy)"
+            )
         return self
 
     async def __aexit__(self, *exc_info: object) -> bool | None:

@@ -59,6 +59,22 @@ async def test_every_address_with_a_token(session):
             await websocket.recv()
 
 
+async def test_who_serves_other_machines_without_tls_is_warned_and_told_the_way(session, caplog):
+    caplog.set_level("INFO", "facestream.server")
+    async with Server(session, host="0.0.0.0", port=0, token="t") as server:
+        where = server.where
+        assert where.startswith(server.url)
+        assert where.endswith(elsewhere("http", "0.0.0.0", server.port, socket.gethostname()))
+    serving, warning = caplog.messages
+    assert serving == f"serving {where}"
+    assert "without TLS" in warning
+
+
+async def test_a_name_that_is_not_allowed_is_not_told(session):
+    async with Server(session, host="0.0.0.0", port=0, token="t", allow_hosts=["cam.example"]) as server:
+        assert server.where == server.url
+
+
 async def test_a_server_closes_with_its_subscribers_told(session):
     async with Server(session, port=0) as server:
         websocket = await connect(f"ws://127.0.0.1:{server.port}/ws/faces")

@@ -28,6 +28,20 @@ def test_another_address_needs_one_and_the_error_says_how(host):
 
 
 @pytest.mark.parametrize(
+    ("access", "readable"),
+    [
+        (Access("127.0.0.1"), False),
+        (Access("0.0.0.0"), True),
+        (Access("192.168.1.4"), True),
+        (Access("0.0.0.0", tls=True), False),
+        (Access("0.0.0.0", proxies=networks(["10.0.0.7"])), False),
+    ],
+)
+def test_what_other_machines_get_without_tls_can_be_read_on_the_way(access, readable):
+    assert access.is_readable_on_the_way is readable
+
+
+@pytest.mark.parametrize(
     ("headers", "query"),
     [
         ({"Authorization": "Bearer s3cret"}, {}),
