@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 
 from facestream.errors import ConfigError, FacestreamError
 from facestream.server import Server, serve
+from facestream.serving.places import elsewhere
 from facestream.stream.device import Bridge
 from facestream.testing.sessions import FakeSession, some_faces, source_info
 
