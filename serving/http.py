@@ -30,6 +30,9 @@ PARTS: Final = ("If-None-Match", "Range", "If-Range")
 WEBSOCKETS: Final = {"/ws/faces": Role.VIEW, "/ws/push": Role.PUSH, "/ws/control": Role.CONTROL}
 """Path → who may open a websocket there."""
 
+UNKNOWN: Final = "something else"
+"""What is asked for where there is nothing."""
+
 SECURITY_HEADERS: Final = (
     (
         "Content-Security-Policy",
@@ -77,6 +80,27 @@ class Site:
     entrance: Entrance
     routes: RouteTable
     ready: Callable[[], str]
+
+    def place(self, target: str) -> str:
+        """What a request asks for, as we call it: nothing that was sent, which may be endless, forged or a secret."""
+        try:
+            path = decoded_path(target.partition("?")[0])
+        except ValueError:
+            return UNKNOWN
+        if path in self.pages or path in WEBSOCKETS:
+            return path
+        found = self.routes.find(path)
+        return UNKNOWN if found is None else found[0].path
+
+
+@dataclass
+class Refused(Response):
+    """
+    Attributes:
+        code: why, for programs.
+    """
+
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +191,14 @@ def _page(page: Page, known: str) -> Response:
     return _response(HTTPStatus.OK, page.body, page.content_type, *cache)
 
 
-def _refused(refusal: Refusal, *extra: tuple[str, str]) -> Response:
+def _refused(refusal: Refusal, *extra: tuple[str, str]) -> Refused:
     body = Answer.error(refusal.status, refusal.code, refusal.message).body
     if refusal.status is HTTPStatus.UNAUTHORIZED:
         extra = (*extra, ("WWW-Authenticate", "Bearer"))
     if refusal.retry_after is not None:
         extra = (*extra, ("Retry-After", str(math.ceil(refusal.retry_after))))
-    return _response(refusal.status, body, JSON, *extra)
+    answer = _response(refusal.status, body, JSON, *extra)
+    return Refused(answer.status_code, answer.reason_phrase, answer.headers, answer.body, code=refusal.code)
 
 
 def _response(status: HTTPStatus, body: bytes, content_type: str, *extra: tuple[str, str]) -> Response:

@@ -42,7 +42,7 @@ from facestream.serving.conversations import Conversations
 from facestream.serving.doorway import Doorway, Visitors
 from facestream.serving.entrance import Entrance
 from facestream.serving.fanout import Fanout
-from facestream.serving.http import HSTS, Admitted, Site, respond
+from facestream.serving.http import HSTS, Admitted, Refused, Site, respond
 from facestream.serving.keys import Keys
 from facestream.serving.limits import Limits
 from facestream.serving.lookup import Lookup, addresses_of
@@ -334,14 +334,14 @@ class Server:
         if self._access.tls:
             response.headers[HSTS[0]] = HSTS[1]
         peer.close_timeout = self.limits.close_timeout + len(response.body) / self.limits.least_rate
-        if response.status_code in REFUSALS:
-            self._tell_of_refusal(peer, response)
+        if isinstance(response, Refused) and response.status_code in REFUSALS:
+            self._tell_of_refusal(peer, request, response)
         return response
 
-    def _tell_of_refusal(self, peer: Peer, response: Response) -> None:
+    def _tell_of_refusal(self, peer: Peer, request: Request, response: Refused) -> None:
         """In the log, but not as often as somebody cares to ask."""
         if not self._refusals_told.take(address_key(peer.address), self._session.hub.clock()):
-            log.warning("refused %s: %d %s", peer.name, response.status_code, response.reason_phrase)
+            log.warning("refused %s: %s: %s", peer.name, self.site.place(request.path), response.code)
 
     async def _handle(self, peer: ServerConnection) -> None:
         assert isinstance(peer, Peer)

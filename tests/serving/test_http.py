@@ -203,7 +203,7 @@ async def test_the_token_is_never_logged(session, caplog):
         await get(server, f"/ws/nothing?token={TOKEN}", Authorization=f"Bearer {TOKEN}x")
         await get(server, f"/metrics?token={TOKEN}x")
     ours = [record for record in caplog.records if record.name != "quiet"]
-    assert any("401" in record.getMessage() for record in ours)
+    assert any("token-wrong" in record.getMessage() for record in ours)
     assert not any(TOKEN in record.getMessage() for record in ours)
 
 
@@ -211,6 +211,22 @@ async def test_whoever_asks_in_vain_again_and_again_does_not_fill_the_log(locked
     for _ in range(50):
         assert (await get(locked, "/api/sources")).status == 401
     assert 0 < caplog.text.count("refused 127.0.0.1") <= 25
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "told"),
+    [
+        ("/metrics", {}, "/metrics: token-missing"),
+        ("/api/sources?token=wr0ng", {}, "/api/sources: token-wrong"),
+        ("/ws/control?token=wr0ng", {}, "/ws/control: token-wrong"),
+        ("/forged%0Aline?token=wr0ng", {"Origin": "https://evil.example"}, "something else: foreign-origin"),
+    ],
+)
+async def test_the_log_says_what_was_refused_and_why_in_our_words(locked, caplog, path, headers, told):
+    await get(locked, path, **headers)
+    (line,) = caplog.messages
+    assert line.startswith("refused 127.0.0.1:")
+    assert line.endswith(f": {told}")
 
 
 # who asks
