@@ -67,17 +67,15 @@ def test_annotate_video(short_clip: Path, tmp_path: Path) -> None:
     assert ((green > 150) & (red < 130) & (blue < 130)).sum() > 300  # the green box
 
 
-async def test_print_tracks(face_clip: Path) -> None:
+async def test_print_tracks_and_doorbell_hear_the_same_server(face_clip: Path) -> None:
     async with serving(str(face_clip), "--loop") as server:
-        output = await asyncio.to_thread(run, "print_tracks.py", f"ws://127.0.0.1:{server.port}", 5)
-    assert len(output.splitlines()) == 5
-    assert "#1 at" in output
-
-
-async def test_doorbell(face_clip: Path) -> None:
-    async with serving(str(face_clip), "--loop") as server:
-        output = await asyncio.to_thread(run, "doorbell.py", f"ws://127.0.0.1:{server.port}", 1)
-    assert output.rstrip().endswith(f"somebody is at {face_clip.stem}")
+        url = f"ws://127.0.0.1:{server.port}"
+        doorbell, tracks = await asyncio.gather(
+            asyncio.to_thread(run, "doorbell.py", url, 1), asyncio.to_thread(run, "print_tracks.py", url, 5)
+        )
+    assert doorbell.rstrip().endswith(f"somebody is at {face_clip.stem}")
+    assert len(tracks.splitlines()) == 5
+    assert "#1 at" in tracks
 
 
 def test_training_folder(short_clip: Path, tmp_path: Path) -> None:
