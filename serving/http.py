@@ -115,6 +115,12 @@ class Admitted:
     token: Token | None
 
 
+def busy() -> Refused:
+    """The response where there is no room for another large one."""
+    reason = "too much is on its way to others; come back in a moment"
+    return _refused(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "busy", reason, 5))
+
+
 async def respond(site: Site, request: Request, peer: str) -> Response | Admitted:
     """The response to a request, or what a websocket may be opened for.
 

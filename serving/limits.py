@@ -29,6 +29,8 @@ class Limits:
         name_length: characters of a source's name.
         stall_timeout: seconds without a sign of life after which a websocket is closed with 1013.
         open_timeout: seconds for a peer to finish its TLS handshake, and again to finish its request.
+        answer_bytes: large answers on their way at once, such as clips, to all peers together; one more is told to come
+            back with 503.
         least_rate: bytes a second at which a peer takes an answer at least; it has ``close_timeout`` besides.
         close_timeout: seconds that a closing server waits for its peers before it hangs up.
         stuck_after: seconds without a result, while a source delivers frames, after which ``/health``
@@ -55,6 +57,7 @@ class Limits:
     name_length: int = 64
     stall_timeout: float = 10.0
     open_timeout: float = 5.0
+    answer_bytes: int = 256 * 1024 * 1024
     least_rate: float = 32 * 1024
     close_timeout: float = 2.0
     stuck_after: float = 15.0

@@ -42,7 +42,7 @@ from facestream.serving.conversations import Conversations
 from facestream.serving.doorway import Doorway, Visitors
 from facestream.serving.entrance import Entrance
 from facestream.serving.fanout import Fanout
-from facestream.serving.http import HSTS, Admitted, Refused, Site, respond
+from facestream.serving.http import HSTS, Admitted, Refused, Site, busy, respond
 from facestream.serving.keys import Keys
 from facestream.serving.limits import Limits
 from facestream.serving.lookup import Lookup, addresses_of
@@ -56,6 +56,7 @@ from facestream.serving.places import elsewhere, here
 from facestream.serving.push import PushStatistics
 from facestream.serving.routes import Route, RouteTable
 from facestream.serving.rpc import Method
+from facestream.serving.sending import LARGE, Sending
 from facestream.serving.session import Recognition, Session
 from facestream.serving.session_metrics import session_metrics
 from facestream.serving.status_routes import StatusRoutes
@@ -160,6 +161,7 @@ class Server:
         self._ready = ready
         self._status = StatusRoutes(session, self._metrics, ready, self.limits.stuck_after)
         self._routes = RouteTable([*self._status.routes, *routes])
+        self._sending = Sending(self.limits.answer_bytes)
         self._refusals_told = Buckets(rate=1 / 6, burst=20)
         self._websockets = 0
         self._pushed = PushStatistics()
@@ -331,11 +333,28 @@ class Server:
             if peer.query.path == "/ws/push":
                 peer.protocol.max_message_size = self.limits.picture_bytes
             return None
+        response = self._with_room(peer, response)
         if self._access.tls:
             response.headers[HSTS[0]] = HSTS[1]
         peer.close_timeout = self.limits.close_timeout + len(response.body) / self.limits.least_rate
         if isinstance(response, Refused) and response.status_code in REFUSALS:
             self._tell_of_refusal(peer, request, response)
+        return response
+
+    def _with_room(self, peer: Peer, response: Response) -> Response:
+        """The response, or another where too many large ones are on their way. It is until the connection ends."""
+        size = len(response.body)
+        if size <= LARGE or not peer.connected:
+            return response
+        if not self._sending.enter(size):
+            return busy()
+        lost = peer.on_lost
+
+        def over() -> None:
+            self._sending.leave(size)
+            lost()
+
+        peer.on_lost = over
         return response
 
     def _tell_of_refusal(self, peer: Peer, request: Request, response: Refused) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -145,6 +146,22 @@ async def test_a_player_gets_the_part_of_a_clip_that_it_asks_for(
     if content is not None:
         assert answer.body == content
         assert answer.headers["accept-ranges"] == "bytes"
+
+
+async def test_clips_that_are_too_many_to_be_sent_at_once_are_asked_for_again(
+    session: FakeSession, events: FakeEvents
+) -> None:
+    events.clips[1] = bytes(8_000_000)  # more than sockets take by themselves
+    limits = replace(LIMITS, answer_bytes=10_000_000)
+    async with Server(session, port=0, limits=limits, routes=EventRoutes(events).routes) as server:
+        with StalledClient(server.port, "/api/events/1/clip"):
+            await until(lambda: any(peer.buffered for peer in server.peers))
+            refused = await get(server, "/api/events/1/clip")
+            assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+            assert (await get(server, "/api/events")).status == 200
+            assert (await get(server, "/api/events/1/clip", Range="bytes=0-99")).status == 206
+        await until(lambda: not server.peers)
+        assert len((await get(server, "/api/events/1/clip")).body) == 8_000_000
 
 
 async def test_the_head_of_a_clip_tells_of_all_of_it(server: Server) -> None:
