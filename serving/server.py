@@ -52,7 +52,7 @@ from facestream.serving.network_metrics import NetworkCounts, network_metrics
 from facestream.serving.pages import load_pages
 from facestream.serving.peer import Peer, Peers
 from facestream.serving.people import PeopleMethods
-from facestream.serving.places import elsewhere, here
+from facestream.serving.places import elsewhere, here, machine_name
 from facestream.serving.push import PushStatistics
 from facestream.serving.routes import Route, RouteTable
 from facestream.serving.rpc import Method
@@ -101,6 +101,7 @@ class Server:
         ready: why the session can't be used yet, or "". Until it is "", pages and ``/health`` are answered and
             everything else is told to come back.
         metrics: more to be counted, from the parts that count.
+        machine: this one's name, by which others reach it; by default its own.
 
     Attributes:
         limits: what one peer may ask of it.
@@ -136,12 +137,14 @@ class Server:
         methods: Mapping[str, Method] | None = None,
         ready: Callable[[], str] = lambda: "",
         metrics: Iterable[Collect] = (),
+        machine: str | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.peers = Peers()
         self._session = session
         self._host = host
         self._port = port
+        self._machine = machine_name() if machine is None else machine
         self._access = Access(
             host,
             frozenset(allow_origins),
@@ -185,9 +188,8 @@ class Server:
     @property
     def where(self) -> str:
         """:attr:`url`, and how other machines reach it where that isn't the same."""
-        machine = socket.gethostname()
-        called = self._access.refuse_host({"Host": machine}) is None
-        other = elsewhere(self._access.scheme, self._host, self.port, machine if called else "")
+        called = self._access.refuse_host({"Host": self._machine}) is None
+        other = elsewhere(self._access.scheme, self._host, self.port, self._machine if called else "")
         return f"{self.url}, and from other machines at {other}" if other else self.url
 
     def statistics(self) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from websockets.asyncio.client import connect
 
 from facestream.errors import ConfigError, FacestreamError
 from facestream.server import Server, serve
-from facestream.serving.places import elsewhere
 from facestream.stream.device import Bridge
 from facestream.testing.sessions import FakeSession, some_faces, source_info
 
@@ -62,17 +61,16 @@ async def test_every_address_with_a_token(session):
 
 async def test_who_serves_other_machines_without_tls_is_warned_and_told_the_way(session, caplog):
     caplog.set_level("INFO", "facestream.server")
-    async with Server(session, host="0.0.0.0", port=0, token="t") as server:
-        where = server.where
-        assert where.startswith(server.url)
-        assert where.endswith(elsewhere("http", "0.0.0.0", server.port, socket.gethostname()))
+    async with Server(session, host="0.0.0.0", port=0, token="t", machine="box") as server:
+        where = f"http://127.0.0.1:{server.port}/, and from other machines at http://box:{server.port}/"
+        assert server.where == where
     serving, warning = caplog.messages
     assert serving == f"serving {where}"
     assert "without TLS" in warning
 
 
 async def test_a_name_that_is_not_allowed_is_not_told(session):
-    async with Server(session, host="0.0.0.0", port=0, token="t", allow_hosts=["cam.example"]) as server:
+    async with Server(session, host="0.0.0.0", port=0, token="t", machine="box", allow_hosts=["cam.example"]) as server:
         assert server.where == server.url
 
 
