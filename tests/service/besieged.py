@@ -57,6 +57,12 @@ LIMITS = Limits(
 TOKEN = "correct-horse-battery-staple"
 PATIENCE = 10.0  # seconds
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGING = {
+    **dict.fromkeys(("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.chmod", "sqlite3.connect"), (0,)),
+    **dict.fromkeys(("os.rename", "os.link"), (0, 1)),
+    "os.symlink": (1,),
+}
+"""Python's audit event → which of its arguments are paths that it changes."""
 
 
 class Held(NamedTuple):
@@ -78,6 +84,7 @@ class Besieged:
 
     Attributes:
         port, locked_port: of ``127.0.0.1``.
+        folder: where it may write.
         uncaught: exceptions that were logged with their traceback, or reached the event loop.
         strays: files that were opened for writing elsewhere.
     """
@@ -87,7 +94,7 @@ class Besieged:
         self.locked_port = 0
         self.uncaught: list[str] = []
         self.strays: list[str] = []
-        self._folder = folder.resolve()
+        self.folder = folder.resolve()
         self._thread = threading.Thread(target=self._work, name="besieged")
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop
@@ -188,7 +195,7 @@ class Besieged:
             self._session = await stack.enter_async_context(
                 LiveSession(Pipeline([], bridge), bridge, push_grace=PATIENCE)
             )
-            options = EventOptions(on=True, store=self._folder / "events.db")
+            options = EventOptions(on=True, store=self.folder / "events.db")
             events = await stack.enter_async_context(Events.open(self._session, options))
             routes = EventRoutes(events)
             for token in (None, TOKEN):
@@ -230,14 +237,17 @@ class Besieged:
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._watching or threading.current_thread() is self._tester:
             return
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
-        if writes or event in ("os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir"):
-            self._check_path(arguments[0])
+        if event == "open":
+            if isinstance(arguments[2], int) and arguments[2] & WRITING:
+                self._check_path(arguments[0])
+            return
+        for place in CHANGING.get(event, ()):
+            self._check_path(arguments[place])
 
     def _check_path(self, path: object) -> None:
         if isinstance(path, str | bytes | os.PathLike):
             text = os.path.realpath(os.fsdecode(path))
-            if not text.startswith((str(self._folder), "/dev/")):
+            if not text.startswith((str(self.folder), "/dev/")):
                 self.strays.append(text)
 
 

@@ -5,7 +5,12 @@ About 1,500 inputs by default, and 50,000 with FACESTREAM_FULL=1.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import sqlite3
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,6 +35,38 @@ WAYS_IN = {
 
 MORE_OBJECTS = 200
 """Lists of late samples and the like fill up at first; a leak of one object an input is far more."""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    return tmp_path / "elsewhere"
+
+
+def test_what_must_not_happen_would_be_noticed(besieged: Besieged, elsewhere: Path) -> None:
+    mine = besieged.folder / "mine"
+
+    def write() -> None:
+        elsewhere.write_bytes(b"")
+
+    def move() -> None:
+        mine.write_bytes(b"")
+        mine.rename(elsewhere)
+
+    def keep() -> None:
+        sqlite3.connect(elsewhere).close()
+
+    for mischief in (write, move, keep):
+        besieged.run(partial(asyncio.to_thread, mischief))
+        assert besieged.strays == [str(elsewhere.resolve())], mischief.__name__
+        besieged.strays.clear()
+
+    async def fail() -> None:
+        asyncio.get_running_loop().call_soon(int, "none")
+        logging.getLogger("facestream").error("that failed", exc_info=ValueError("nobody expected it"))
+
+    besieged.run(fail)
+    assert besieged.answers()
+    assert len(besieged.complaints()) == 2
 
 
 def besiege(server: Besieged, inputs: SearchStrategy[bytes], count: int, *, locked: bool = False) -> None:
