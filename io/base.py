@@ -6,10 +6,12 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from facestream.errors import SourceError, SourceFormatError
+from facestream.stream.device import LaneForsaken
 from facestream.stream.types import Frame, SourceState, SourceStatistics
 
 StateCallback = Callable[[SourceState, str], None]
@@ -151,7 +153,8 @@ class BaseSource(ABC):
         try:
             await self._open()
         except BaseException as error:
-            await self._end(str(error) if isinstance(error, SourceError) else "")
+            with suppress(LaneForsaken):  # it would hide that somebody stops waiting
+                await self._end(str(error) if isinstance(error, SourceError) else "")
             raise
         return self
 

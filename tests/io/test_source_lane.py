@@ -49,6 +49,18 @@ async def test_closing_a_source_that_hangs_is_bounded(camera: HangingCamera) -> 
     assert not camera.readers[0].closed.is_set()
 
 
+@pytest.mark.parametrize("at", ["open", "read"])
+async def test_whoever_stops_waiting_for_a_camera_that_hangs_has_stopped(at: str) -> None:
+    camera = HangingCamera(at=at)
+    async with asyncio.timeout(20), camera.source() as source:
+        reading = asyncio.ensure_future(anext(source))
+        await asyncio.to_thread(camera.readers[0].hung.wait)
+        reading.cancel()
+        await asyncio.wait([reading])
+        assert reading.cancelled()
+    camera.free()
+
+
 async def test_what_hangs_is_tried_again_only_so_often() -> None:
     camera = HangingCamera(hanging=MOST_HANGING)
     source = camera.source()
