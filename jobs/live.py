@@ -233,10 +233,10 @@ class LiveSession:
         assert self._tasks is not None
         feed = self._present(name)
         feed.leaving = True
+        feed.cancel()  # at once: nothing else may find that it has to go
         await asyncio.shield(self._tasks.create_task(self._remove(feed), name=f"live.remove.{name}"))
 
     async def _remove(self, feed: Feed) -> None:
-        feed.cancel()
         await feed.ended()
         await feed.remove()
         del self._feeds[feed.name]

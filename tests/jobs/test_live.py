@@ -177,6 +177,15 @@ async def test_a_source_that_a_pusher_brought_along_goes_when_it_does_not_come_b
         assert session.sources() == []
 
 
+async def test_a_source_may_be_removed_in_the_moment_in_which_it_would_go_by_itself() -> None:
+    async with live(push_grace=0.0) as session:
+        await session.push_source("phone")
+        await asyncio.sleep(0)  # its time of grace begins …
+        await asyncio.sleep(0)  # … and is over
+        await session.remove_source("phone")
+        assert session.sources() == []
+
+
 async def test_a_push_source_that_was_asked_for_stays() -> None:
     async with live(push_grace=0.0) as session:
         await session.add_source("push:phone")
