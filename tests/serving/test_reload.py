@@ -213,7 +213,9 @@ async def test_with_8_running_cameras_the_7_unchanged_ones_miss_no_frame(tmp_pat
     first = read()
     options = options_for(first, models_of(first))
     seen: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    running, reloaded = asyncio.Event(), asyncio.Event()
+    running, reloaded, gone_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    unchanged = [f"c{i}" for i in range(7)]
+    at_reload: dict[str, int] = {}
 
     async def watch(session: LiveSession) -> None:
         async with session.hub.subscribe() as results:
@@ -223,6 +225,8 @@ async def test_with_8_running_cameras_the_7_unchanged_ones_miss_no_frame(tmp_pat
                     running.set()
                 if "c8" in seen and seen["c7"][-1][0] == 1:
                     reloaded.set()
+                if at_reload and all(len(seen[name]) > at_reload[name] for name in unchanged):
+                    gone_on.set()
 
     async with Bridge("cpu", torch_threads=1) as bridge:
         pipeline = Pipeline([Stage.detect(FakeDetector([]), bridge)], bridge)
@@ -234,10 +238,12 @@ async def test_with_8_running_cameras_the_7_unchanged_ones_miss_no_frame(tmp_pat
             path.write_text("".join(camera(f"c{i}") for i in range(7)) + camera("c7", rate=7) + camera("c8"))
             done = await Reloading(session, Rereading(first, read), options.options_of).reload()
             await reloaded.wait()
+            at_reload |= {name: len(seen[name]) for name in unchanged}
+            await gone_on.wait()  # none has missed a frame by having stopped
             infos = {info.name: info for info in session.sources()}
             watching.cancel()
 
     assert (done.added, done.changed, done.removed, done.failed) == (["c8"], ["c7"], [], [])
-    for name in (f"c{i}" for i in range(7)):
+    for name in unchanged:
         assert seen[name] == [(0, seq) for seq in range(len(seen[name]))]
         assert (infos[name].dropped, infos[name].damaged, infos[name].reconnects) == (0, 0, 0)
