@@ -18,7 +18,6 @@ from tests.serving.test_metrics import everything
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-PARTS = r"_(bucket|count|sum)$"
 ELSEWHERE = {"up"}  # Prometheus' own
 
 
@@ -30,8 +29,24 @@ def samples() -> set[str]:
     return {sample.name for family in families for sample in family.samples}
 
 
+def labels() -> set[str]:
+    """The labels that a query may use, and those that Prometheus adds."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    families = text_string_to_metric_families(everything().render().decode())
+    return {label for family in families for sample in family.samples for label in sample.labels} | {"instance", "job"}
+
+
 def used(text: str) -> set[str]:
     return set(re.findall(r"\b(?:facestream|process)_[a-z_]+\b", text))
+
+
+def labels_used(text: str) -> set[str]:
+    chosen = re.findall(r"([a-z_]+)(?:=~|!~|!=|=)\"", text)
+    grouped = [
+        name for names in re.findall(r"\b(?:by|without|on|ignoring) \(([^)]*)\)", text) for name in names.split(",")
+    ]
+    return {name.strip() for name in (*chosen, *grouped)}
 
 
 def expressions(node: Any) -> list[str]:
@@ -45,9 +60,22 @@ def test_every_query_of_the_dashboard_is_about_metrics_that_there_are():
     dashboard = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
     queries = expressions(dashboard)
     assert len(queries) >= 20
+    there, known = samples(), labels()
     for query in queries:
-        assert used(query) <= samples(), query
+        assert used(query), query
+        assert used(query) <= there, query
+        assert labels_used(query) <= known, query
         assert query.count("(") == query.count(")"), query
+
+
+def test_what_the_dashboard_lets_one_choose_is_of_metrics_that_there_are():
+    dashboard = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
+    choices = [variable["definition"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    assert choices
+    for choice in choices:
+        assert used(choice), choice
+        assert used(choice) <= samples(), choice
+        assert choice.rpartition(", ")[2].removesuffix(")") in labels(), choice
 
 
 def test_the_dashboard_s_panels_do_not_overlap():
@@ -63,8 +91,12 @@ def test_the_dashboard_s_panels_do_not_overlap():
 
 
 def test_the_alerts_are_about_metrics_that_there_are():
-    text = (DEPLOY / "prometheus.yml").read_text()
-    assert used("\n".join(line for line in text.splitlines() if "expr:" in line)) <= samples()
+    alerts = [line for line in (DEPLOY / "prometheus.yml").read_text().splitlines() if "expr:" in line]
+    assert alerts
+    for alert in alerts:
+        assert used(alert) <= samples(), alert
+        assert used(alert) or ELSEWHERE & set(re.findall(r"\w+", alert)), alert
+        assert labels_used(alert) <= labels(), alert
 
 
 def test_the_example_settings_are_good():
