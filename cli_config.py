@@ -69,7 +69,7 @@ def check(file: Path | None, config: Path | None) -> int:
     if problems:
         return WRONG
     settings = settings_for(("--config", str(path)))
-    for warning in (exposed(settings), idle(settings)):
+    for warning in (exposed(settings), idle(settings), _unguarded(settings)):
         if warning:
             click.echo(f"facestream: {warning}", err=True)
     from facestream.jobs.wording import counted
@@ -79,11 +79,20 @@ def check(file: Path | None, config: Path | None) -> int:
     return 0
 
 
+def _unguarded(settings: Settings) -> str:
+    from facestream.io.user_data import tokens_file
+    from facestream.serving.doors import unguarded
+
+    values = settings.values
+    return unguarded(values["server.host"], values["server.token"], values["server.tokens"] or tokens_file())
+
+
 def _contradictions(path: Path) -> list[str]:
     """What only shows when everything is put together, as the server would."""
     from facestream.jobs.masking import check_mask_options
     from facestream.plugins.registry import card
     from facestream.serving.chosen import check_privacy
+    from facestream.serving.doors import check_certificate
 
     try:
         settings = settings_for(("--config", str(path)))
@@ -96,6 +105,7 @@ def _contradictions(path: Path) -> list[str]:
             if models.detector is not None:
                 card("detect", models.detector)
             check_privacy(options)
+            check_certificate(options.cert, options.key)
             for entry in options.sources:
                 options.options_of(entry)
         except ConfigError as error:

@@ -30,6 +30,22 @@ def test_a_file_that_is_right_is_counted(folder, capsys):
     assert "facestream.toml is right: 1 source, 1 setting besides" in capsys.readouterr().out
 
 
+def test_a_certificate_that_is_not_there_is_wrong(folder, capsys):
+    (folder / "x.toml").write_text("[server]\ncert = 'cert.pem'\nkey = 'key.pem'\n")
+    assert run(["config", "check", "x.toml"]) == 2
+    assert "x.toml: cert.pem: the certificate can't be read" in capsys.readouterr().err
+
+
+def test_serving_others_without_a_token_is_warned_of_as_the_server_may_have_one_elsewhere(folder, monkeypatch, capsys):
+    monkeypatch.delenv("FACESTREAM_TOKEN", raising=False)
+    (folder / "x.toml").write_text("[server]\nhost = '0.0.0.0'\ntokens = 'none.json'\n")
+    assert run(["config", "check", "x.toml"]) == 0
+    assert "finds no token, as here: serving 0.0.0.0 lets other machines in" in capsys.readouterr().err
+    monkeypatch.setenv("FACESTREAM_TOKEN", "s3cret")
+    assert run(["config", "check", "x.toml"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_all_that_is_wrong_with_a_file_is_told_at_once(folder, capsys):
     (folder / "x.toml").write_text("[server]\nport = 'x'\n[log]\nlevle = 'info'\n")
     assert run(["config", "check", "x.toml"]) == 2
