@@ -139,10 +139,3 @@ def test_an_unknown_key_is_refused_in_each_table(table, tmp_path):
     place = f"{table}[0]" if table in ENTRIES else table
     (problem,) = from_file(path, SETTINGS).problems
     assert problem.startswith(f"{path}: {place}.nobody_knows_this: there is no such key; there are ")
-
-
-def test_no_two_keys_share_a_variable_unless_they_share_the_option():
-    for setting in SETTINGS:
-        for other in SETTINGS:
-            if setting.variable == other.variable or setting.flag == other.flag:
-                assert setting.option is other.option, (setting.path, other.path)
