@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from facestream.jobs.source_info import SinkStatistics
-from facestream.stream.channel import Channel, Overload, Receiver, Sender
+from facestream.stream.channel import BrokenChannel, Channel, Overload, Receiver, Sender
 from facestream.stream.hub import Hub
 from facestream.stream.types import FrameFaces, Sink
 
@@ -78,7 +78,8 @@ class Outflow:
             return
         self._hub.publish(shown)
         for end in self._ends:
-            end.sender.send_nowait(shown)
+            with suppress(BrokenChannel):  # nobody waits for that sink any longer, or its own error ends the session
+                end.sender.send_nowait(shown)
 
     def finish(self) -> None:
         """No more results: the sinks take what waits, and their tasks end."""

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
+from facestream.jobs.outflow import Outflow
 from facestream.stream.hub import Hub
-from facestream.stream.types import SourceState
+from facestream.stream.types import FrameFaces, SourceState
 from facestream.testing.plugins import FakeDetector
 from facestream.testing.sources import FakeSource
 from facestream.tests.io.hanging import HangingCamera
+from facestream.tests.stream.build import frame
 from tests.jobs.living import BOXES, Notebook, info, live, start, until
 
 
@@ -51,3 +54,15 @@ async def test_a_session_may_publish_on_a_hub_that_was_there_before():
         await start(session, FakeSource("door", frames=3))
         async with asyncio.timeout(10):
             assert (await anext(results)).frame.source == "door"
+
+
+async def test_a_result_that_comes_when_a_sink_was_given_up_ends_nothing():
+    stuck = Notebook(gate=asyncio.Event())
+    outflow = Outflow(Hub(), [stuck], None, biometrics=True)
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
+        await outflow.enter_sinks(stack)
+        outflow.start(tasks)
+        await asyncio.sleep(0)
+        outflow.writing[0].cancel()
+        await asyncio.wait(outflow.writing)
+        await outflow.publish(FrameFaces(frame=frame()))
