@@ -34,6 +34,7 @@ class Feed:
 
     Attributes:
         leaving: it is being removed.
+        removal: what does so.
         expiry: what removes it when nobody pushes to it any more.
     """
 
@@ -51,6 +52,7 @@ class Feed:
         self.name = spec.name
         self.expiry: asyncio.Task[None] | None = None
         self.leaving = False
+        self.removal: asyncio.Task[None] | None = None
         self._pipeline = pipeline
         self._changed = changed
         self._clock = clock

@@ -234,7 +234,8 @@ class LiveSession:
         feed = self._present(name)
         feed.leaving = True
         feed.cancel()  # at once: nothing else may find that it has to go
-        await asyncio.shield(self._tasks.create_task(self._remove(feed), name=f"live.remove.{name}"))
+        feed.removal = self._tasks.create_task(self._remove(feed), name=f"live.remove.{name}")
+        await asyncio.shield(feed.removal)
 
     async def _remove(self, feed: Feed) -> None:
         await feed.ended()
@@ -243,7 +244,7 @@ class LiveSession:
         self._outflow.forget(feed.name)
 
     async def push_source(self, name: str) -> PushSource:
-        """The source that a browser or program feeds, made when it isn't there.
+        """The source that a browser or program feeds, made when it isn't there; anew where it is just going.
 
         One that was made here goes again when nobody has pushed to it for :data:`PUSH_GRACE` seconds; otherwise every
         closed browser tab would leave a source behind.
@@ -252,6 +253,9 @@ class LiveSession:
             ConfigError: another kind of source has that name, or it isn't a name.
         """
         feed = self._feeds.get(name)
+        if feed is not None and feed.removal is not None:
+            await asyncio.wait([feed.removal])
+            feed = self._feeds.get(name)
         if feed is None:
             await self.add_source(f"push:{name}")
             feed = self._feeds[name]

@@ -186,6 +186,18 @@ async def test_a_source_may_be_removed_in_the_moment_in_which_it_would_go_by_its
         assert session.sources() == []
 
 
+async def test_whoever_pushes_to_a_source_that_is_just_going_gets_a_new_one() -> None:
+    async with live() as session:
+        going = await session.push_source("phone")
+        removing = asyncio.create_task(session.remove_source("phone"))
+        await asyncio.sleep(0)
+        source = await session.push_source("phone")
+        assert source is not going
+        source.connect()
+        await source.feed(make_picture(0))
+        await removing
+
+
 async def test_a_push_source_that_was_asked_for_stays() -> None:
     async with live(push_grace=0.0) as session:
         await session.add_source("push:phone")
