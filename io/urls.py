@@ -103,7 +103,7 @@ def source_kind(url: str) -> SourceKind:
             raise ConfigError(f"can't read {scheme}:// sources; give one of {_KNOWN_FORMS}")
         if re.search(r"\s", url):
             raise ConfigError(f"{redact_url(url)} has a space in it; write %20 instead")
-        if (parts := _parts(url)) is not None and not parts.hostname:
+        if not _names_host(url):
             raise ConfigError(f"{redact_url(url)} has no host; write {scheme}://[user:password@]host[:port]/path")
         return _SCHEMES[scheme]
     if colon and scheme == "webcam":
@@ -163,10 +163,20 @@ def _network_name(url: str) -> str:
     return _safe(f"{host}-{last}" if re.fullmatch(r"[A-Za-z0-9_.-]{1,12}", last) else host)
 
 
+def _names_host(url: str) -> bool:
+    """False where none is named, however one reads it: an ``@`` ends credentials, or is part of a path."""
+    both = _parts(url), _split(url)
+    return any(parts is None or parts.hostname for parts in both)
+
+
 def _parts(url: str) -> SplitResult | None:
     """Of a URL without its credentials; None where its brackets don't match."""
+    return _split(re.sub(r"^([^:]+://)\S*@", r"\1", url))
+
+
+def _split(url: str) -> SplitResult | None:
     try:
-        parts = urlsplit(re.sub(r"^([^:]+://)\S*@", r"\1", url))
+        parts = urlsplit(url)
         _ = parts.hostname
     except ValueError:
         return None

@@ -18,6 +18,7 @@ from facestream.io.urls import HIDDEN, SourceKind, default_name, parse_source, r
         ("rtsps://cam/", "cam", "rtsps://cam/", SourceKind.RTSP),
         ("http://cam/video.mjpg", "cam-video.mjpg", "http://cam/video.mjpg", SourceKind.HTTP),
         ("HTTPS://cam/live.m3u8?token=x", "cam-live.m3u8", "HTTPS://cam/live.m3u8?token=x", SourceKind.HTTP),
+        ("rtsp://cam/live?key=a@", "source", "rtsp://cam/live?key=a@", SourceKind.RTSP),
         ("webcam:0", "webcam-0", "webcam:0", SourceKind.WEBCAM),
         ("desk = /dev/video2", "desk", "/dev/video2", SourceKind.WEBCAM),
         ("/dev/video2", "video2", "/dev/video2", SourceKind.WEBCAM),
