@@ -102,12 +102,14 @@ export class StatusPage {
     showState(state.querySelector(".state"), alive ? source.state : "unknown");
     row.dataset.tone = describeState(source.state).tone;
     setText(state.querySelector(".status-reason"), [source.reason, describeSince(source, Date.now() / 1000)].filter(Boolean).join(" · "));
-    const seen = source.captured ? ` (${((100 * source.dropped) / source.captured).toFixed(1)} %)` : "";
+    // What max_rate leaves out is asked for.
+    const dropped = source.dropped - source.limited, wanted = source.captured - source.limited;
+    const share = wanted ? ` (${((100 * dropped) / wanted).toFixed(1)} %)` : "";
     const values = [
       source.rate ? `${source.rate.toFixed(1)} fps` : "–",
       source.latency_ms === null ? "–" : `${Math.round(source.latency_ms)} ms`,
       compact(source.processed),
-      compact(source.dropped) + (source.dropped ? seen : ""),
+      compact(dropped) + (dropped ? share : ""),
       compact(source.damaged),
       String(source.reconnects),
       source.last_frame_age === null ? "–" : source.last_frame_age < 1 ? "now" : `${duration(source.last_frame_age)} ago`,
