@@ -252,6 +252,7 @@ class LiveSession:
         Raises:
             ConfigError: another kind of source has that name, or it isn't a name.
         """
+        check_name(name)  # as it stands: "push:NAME" forgives blanks around it, and would be another source's
         feed = self._feeds.get(name)
         if feed is not None and feed.removal is not None:
             await asyncio.wait([feed.removal])

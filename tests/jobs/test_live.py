@@ -198,6 +198,14 @@ async def test_whoever_pushes_to_a_source_that_is_just_going_gets_a_new_one() ->
         await removing
 
 
+@pytest.mark.parametrize("name", ["a ", " a", "a\n", "a\u2028", "../a", "a=webcam:0", ""])
+async def test_what_is_no_name_is_pushed_to_nowhere(name: str) -> None:
+    async with live() as session:
+        with pytest.raises(ConfigError, match="can't name a source"):
+            await session.push_source(name)
+        assert session.sources() == []
+
+
 async def test_a_push_source_that_was_asked_for_stays() -> None:
     async with live(push_grace=0.0) as session:
         await session.add_source("push:phone")
