@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
@@ -29,6 +30,7 @@ from facestream.serving.pulse import Pulse
 from facestream.serving.reload import Reloading, Rereading
 from facestream.serving.stopping import Stop
 from facestream.serving.systemd import Notifier, Reporter, Watchdog
+from facestream.stream.allocator import GIVEN_BACK_EVERY, give_back_unused_memory
 from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
 from facestream.stream.guiding import guide_for
@@ -70,6 +72,7 @@ async def serve(
         tasks = await stack.enter_async_context(task_group())
         pulse = Pulse()
         stack.callback(tasks.create_task(pulse.run(), name="pulse").cancel)
+        stack.callback(tasks.create_task(_stay_small(bridge), name="memory").cancel)
         models = await bridge.cpu(with_people_recognised, options)
         recogniser = Recogniser() if models.identities else None
         recognition = await stack.enter_async_context(_recognition(options, models, bridge, recogniser))
@@ -102,6 +105,12 @@ async def serve(
         say("stopping … (Ctrl-C again ends at once, without finishing the files)")
         await _drain(session, options.drain)
         await network.aclose()
+
+
+async def _stay_small(bridge: Bridge) -> None:
+    while True:
+        await asyncio.sleep(GIVEN_BACK_EVERY)
+        await bridge.cpu(give_back_unused_memory)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What C's allocator does with memory that is given back."""
+"""What C's allocator does with memory that isn't used any more."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ LARGEST_KEPT: Final = 32 << 20
 KEPT: Final = 128 << 20
 """Bytes that may stay at the end of the heap, unused."""
 
+GIVEN_BACK_EVERY: Final = 60.0
+"""Seconds; finding what is unused takes milliseconds, and what is used again must be asked for again."""
+
 
 def keep_freed_memory() -> bool:
     """Let freed activations and frames be used again instead of going back to the kernel; whether that could be said.
@@ -28,3 +31,14 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_TRIM_THRESHOLD, KEPT))
+
+
+def give_back_unused_memory() -> bool:
+    """Let the kernel have every page that nothing lies in; whether there was any. Blocks for milliseconds.
+
+    Each thread allocates from an arena of its own, and cameras that come and go, in other sizes, leave holes in all of
+    them: what :func:`keep_freed_memory` keeps would grow for hours. Elsewhere than on glibc nothing happens.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    return bool(ctypes.CDLL(None).malloc_trim(0))
