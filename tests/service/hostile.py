@@ -236,7 +236,24 @@ requests: SearchStrategy[bytes] = st.one_of(
 
 # --- websocket frames
 
-WEBSOCKETS = ("/ws/faces", "/ws/faces?events=1", "/ws/push?source=own", "/ws/control")
+PUSHED = (
+    "own",
+    "own",
+    "own",
+    "own",
+    "own%20",
+    "%20own",
+    "own%0A",
+    "other%E2%80%A8",
+    "..%2Fx",
+    "own%3Dpush%3Aa",
+    "%00",
+    "",
+)
+WEBSOCKETS = (
+    *("/ws/faces", "/ws/faces?events=1", "/ws/push?source=own", "/ws/control"),
+    *("/ws/push?source=other%20", "/ws/push?source=%0Aother"),
+)
 
 
 def frame(
@@ -373,9 +390,11 @@ def pictures(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.sampled_from((len(data), len(data), len(data), 3, 20, len(data) // 2)))])
 
 
-def push(data: list[bytes]) -> bytes:
+def push(name: str, data: list[bytes]) -> bytes:
     """Some messages to ``/ws/push``."""
-    return conversation("/ws/push?source=own", b"".join(frame(each, 2) for each in data))
+    return conversation(f"/ws/push?source={name}", b"".join(frame(each, 2) for each in data))
 
 
-pushes: SearchStrategy[bytes] = st.lists(st.one_of(pictures(), junk), min_size=1, max_size=3).map(push)
+pushes: SearchStrategy[bytes] = st.builds(
+    push, st.sampled_from(PUSHED), st.lists(st.one_of(pictures(), junk), min_size=1, max_size=3)
+)
