@@ -172,8 +172,12 @@ class Webhook:
     async def finish(self) -> None:
         """Try what waits once more."""
         while self._queue:
-            if not (await self._try(self._queue[0])).done:
+            delivery = self._queue[0]
+            outcome = await self._try(delivery)
+            if outcome.again:
                 return
+            if not outcome.done:
+                self._give_up(delivery)
             self._queue.popleft()
 
     def statistics(self) -> HookStatistics:
@@ -201,6 +205,9 @@ class Webhook:
             await self._sleep(wait)
             if self._queue[0] is not delivery:
                 return  # it has given way
+        self._give_up(delivery)
+
+    def _give_up(self, delivery: Delivery) -> None:
         self._refused += 1
         log.warning("%s: %s was given up: %s", self, delivery.kind, self._trouble)
 

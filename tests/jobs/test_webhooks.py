@@ -201,6 +201,16 @@ async def test_what_waits_is_tried_once_more_at_the_end() -> None:
     assert sorted(set(receiver.ids)) == [1, 2]
 
 
+async def test_a_no_at_the_end_keeps_nothing_else_from_being_tried() -> None:
+    answers = Receiver(400, 204)
+    hook = Webhook(WebhookOptions(url=URL), ssl.create_default_context(), send=answers)
+    for id_ in (1, 2):
+        hook.offer(event(id_))
+    await hook.finish()
+    assert answers.ids == [1, 2]
+    assert (hook.statistics().refused, hook.statistics().delivered, hook.statistics().waiting) == (1, 1, 0)
+
+
 async def test_a_hook_that_hangs_delays_the_end_for_a_moment_only(caplog: pytest.LogCaptureFixture) -> None:
     async def hang(url: str, body: bytes, headers: dict[str, str], *, timeout: float, tls: ssl.SSLContext) -> int:
         await asyncio.Event().wait()
