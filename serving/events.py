@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 from facestream.errors import FacestreamError
 from facestream.io.event_store import EventFilter
 from facestream.serving.byte_range import Span, Unsatisfiable, asked_for
-from facestream.serving.messages import EventParams, EventsMessage
+from facestream.serving.messages import MAX_ID, EventParams, EventsMessage
 from facestream.serving.parameters import Parameters, check_names, choice, number, single
 from facestream.serving.routes import Answer, Query, Role, Route
 from facestream.serving.rpc import NO_SUCH_EVENT, REFUSED, Failure, Method, convert
@@ -28,7 +28,6 @@ MOST: Final = 500
 NOT_KEPT: Final = "events aren't kept here: start the server with --events"
 
 _LATEST: Final = 1e11  # seconds; no sensible time is later
-_MOST_ID: Final = 2**53
 _PARAMETERS: Final = ("since", "until", "source", "name", "kind", "before", "limit")
 
 
@@ -127,7 +126,7 @@ def events_wanted(query: Parameters) -> EventFilter:
     """
     check_names(query, _PARAMETERS)
     kind = choice(query, "kind", tuple(kind.value for kind in Kind))
-    before = number(query, "before", int, 0, _MOST_ID)
+    before = number(query, "before", int, 0, MAX_ID)
     return EventFilter(
         since=number(query, "since", float, 0, _LATEST),
         until=number(query, "until", float, 0, _LATEST),

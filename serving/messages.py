@@ -22,6 +22,9 @@ PROTOCOL: Final = 1
 MAX_NAME: Final = 1000
 """Characters of a person's name that are looked at; what a name may be is the gallery's to say."""
 
+MAX_ID: Final = 2**53
+"""Of a visit: what JavaScript can count to."""
+
 StateName: TypeAlias = Literal["connecting", "live", "degraded", "stopped"]
 
 
@@ -263,7 +266,7 @@ class MergeParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class EventParams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Parameters of ``events.remove``: a visit is forgotten, with its picture and clip."""
 
-    id: int
+    id: Annotated[int, Meta(ge=0, le=MAX_ID)]
 
 
 class EventsMessage(msgspec.Struct, kw_only=True):

@@ -191,7 +191,8 @@ async def test_an_event_can_be_removed(server: Server) -> None:
         await hear(control)
         assert (await ask(control, "events.remove", id=1))["result"] == {}
         assert (await ask(control, "events.remove", id=1))["error"]["code"] == -32006
-        assert (await ask(control, "events.remove", id="1"))["error"]["code"] == -32602
+        for wrong in ("1", -1, 1.5, 2**53 + 1, 2**63, 2**64, 10**30):
+            assert (await ask(control, "events.remove", id=wrong))["error"]["code"] == -32602, wrong
 
 
 async def test_where_nothing_is_kept_that_is_said(session: FakeSession) -> None:
