@@ -146,8 +146,9 @@ class LiveRecorder:
                 await recording.recorder.drain()
 
     def _is_complete(self, recording: _Recording, frame: Frame) -> bool:
-        """Whether ``frame`` begins another one."""
-        return (frame.epoch, frame.seq) <= recording.last or recording.frames >= self._most_frames
+        """Whether ``frame`` begins another one. Not while frames are lost: on a full disk there would be none."""
+        lost = 0 if recording.recorder is None else recording.recorder.statistics.lost
+        return (frame.epoch, frame.seq) <= recording.last or recording.frames - lost >= self._most_frames
 
     def _start(self, source: str, tasks: asyncio.TaskGroup) -> _Recording:
         while len(self._recordings) >= _MOST_OPEN:

@@ -92,6 +92,19 @@ async def test_a_source_that_never_ends_gets_a_new_folder_now_and_then(tmp_path:
     assert keys(tmp_path / "door-2") == ["door_000003.png"]
 
 
+async def test_no_new_folder_is_begun_while_nothing_can_be_written(tmp_path: Path, bridge: Bridge) -> None:
+    async with LiveRecorder(tmp_path, bridge, size=64, most_frames=3) as recorder:
+        await recorder.write(result("door", 0))
+        await recorder.drain()
+        os.rename(tmp_path, f"{tmp_path}-elsewhere")
+        for seq in range(1, 4):
+            await recorder.write(result("door", seq))
+            await recorder.drain()
+        os.rename(f"{tmp_path}-elsewhere", tmp_path)
+        await recorder.write(result("door", 4))
+    assert keys(tmp_path / "door") == ["door_000001.png", "door_000005.png"]
+
+
 async def test_draining_waits_for_what_was_written_before_a_source_started_over(tmp_path: Path, bridge: Bridge) -> None:
     async with LiveRecorder(tmp_path, bridge, size=64) as recorder:
         for seq in (2, 1, 0):
