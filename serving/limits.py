@@ -26,7 +26,6 @@ class Limits:
         json_depth: nested arrays and objects in a control message.
         batch: requests in one JSON-RPC batch.
         sources: sources that may be there before the network may add another.
-        name_length: characters of a source's name.
         stall_timeout: seconds without a sign of life after which a websocket is closed with 1013.
         open_timeout: seconds for a peer to finish its TLS handshake, and again to finish its request.
         answer_bytes: large answers on their way at once, such as clips, to all peers together; one more is told to come
@@ -54,7 +53,6 @@ class Limits:
     json_depth: int = 32
     batch: int = 32
     sources: int = 64
-    name_length: int = 64
     stall_timeout: float = 10.0
     open_timeout: float = 5.0
     answer_bytes: int = 256 * 1024 * 1024
