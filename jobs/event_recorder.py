@@ -168,9 +168,10 @@ class Recorder:
             pass
 
     async def _written(self) -> None:
-        """What was put before is written, if it can be."""
-        if self._backlog and not self._trouble:
-            await self._write()
+        """What was put before is written if it can be, and waits here again if it can't."""
+        async with self._writing:
+            if self._backlog and not self._trouble:
+                await self._write_batch()
 
     async def _write(self) -> None:
         async with self._writing:  # in their order

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,33 @@ async def test_what_is_forgotten_while_the_store_is_locked_is_forgotten_later(
         other.close()
         await until(lambda: not one.statistics().trouble)
         assert (await one.find(EventFilter()))[0].name is None
+
+
+async def test_what_is_removed_while_writing_it_fails_does_not_come_back(
+    bridge: Bridge, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, fail = threading.Event(), threading.Event()
+    write = EventStore.write
+
+    def write_badly(store: EventStore, *args: Any) -> None:
+        monkeypatch.setattr(EventStore, "write", write)
+        writing.set()
+        fail.wait()
+        raise OutputError("the disk is full")
+
+    async with recorder(bridge, path) as one:
+        one.put(visit(1))
+        assert await ids(one) == [1]
+        monkeypatch.setattr(EventStore, "write", write_badly)
+        one.put(visit(1, "Ada"))
+        await asyncio.to_thread(writing.wait)
+        removing = asyncio.create_task(one.remove(1))
+        await asyncio.sleep(0)
+        fail.set()
+        assert await removing
+        one.put(visit(2))
+        await until(lambda: not one.statistics().waiting and not one.statistics().trouble)
+        assert await ids(one) == [2]
 
 
 async def test_a_damaged_store_is_set_aside_and_a_new_one_begun(
