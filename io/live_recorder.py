@@ -25,7 +25,7 @@ from typing import Final, Self
 from facestream.errors import AlignmentsError, ConfigError, OutputError
 from facestream.io.journal import JournalHeader
 from facestream.io.journal_writer import AlignmentsWriter
-from facestream.io.picture_writer import Losses
+from facestream.io.picture_writer import Losses, WriteStatistics
 from facestream.io.recorder import Recorder, camera_names
 from facestream.io.savers import FaceSaver, FrameSaver
 from facestream.stream.channel import BrokenChannel, Channel, Receiver, Sender
@@ -86,6 +86,7 @@ class LiveRecorder:
         self._most_frames = most_frames
         self._recordings: dict[str, _Recording] = {}  # the one written to last comes last
         self._ending: set[_Recording] = set()  # nothing more comes for them
+        self._lost = 0  # results of recordings that are over, or couldn't be begun
         self._taken = asyncio.Condition()
         self._lane = Lane("record")
         self._stack = AsyncExitStack()
@@ -129,7 +130,7 @@ class LiveRecorder:
         try:
             await recording.results.send(own)
         except BrokenChannel:
-            pass  # it couldn't be opened, which was said
+            self._lost += 1  # it couldn't be opened, which was said
         except BaseException:
             recording.on_the_way -= 1
             raise
@@ -144,6 +145,11 @@ class LiveRecorder:
                 await self._taken.wait_for(lambda each=recording: each.over or not each.on_the_way)  # type: ignore[misc]
             if recording.recorder is not None:
                 await recording.recorder.drain()
+
+    def statistics(self) -> WriteStatistics:
+        """``failed``: results that aren't recorded, as they couldn't be written whole. The rest isn't counted."""
+        recorders = [each.recorder for each in (*self._recordings.values(), *self._ending)]
+        return WriteStatistics(failed=self._lost + sum(each.statistics.lost for each in recorders if each is not None))
 
     def _is_complete(self, recording: _Recording, frame: Frame) -> bool:
         """Whether ``frame`` begins another one. Not while frames are lost: on a full disk there would be none."""
@@ -175,8 +181,11 @@ class LiveRecorder:
                     await self._tell()
                 await recorder.drain()
         except (OutputError, AlignmentsError) as error:
+            self._lost += results.statistics().waiting
             _log.error("%s isn't recorded any more: %s", source, error)
         finally:
+            if recording.recorder is not None:
+                self._lost += recording.recorder.statistics.lost
             recording.recorder, recording.over = None, True
             self._ending.discard(recording)
             results.close()

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
+from facestream.io.picture_writer import WriteStatistics
 from facestream.jobs.source_info import SinkStatistics
 from facestream.stream.channel import BrokenChannel, Channel, Overload, Receiver, Sender
 from facestream.stream.hub import Hub
@@ -28,9 +29,17 @@ class Discretion(Protocol):
         """Keep nothing of a source that has gone."""
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """A sink that goes on when it can't write, and counts what that costs."""
+
+    def statistics(self) -> WriteStatistics: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _SinkEnd:
     name: str
+    sink: Sink
     sender: Sender[FrameFaces]
     receiver: Receiver[FrameFaces]
 
@@ -68,7 +77,7 @@ class Outflow:
         for sink in self._sinks:
             sender, receiver = Channel[FrameFaces](SINK_DEPTH, Overload.NEWEST).ends
             name = type(sink).__name__
-            self._ends.append(_SinkEnd(name, sender, receiver))
+            self._ends.append(_SinkEnd(name, sink, sender, receiver))
             self.writing.append(tasks.create_task(_write_all(receiver, sink), name=name))
 
     async def publish(self, faces: FrameFaces) -> None:
@@ -94,8 +103,7 @@ class Outflow:
         self._hub.forget(source)
 
     def statistics(self) -> list[SinkStatistics]:
-        counts = [(end.name, end.receiver.statistics()) for end in self._ends]
-        return [SinkStatistics(name, count.received, count.dropped, count.waiting) for name, count in counts]
+        return [_counted(end) for end in self._ends]
 
     async def _as_shown(self, faces: FrameFaces) -> FrameFaces | None:
         """What others may see of a result; None for nothing."""
@@ -110,6 +118,12 @@ class Outflow:
         if gap := self._gaps.pop(source, 0):
             shown = replace(shown, frame=replace(shown.frame, dropped=shown.dropped + gap))
         return shown
+
+
+def _counted(end: _SinkEnd) -> SinkStatistics:
+    count = end.receiver.statistics()
+    failed = end.sink.statistics().failed if isinstance(end.sink, Counting) else 0
+    return SinkStatistics(end.name, count.received, count.dropped, count.waiting, failed)
 
 
 async def _write_all(results: Receiver[FrameFaces], sink: Sink) -> None:

@@ -48,12 +48,17 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True)
 class SinkStatistics:
-    """Results handed to a sink, those that gave way because it was slower than the stream, and those that wait."""
+    """Results handed to a sink, those that gave way because it was slower than the stream, and those that wait.
+
+    Attributes:
+        failed: pictures, lines or frames that it couldn't write, of the results handed to it.
+    """
 
     name: str
     written: int
     dropped: int
     waiting: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,8 +126,12 @@ def _sinks(sinks: Iterable[SinkStatistics]) -> Iterator[Metric]:
     written = CounterMetricFamily("facestream_sink_results_written", "Results handed to a sink.", labels=["sink"])
     dropped = CounterMetricFamily("facestream_sink_results_dropped", "Results a slow sink missed.", labels=["sink"])
     waiting = GaugeMetricFamily("facestream_sink_results_waiting", "Results that wait for a sink.", labels=["sink"])
+    failed = CounterMetricFamily(
+        "facestream_sink_writes_failed", "Pictures, lines or frames that a sink couldn't write.", labels=["sink"]
+    )
     for sink in sinks:
         written.add_metric([sink.name], sink.written)
         dropped.add_metric([sink.name], sink.dropped)
         waiting.add_metric([sink.name], sink.waiting)
-    yield from (written, dropped, waiting)
+        failed.add_metric([sink.name], sink.failed)
+    yield from (written, dropped, waiting, failed)

@@ -144,8 +144,10 @@ async def test_frames_that_cant_be_written_are_lost_and_the_stream_goes_on(tmp_p
         shutil.rmtree(tmp_path / "door" / "faces")
         await recorder.write(result("door", 1))
         await recorder.drain()
+        assert recorder.statistics().failed == 1
         (tmp_path / "door" / "faces").mkdir()
         await recorder.write(result("door", 2))
+    assert recorder.statistics().failed == 1
     assert keys(tmp_path / "door") == ["door_000001.png", "door_000003.png"]
     assert os.listdir(tmp_path / "door" / "faces") == ["door_000003_0.png"]
 
@@ -162,6 +164,7 @@ async def test_a_source_whose_folder_cant_be_made_isnt_recorded_and_the_others_a
         await recorder.drain()
         os.rename(f"{tmp_path}-elsewhere", tmp_path)
         await recorder.write(result("yard", 1))
+    assert recorder.statistics().failed == 3
     assert sum("door isn't recorded any more" in message for message in caplog.messages) == 1
     assert keys(tmp_path / "yard") == ["yard_000001.png", "yard_000002.png"]
 

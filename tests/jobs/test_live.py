@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from facestream.errors import ConfigError, SourceError
+from facestream.io.picture_writer import WriteStatistics
 from facestream.jobs.live import LiveSession, SourceInfo, SourceOptions
 from facestream.stream.device import Bridge
 from facestream.stream.pipeline import Pipeline
@@ -78,6 +79,20 @@ async def test_a_slow_sink_misses_results_and_delays_nobody() -> None:
     statistics = session.statistics().sinks[0]
     assert statistics.dropped > 0
     assert statistics.written == len(slow.results)
+
+
+class Unlucky(Notebook):
+    """Can't write every other result."""
+
+    def statistics(self) -> WriteStatistics:
+        return WriteStatistics(failed=len(self.results) // 2)
+
+
+async def test_what_a_sink_could_not_write_is_counted() -> None:
+    async with live(None, Unlucky(), Notebook()) as session:
+        await start(session, FakeSource("door", frames=None, live=True, rate=500))
+        await until(session, lambda: session.statistics().sinks[0].failed >= 2)
+        assert session.statistics().sinks[1].failed == 0
 
 
 async def test_a_models_error_is_the_sessions_and_sinks_are_finalised_all_the_same() -> None:

@@ -44,7 +44,9 @@ def everything() -> Metrics:
     flow = SourceFlow(published=1, faces=2)
     flow.latency.observe(0.03)
     flow.latency.observe(7)
-    session = SessionStatistics([source_info()], [stage], 1, [SinkStatistics("FaceSaver", 5, 1, 2)], withheld=3)
+    session = SessionStatistics(
+        [source_info()], [stage], 1, [SinkStatistics("FaceSaver", 5, 1, 2, failed=3)], withheld=3
+    )
     network = NetworkCounts(3, 2, 1, {"faces": GroupStatistics(2, 1, 10, 1000, 4)}, 7, PushStatistics(6, 1))
     events = EventsStatistics(
         told={"arrived": 2},
