@@ -128,7 +128,14 @@ class BaseSource(ABC):
     def _log_state(self) -> None:
         failed = self.state is SourceState.STOPPED and self.reason
         level = logging.ERROR if failed else logging.WARNING if self.state is SourceState.DEGRADED else logging.INFO
-        _log.log(level, "source %s: %s%s", self.name, self.state.value, self.reason and f" ({self.reason})")
+        _log.log(
+            level,
+            "source %s: %s%s",
+            self.name,
+            self.state.value,
+            self.reason and f" ({self.reason})",
+            extra={"source": self.name, "state": self.state.value, "reason": self.reason},
+        )
 
     @abstractmethod
     async def _open(self) -> None: ...

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -7,7 +8,9 @@ from datetime import datetime
 
 import pytest
 
+from facestream.io.live import ReconnectingSource
 from facestream.serving.logs import LineCount, set_up_logs
+from facestream.testing.sources import FakeSource
 
 log = logging.getLogger("facestream.test")
 
@@ -48,6 +51,21 @@ def test_a_line_for_programs_is_json_with_what_was_given_besides():
         "source": "door",
         "state": "live",
     }
+
+
+async def test_each_change_of_a_source_s_state_is_one_line_that_programs_can_read():
+    stream = written("json")
+    camera = ReconnectingSource(
+        "door", lambda: FakeSource("door", frames=None, live=True, fail_at=2), sleep=lambda seconds: asyncio.sleep(0)
+    )
+    async with camera:
+        for _ in range(6):
+            await anext(camera)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["state"] for line in lines] == ["live", "degraded", "live", "degraded", "live", "stopped"]
+    assert {line["source"] for line in lines} == {"door"}
+    assert [line["level"] for line in lines if line["reason"]] == ["warning", "warning"]
+    assert all(line["message"].startswith(f"source door: {line['state']}") for line in lines)
 
 
 def test_an_error_s_traceback_is_in_its_line():
