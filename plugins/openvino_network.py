@@ -184,7 +184,8 @@ def converted(net: nn.Module, size: int | None, weights: Path, folder: Path) -> 
         with contextlib.suppress(RuntimeError):  # damaged: made anew
             return _core().read_model(path)
     logger.info("%s: converting for OpenVINO, once", weights.stem)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     forget(weights, size, folder)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         fresh = Path(scratch) / path.name

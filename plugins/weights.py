@@ -276,7 +276,8 @@ def _sweep(cache: Path) -> None:
 
 def _publish(fresh: Path, target: Path) -> None:
     """Give a finished file its name; on disk before it is visible, so a crash leaves the old or the new."""
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    fresh.chmod(0o600)  # a folder of its owner's alone may have been made otherwise, by a service manager for one
     with fresh.open("rb+") as file:
         os.fsync(file.fileno())
     os.replace(fresh, target)

@@ -81,6 +81,15 @@ def test_weights_are_fetched_checked_and_converted(cache: Path, index: Path) -> 
     assert cache.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_what_is_cached_is_its_owners_alone_also_in_a_folder_that_was_there(cache: Path, index: Path) -> None:
+    cache.mkdir(mode=0o755)
+    path = weights.fetch_weights(a_card(), convert)
+    kept = weights.fetch_file(a_file())
+    assert [each.stat().st_mode & 0o777 for each in (path, kept)] == [0o600, 0o600]
+    assert [each.parent.stat().st_mode & 0o777 for each in (path, kept)] == [0o700, 0o700]
+
+
 def test_what_is_cached_needs_no_network(cache: Path, index: Path) -> None:
     path = weights.fetch_weights(a_card(), convert)
     assert weights.fetch_weights(a_card(), convert, offline=True) == path
