@@ -122,7 +122,9 @@ class Outflow:
 
 def _counted(end: _SinkEnd) -> SinkStatistics:
     count = end.receiver.statistics()
-    failed = end.sink.statistics().failed if isinstance(end.sink, Counting) else 0
+    # Other sinks may call something else their statistics: an io.recorder.Recorder does.
+    own = end.sink.statistics() if isinstance(end.sink, Counting) and callable(end.sink.statistics) else None
+    failed = own.failed if isinstance(own, WriteStatistics) else 0
     return SinkStatistics(end.name, count.received, count.dropped, count.waiting, failed)
 
 

@@ -95,6 +95,17 @@ async def test_what_a_sink_could_not_write_is_counted() -> None:
         assert session.statistics().sinks[1].failed == 0
 
 
+class Recording(Notebook):
+    """A sink whose statistics are its own affair."""
+
+    statistics = 3
+
+
+async def test_a_sink_with_statistics_of_another_kind_has_lost_nothing_that_is_known_of() -> None:
+    async with live(None, Recording()) as session:
+        assert [sink.failed for sink in session.statistics().sinks] == [0]
+
+
 async def test_a_models_error_is_the_sessions_and_sinks_are_finalised_all_the_same() -> None:
     notebook = Notebook()
     with pytest.raises(LookupError, match="broken model"):
