@@ -19,7 +19,7 @@ from facestream.cli_serve import (
     settings_of,
 )
 from facestream.cli_settings import SETTINGS
-from facestream.config import DEFAULT_FILE, SOURCES, WEBHOOKS, Setting, from_file
+from facestream.config import DEFAULT_FILE, SOURCES, WEBHOOKS, Setting, from_file, unheard
 from facestream.config_settings import DEFAULT, Settings, exposed, idle, misnamed
 from facestream.config_text import sample, toml
 from facestream.errors import ConfigError, OutputError
@@ -69,7 +69,7 @@ def check(file: Path | None, config: Path | None) -> int:
     if problems:
         return WRONG
     settings = settings_for(("--config", str(path)))
-    for warning in (exposed(settings), idle(settings), _unguarded(settings)):
+    for warning in (exposed(settings), idle(settings), _unguarded(settings), unheard(SETTINGS)):
         if warning:
             click.echo(f"facestream: {warning}", err=True)
     from facestream.jobs.wording import counted

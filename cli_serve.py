@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from facestream.cli_options import checked_models, licence_option, run_async
 from facestream.cli_settings import SECTIONS, SETTINGS, options_of
-from facestream.config import DEFAULT_FILE, SOURCES, Layer, from_environment, from_file
+from facestream.config import DEFAULT_FILE, SOURCES, Layer, from_environment, from_file, unheard
 from facestream.config_settings import Settings, check_files, exposed, idle, settle
 from facestream.errors import ConfigError
 
@@ -210,7 +210,7 @@ def serve(context: click.Context, /, config: Path | None, accept_licence: bool, 
     given: _Given = context.meta[__name__]
     if given.found and given.path is not None:
         log.info("the settings are those of %s, as it lies in this folder", given.path)
-    for warning in (exposed(settings), idle(settings)):
+    for warning in (exposed(settings), idle(settings), unheard(SETTINGS)):
         if warning:
             log.warning("%s", warning)
     check_files(settings)  # before models are loaded, which takes seconds

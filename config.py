@@ -25,6 +25,15 @@ from facestream.errors import ConfigError
 PREFIX = "FACESTREAM_"
 DEFAULT_FILE = "facestream.toml"
 
+OTHER_VARIABLES = frozenset(
+    PREFIX + name
+    for name in (
+        *("CONFIG", "CACHE", "DATA", "USER_DATA", "SETTINGS", "OFFLINE", "ACCEPT_LICENCE", "URL", "CA"),
+        *("FULL", "SCREENSHOTS"),  # of the tests
+    )
+)
+"""The environment's variables of ours that are no settings of ``facestream serve``."""
+
 SOURCES, WEBHOOKS = "sources", "events.webhooks"
 """The tables that may come several times, as ``[[sources]]``."""
 
@@ -173,6 +182,20 @@ def from_environment(settings: Iterable[Setting], environment: Mapping[str, str]
             layer.problems.append(f"{setting.variable}: {error}")
         layer.origins[setting.name] = setting.variable
     return layer
+
+
+def unheard(settings: Iterable[Setting], environment: Mapping[str, str] | None = None) -> str:
+    """A warning of variables that look like settings and are none, or ""."""
+    environment = os.environ if environment is None else environment
+    known = {setting.variable for setting in settings} | OTHER_VARIABLES
+    strange = sorted(
+        name for name, text in environment.items() if name.startswith(PREFIX) and text and name not in known
+    )
+    if not strange:
+        return ""
+    guesses = difflib.get_close_matches(strange[0], sorted(known), 1) if len(strange) == 1 else []
+    advice = f"did you mean {guesses[0]}?" if guesses else "see `facestream config init` for those that there are"
+    return f"nothing looks at {', '.join(strange)}; {advice}"
 
 
 def from_file(path: Path, settings: Sequence[Setting]) -> Layer:

@@ -123,6 +123,24 @@ def test_what_the_server_would_refuse_is_refused_by_the_check(folder, capsys, te
     assert words in told
 
 
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (["FACESTREAM_PROT"], "nothing looks at FACESTREAM_PROT; did you mean FACESTREAM_PORT?"),
+        (["FACESTREAM_B", "FACESTREAM_A"], "nothing looks at FACESTREAM_A, FACESTREAM_B; see `facestream config init`"),
+        (["FACESTREAM_PORT", "FACESTREAM_USER_DATA", "FACESTREAM_CACHE", "FACESTREAM_URL"], ""),
+    ],
+)
+def test_a_variable_that_nothing_looks_at_is_told(folder, monkeypatch, capsys, variables, words):
+    (folder / "facestream.toml").write_text("")
+    for name in variables:
+        monkeypatch.setenv(name, "1")
+    assert run(["config", "check"]) == 0
+    told = capsys.readouterr().err
+    assert words in told
+    assert bool(told) is bool(words)
+
+
 def test_without_a_file_there_is_nothing_to_check(capsys):
     assert run(["config", "check"]) == 2
     assert "facestream config init" in capsys.readouterr().err
