@@ -69,7 +69,7 @@ def judge(
         )
         for source in sources
     }
-    down = [s.name for s in sources if s.state is SourceState.DEGRADED]
+    down = [s.name for s in sources if s.state is SourceState.DEGRADED or _has_failed(s)]
     working = [s for s in sources if s.state in (SourceState.LIVE, SourceState.CONNECTING)]
     if is_stuck(sources, flows, now, since, stuck_after):
         return Health(status="failing", reason="frames arrive but no results come", sources=details)
@@ -78,6 +78,11 @@ def judge(
     if down:
         return Health(status="degraded", reason=f"not working: {', '.join(down)}", sources=details)
     return Health(status="ok", sources=details)
+
+
+def _has_failed(source: SourceInfo) -> bool:
+    """It was given up, and nobody tries it again: a film at its end has no reason."""
+    return source.state is SourceState.STOPPED and bool(source.reason)
 
 
 def is_stuck(

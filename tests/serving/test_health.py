@@ -53,6 +53,12 @@ def test_a_source_that_has_ended_is_no_failure():
     assert health(replace(source_info(state=SourceState.STOPPED), last_frame_age=60.0)).status == "ok"
 
 
+def test_a_source_that_was_given_up_is_one():
+    given_up = replace(source_info("yard", state=SourceState.STOPPED), reason="yard.mp4 isn't there")
+    assert health(given_up).status == "failing"
+    assert health(source_info(), given_up, flows=flow(999.0)).reason == "not working: yard"
+
+
 def test_sources_are_summed_up_in_a_line():
     assert summary([]) == "no sources"
     assert summary([source_info(), source_info("yard", state=SourceState.DEGRADED)]) == (
