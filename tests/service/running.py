@@ -109,6 +109,7 @@ async def _run(
         seconds_to_stop=server.seconds_to_stop,
         log=server.log.read_text(),
         damaged=damaged,
+        disk_fills=disk.limited,
     )
 
 

@@ -29,7 +29,7 @@ SOME = (
 run the server is told to stop."""
 
 AT_ONCE = ("--open-timeout", "1", "--read-timeout", "1")
-BOUNDS = Terms(back_within=4.0, more_lost=0.1, more_threads=6, more_descriptors=8)
+BOUNDS = Terms(back_within=4.0, more_lost=0.1, more_threads=6, more_descriptors=8, short=True)
 """Short waits; and pools of threads still fill up, as in any first quarter of a minute."""
 
 

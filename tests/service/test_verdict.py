@@ -97,8 +97,24 @@ def test_frames_lost_all_the_time_are_the_machines_fault():
     assert finding(slow, "frames lost").good
 
 
-def test_nothing_measured_is_no_success():
-    assert not finding(run(faults=()), "frames lost").good
+@pytest.mark.parametrize("words", ["frames lost", "live again", "threads"])
+def test_nothing_measured_is_no_success(words: str):
+    record = run(faults=())
+    if words == "threads":
+        record = replace(record, faults=(Fault(0.0, Kind.KILLED, LENGTH, "door"),))
+    assert not finding(record, words).good
+
+
+def test_a_memory_that_was_not_watched_for_long_is_no_success_but_in_a_short_run():
+    late = replace(TERMS, settled_after=LENGTH)
+    assert not finding(run(), "memory", late).good
+    assert finding(run(), "memory", replace(late, short=True)).good
+
+
+def test_a_disk_that_could_not_be_filled_is_found():
+    full = run(faults=(OWN, Fault(200.0, Kind.FULL, 5.0)))
+    assert finding(full, "disk").good
+    assert not finding(replace(full, disk_fills=False), "disk").good
 
 
 def test_how_long_a_camera_takes_to_come_back_is_measured_from_the_end_of_its_fault():

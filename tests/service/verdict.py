@@ -9,7 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from tests.service.observer import Sample
-from tests.service.schedule import OF_CAMERAS, OF_THE_SERVER, Fault, Span, calm, troubled, without
+from tests.service.schedule import OF_CAMERAS, OF_THE_SERVER, Fault, Kind, Span, calm, troubled, without
 
 SHORTEST = 2.0
 """Seconds: a shorter span says nothing about a rate."""
@@ -41,6 +41,7 @@ class Record:
         exit_codes: of the server, each time it was told to stop.
         log: the server's.
         damaged: what is wrong with its files, a line each.
+        disk_fills: whether the disk that it saves to could be filled.
     """
 
     length: float
@@ -52,6 +53,7 @@ class Record:
     seconds_to_stop: Sequence[float] = ()
     log: str = ""
     damaged: Sequence[str] = ()
+    disk_fills: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Terms:
         told_within: frames by which a healthy subscriber may be behind what the server has counted, and may differ.
         stop_within: seconds to stop in.
         settled_after: seconds of a life after which memory and the rest are compared.
+        short: it's a short run, or a machine that lacks something: what couldn't be measured isn't held against it.
     """
 
     back_within: float = 18.0
@@ -77,6 +80,7 @@ class Terms:
     told_within: int = 10
     stop_within: float = 15.0
     settled_after: float = 300.0
+    short: bool = False
 
 
 class Counted(NamedTuple):
@@ -121,6 +125,7 @@ def judge(record: Record, terms: Terms | None = None) -> list[Finding]:
         stops_when_told,
         says_no_traceback,
         files_are_whole,
+        disk_was_full,
     )
     return [check(record, terms) for check in checks]
 
@@ -162,7 +167,7 @@ def come_back(record: Record, terms: Terms) -> Finding:
     times = recoveries(record)
     late = [f"{camera} after {fault}" for fault, camera, seconds in times if seconds > terms.back_within]
     if not times:
-        return Finding("live again", True, "no fault")
+        return Finding("live again", terms.short, "no fault")
     worst = max(seconds for _, _, seconds in times)
     middle = median(seconds for _, _, seconds in times)
     text = f"{len(times)} times, in {middle:.1f} s, at most {worst:.1f} s" + (
@@ -215,7 +220,7 @@ def memory_stays(record: Record, terms: Terms) -> Finding:
     samples = _longest(record.samples)
     began, ended = samples[0].at, samples[-1].at
     if ended - began < terms.settled_after + 60:
-        return Finding(check, True, f"{samples[-1].belongings.memory / 1e6:.0f} MB; too short to say")
+        return Finding(check, terms.short, f"{samples[-1].belongings.memory / 1e6:.0f} MB; too short to say")
     settled = began + terms.settled_after
     then = median(s.belongings.memory for s in samples if settled - 15 <= s.at <= settled + 15)
     now = median(s.belongings.memory for s in samples if s.at >= ended - 30)
@@ -231,7 +236,7 @@ def nothing_leaks(record: Record, terms: Terms) -> Finding:
     settled = samples[0].at + min(60.0, (samples[-1].at - samples[0].at) / 10)
     calms = [found for span in spans if (found := _within(samples, span)) and found[-1].at >= settled]
     if len(calms) < 2:
-        return Finding(check, True, "too short to say")
+        return Finding(check, terms.short, "too short to say")
     # What comes and goes (a picture being written) is no leak: the least of each.
     (threads, descriptors), (threads_now, descriptors_now) = (_least(found) for found in (calms[0], calms[-1]))
     good = threads_now <= threads + terms.more_threads and descriptors_now <= descriptors + terms.more_descriptors
@@ -255,6 +260,13 @@ def says_no_traceback(record: Record, terms: Terms) -> Finding:
 def files_are_whole(record: Record, terms: Terms) -> Finding:
     """Nothing that was saved is damaged."""
     return Finding("files and databases intact", not record.damaged, _listed(record.damaged) or "all")
+
+
+def disk_was_full(record: Record, terms: Terms) -> Finding:
+    """The fault that needs the right to mount a file system really happened."""
+    times = sum(fault.kind is Kind.FULL for fault in record.faults)
+    good = terms.short or not times or record.disk_fills
+    return Finding("the disk was full when it should be", good, f"{times} times" if record.disk_fills else "never")
 
 
 def compare(record: Record, camera: str, terms: Terms) -> list[tuple[Counted, Counted]]:
