@@ -239,7 +239,8 @@ async def profile(
         if left < seconds and search.trials:
             return False
         limit = left if not search.trials else min(4 * seconds, left)
-        await chain.bridge.infer(memory.reset)  # after whatever a cancelled test has left in the device's worker
+        await chain.bridge.idle()  # a cancelled test may have left work in the models' workers
+        await chain.bridge.infer(memory.reset)
         trial = await _test(chain, sizes, seconds, limit, clock)
         trial = replace(trial, memory=await chain.bridge.infer(memory.peak))
         search.add(trial)

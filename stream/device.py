@@ -170,6 +170,11 @@ class Bridge:
             self._models[name] = Lane(name)
         return self._models[name]
 
+    async def idle(self) -> None:
+        """Wait until the models' workers have done what they were given so far, also what nobody waits for any more."""
+        for lane in (self._device_lane, *self._models.values()):
+            await lane.run(_nothing)
+
     async def cpu(self, function: Callable[..., T], *args: object) -> T:
         """Run ``function(*args)`` in the pool. Cancelling loses the result."""
         return await self._pool.run(function, *args)
@@ -255,6 +260,10 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+def _nothing() -> None:
+    """What is done once all before it is."""
 
 
 def _settle(torch_threads: int) -> None:

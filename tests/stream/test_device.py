@@ -47,6 +47,25 @@ async def test_closing_waits_for_an_abandoned_call_and_leaves_no_thread() -> Non
     assert not ours()
 
 
+async def test_a_bridge_is_idle_once_calls_that_nobody_waits_for_are_over() -> None:
+    started, go = threading.Event(), threading.Event()
+
+    def call() -> None:
+        started.set()
+        go.wait()
+
+    async with Bridge("cpu", cpu_workers=1) as bridge:
+        waiting = asyncio.create_task(bridge.worker("detect").run(call))
+        await asyncio.to_thread(started.wait)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        idle = asyncio.create_task(bridge.idle())
+        await bridge.worker("align").run(int)
+        assert not idle.done()
+        go.set()
+        await idle
+
+
 async def test_an_error_in_the_thread_is_the_callers() -> None:
     lane = Lane("x")
     with pytest.raises(ZeroDivisionError):
