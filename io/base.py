@@ -48,6 +48,8 @@ class BaseSource(ABC):
         self._callbacks: list[StateCallback] = []
         self._captured = 0
         self._opened = False
+        self._closing = False
+        self._ended = False
 
     @property
     def state(self) -> SourceState:
@@ -127,13 +129,14 @@ class BaseSource(ABC):
 
     def _log_state(self) -> None:
         failed = self.state is SourceState.STOPPED and self.reason
+        why = self.reason or ("at its end" if self._ended else "")
         level = logging.ERROR if failed else logging.WARNING if self.state is SourceState.DEGRADED else logging.INFO
         _log.log(
             level,
             "source %s: %s%s",
             self.name,
             self.state.value,
-            self.reason and f" ({self.reason})",
+            f" ({why})" if why else "",
             extra={"source": self.name, "state": self.state.value, "reason": self.reason},
         )
 
@@ -180,6 +183,7 @@ class BaseSource(ABC):
         """
 
     async def _end(self, reason: str) -> None:
+        self._closing = True
         try:
             await self._close()
         finally:
@@ -205,6 +209,8 @@ class BaseSource(ABC):
             self._set_state(SourceState.STOPPED, str(error))
             raise
         if frame is None:
+            # A word for the log alone: STOPPED with a reason is a failure.
+            self._ended = self.finite and not self._closing
             self._set_state(SourceState.STOPPED, self.reason)
             raise StopAsyncIteration
         self._captured += 1

@@ -68,6 +68,23 @@ async def test_each_change_of_a_source_s_state_is_one_line_that_programs_can_rea
     assert all(line["message"].startswith(f"source door: {line['state']}") for line in lines)
 
 
+async def test_a_film_s_end_is_told_and_is_no_failure():
+    stream = written("json")
+    async with ReconnectingSource("film", lambda: FakeSource("film", frames=2), file=True) as film:
+        assert len([frame async for frame in film]) == 2
+        assert film.reason == ""
+    last = json.loads(stream.getvalue().splitlines()[-1])
+    assert last["message"] == "source film: stopped (at its end)"
+    assert (last["level"], last["reason"]) == ("info", "")
+
+
+async def test_a_film_that_is_closed_before_its_end_is_not_told_to_be_at_it():
+    stream = written("json")
+    async with ReconnectingSource("film", lambda: FakeSource("film", frames=2), file=True) as film:
+        await anext(film)
+    assert json.loads(stream.getvalue().splitlines()[-1])["message"] == "source film: stopped"
+
+
 def test_an_error_s_traceback_is_in_its_line():
     stream = written("json")
     try:
