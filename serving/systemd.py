@@ -88,17 +88,9 @@ class Reporter:
         self._say(self._status())
 
     def ready(self) -> None:
-        """Started, or done with reloading."""
+        """Started."""
         self._said = self._status()
         self._notifier.send(READY=1, STATUS=self._said)
-
-    def reloading(self, now: float) -> None:
-        """:meth:`ready` must follow.
-
-        Args:
-            now: seconds of CLOCK_MONOTONIC.
-        """
-        self._notifier.send(RELOADING=1, MONOTONIC_USEC=int(now * 1e6), STATUS="reading the configuration again")
 
     def stopping(self) -> None:
         self._notifier.send(STOPPING=1, STATUS="stopping")
