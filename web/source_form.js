@@ -35,6 +35,7 @@ export class SourceForm {
     for (const name of TEXTS) this.field(name).value = shown[name] ?? "";
     for (const name of ["events", "clips"]) this.field(name).checked = options[name] ?? true;
     setText($("source-title"), source ? `Edit ${source.name}` : "Add a camera");
+    setText($("source-lasts"), source ? "Changes last until the server is started again. To keep them, write them into facestream.toml." : "It stays until the server is started again. To keep it, write it into facestream.toml.");
     setText($("source-save"), source ? "Save" : "Add");
     setText($("source-region-hint"), source ? "Draw a rectangle on the picture, or write its edges. Faces elsewhere aren't looked for." : "Write the edges of a rectangle, or draw it later: edit the camera once it is there.");
     this.form.querySelector('[data-field="name"]').hidden = source !== null;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ from playwright.async_api import Page, expect
 from facestream.tests.e2e.conftest import OpenPage, Picture
 from facestream.tests.e2e.looking import goes_on, shows_a_face, until
 from facestream.tests.e2e.serving import Served
-from facestream.tests.e2e.staging import staged
+from facestream.tests.e2e.staging import Staged, staged
 from facestream.tests.e2e.test_viewer import PHONE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -137,6 +138,18 @@ async def test_an_empty_server_says_how_to_add_a_camera(open_page: OpenPage, pic
         await picture(page, "empty")
         await page.locator("#empty-add").click()
         await expect(page.get_by_label("Address")).to_be_focused()
+
+
+async def test_a_camera_s_dialog_says_how_long_that_lasts_and_what_keeps_it(stage: Staged, open_page: OpenPage) -> None:
+    page = await open_page(f"{stage.url}#/")
+    for button in ("Add a camera", "Edit demo"):
+        await page.get_by_role("button", name=button).click()
+        told = page.get_by_role("dialog")
+        await expect(told).to_have_accessible_description(
+            re.compile("until the server is started again.*facestream.toml")
+        )
+        await page.keyboard.press("Escape")
+        await page.locator("#source-dialog").wait_for(state="hidden")
 
 
 async def test_a_camera_is_added_and_removed_again(server: Served, open_page: OpenPage) -> None:
