@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from facestream.cli import WRONG_USAGE
 from facestream.config import from_file
 from tests.serving.test_metrics import everything
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 ELSEWHERE = {"up"}  # Prometheus' own
+SINCE_254 = re.compile("Unknown key '(RestartSteps|RestartMaxDelaySec)'")  # older systemd does without
 
 
 def samples() -> set[str]:
@@ -78,6 +80,17 @@ def test_what_the_dashboard_lets_one_choose_is_of_metrics_that_there_are():
         assert choice.rpartition(", ")[2].removesuffix(")") in labels(), choice
 
 
+def test_frames_that_were_not_wanted_are_not_shown_as_dropped():
+    dashboard = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
+    dropped = [query for query in expressions(dashboard) if "facestream_source_frames_dropped_total" in query]
+    assert dropped
+    reasons = re.findall(r'frames_dropped_total{.*reason="([a-z_]+)"', everything().render().decode())
+    for query in dropped:
+        (left_out,) = re.findall(r'reason!="([a-z_]+)"', query)
+        assert left_out == "rate_limit"
+        assert left_out in reasons
+
+
 def test_the_dashboard_s_panels_do_not_overlap():
     dashboard = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
     taken: set[tuple[int, int]] = set()
@@ -105,14 +118,28 @@ def test_the_example_settings_are_good():
     assert from_file(DEPLOY / "facestream.toml", SETTINGS).check()
 
 
-def test_the_unit_gives_the_server_the_time_that_it_takes():
+def unit() -> configparser.ConfigParser:
+    """The systemd unit; of keys that are there several times, the last."""
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[method-assign, assignment]
     unit.read(DEPLOY / "facestream.service")
-    service = unit["Service"]
+    return unit
+
+
+def test_the_unit_gives_the_server_the_time_that_it_takes():
+    service = unit()["Service"]
     assert service["Type"] == "notify"
     assert int(service["TimeoutStopSec"]) > 2 * 10  # [server] drain, twice
     assert int(service["WatchdogSec"]) > 15  # stuck_after
+
+
+def test_the_unit_comes_back_whatever_the_number_of_failures_but_not_with_wrong_settings():
+    service = unit()["Service"]
+    assert unit()["Unit"]["StartLimitIntervalSec"] == "0"
+    assert service["Restart"] == "on-failure"
+    assert int(service["RestartSec"]) < int(service["RestartMaxDelaySec"])
+    assert int(service["RestartSteps"]) > 0
+    assert int(service["RestartPreventExitStatus"]) == WRONG_USAGE
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
@@ -121,7 +148,8 @@ def test_systemd_understands_the_unit(tmp_path: Path):
     unit = tmp_path / "facestream.service"
     unit.write_text(text)
     verdict = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
-    assert "facestream.service" not in verdict.stderr
+    complaints = [line for line in verdict.stderr.splitlines() if "facestream.service" in line]
+    assert [line for line in complaints if not SINCE_254.search(line)] == []
 
 
 def test_containers_run_as_nobody_special_and_ask_for_a_token():
