@@ -29,7 +29,9 @@ _FORMAT = (
 )
 
 
-def explain(error: FFmpegError, label: str, hint: str, *, camera: bool, late: bool, timeout: float) -> SourceError:
+def explain(
+    error: FFmpegError, label: str, hint: str, *, camera: bool, late: bool, timeout: float, meaning: str = ""
+) -> SourceError:
     """``error`` as one line about the source called ``label``, with the next step and without a credential.
 
     FFmpeg's own text is used only where we have nothing better, and never the part that quotes the URL.
@@ -39,9 +41,12 @@ def explain(error: FFmpegError, label: str, hint: str, *, camera: bool, late: bo
         camera: it speaks a camera's protocol: FFmpeg calls most failures to connect there "invalid data".
         late: the call took its whole ``timeout``, in seconds: FFmpeg reports that under several names as
             well.
+        meaning: what the error says because of what FFmpeg was told, where we know.
     """
     if late or isinstance(error, av_error.ExitError | av_error.TimeoutError):
         return SourceUnavailable(f"{label} didn't answer within {timeout:g} s; {hint}")
+    if meaning:
+        return SourceUnavailable(f"{label} {meaning}")
     for kind, text in _KNOWN:
         if isinstance(error, kind):
             failure = SourceRefused if issubclass(kind, _REFUSALS) else SourceUnavailable

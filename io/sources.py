@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,16 @@ RtspTransport: TypeAlias = Literal["tcp", "udp"]
 # What a camera's or web server's answer may make FFmpeg open next. Never a file of ours.
 _NETWORK_PROTOCOLS = "http,https,tcp,tls,udp,rtp,srtp,crypto,data"
 
+# Containers that hold their video, rather than say where it is, as playlists and SDP do.
+_SELF_CONTAINED = (
+    "mpjpeg,mjpeg,jpeg_pipe,png_pipe,webp_pipe,gif,apng,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,obu,ivf,mov,mp4,"
+    "matroska,webm,avi,flv,live_flv,asf,ogg,nut,yuv4mpegpipe"
+)
+_SENDS_ON = "sends elsewhere; add that address itself"
+_NAMES_OTHERS = (
+    "isn't a video itself but names where one is, as playlists do; have it in the configuration, or allow source_follow"
+)
+
 # A live playlist comes a segment at a time. FFmpeg sleeps until the next one is out, and loses its place when
 # it's disturbed meanwhile.
 _HLS_PATIENCE = 15.0
@@ -43,6 +54,7 @@ _HEIF = {".heic", ".heif"}  # no videos for sure
 
 _CAMERA_HINT = "check that it is on, and its address, port and path"
 _WEB_HINT = "check its address, and that it sends MJPEG, HLS or a video file"
+_VIDEO_HINT = "check its address, and that it sends MJPEG or a video file"
 _FILE_HINT = "check the path, and that it is a video"
 
 
@@ -63,6 +75,7 @@ def open_source(
     read_timeout: float = 5.0,
     keep_packets: float = 0.0,
     decoder: Decoder = "cpu",
+    follow: bool = True,
     clock: Callable[[], float] = time.time,
 ) -> BaseSource:
     """Everything that gives frames, by its URL. Nothing is opened before ``async with``::
@@ -98,6 +111,8 @@ def open_source(
             :meth:`BaseSource.clip` can begin in the past. 0: none, and no clips.
         decoder: "cuda" decodes video on a GPU, "auto" does where ``bridge``'s device is one; what it doesn't take is
             decoded on the CPU.
+        follow: an ``http(s)://`` address may send on to any other, by a redirection or a playlist. Without, it must
+            give the video itself. (FFmpeg has no such choice for RTSP's redirections.)
         clock: Unix seconds, for ``captured_at``.
 
     Raises:
@@ -132,7 +147,16 @@ def open_source(
         return ReaderSource(
             name,
             pictures
-            or _video(str(url), kind, pace, wanted, rtsp_transport, open_timeout, read_timeout, keeper, hardware),
+            or _video(
+                _video_input(str(url), kind, rtsp_transport, follow),
+                kind,
+                pace,
+                wanted,
+                open_timeout,
+                read_timeout,
+                keeper,
+                hardware,
+            ),
             pace=pace,
             loop=loop,
             lossless=lossless,
@@ -186,11 +210,10 @@ def _pictures(url: Location, kind: SourceKind, wanted: Wanted, hashes: bool) -> 
 
 
 def _video(
-    url: str,
+    source: VideoInput,
     kind: SourceKind,
     pace: Pace,
     wanted: Wanted,
-    rtsp_transport: str,
     open_timeout: float,
     read_timeout: float,
     keeper: PacketKeeper | None,
@@ -200,7 +223,7 @@ def _video(
     # in a decoder's threads, and there may be many such sources.
     watched = kind is not SourceKind.FILE or pace == "native"
     return VideoReader(
-        _video_input(url, kind, rtsp_transport),
+        source,
         threads=1 if watched else 0,
         lazily=watched,
         wanted=wanted,
@@ -217,7 +240,7 @@ def _patience(url: str, kind: SourceKind) -> float:
     return _HLS_PATIENCE if is_playlist else 0.0
 
 
-def _video_input(url: str, kind: SourceKind, rtsp_transport: str) -> VideoInput:
+def _video_input(url: str, kind: SourceKind, rtsp_transport: str, follow: bool = True) -> VideoInput:
     label = redact_url(url)
     if kind is SourceKind.WEBCAM:
         return webcam_input(url)
@@ -234,7 +257,22 @@ def _video_input(url: str, kind: SourceKind, rtsp_transport: str) -> VideoInput:
             "protocol_whitelist": _NETWORK_PROTOCOLS,
         }
         return VideoInput(url, label, _CAMERA_HINT, None, options)
+    if kind is SourceKind.HTTP and not follow:
+        return _self_contained(url, label)
     if kind is SourceKind.HTTP:
         options = {"protocol_whitelist": _NETWORK_PROTOCOLS}
         return VideoInput(url, label, _WEB_HINT, None, options, finite=None, patience=_patience(url, kind))
     return VideoInput("file:" + url, label, _FILE_HINT, finite=True)  # or FFmpeg would read "a:b.mp4" as protocol a
+
+
+def _self_contained(url: str, label: str) -> VideoInput:
+    """What is at ``url`` itself, and nothing that it names."""
+    options = {
+        "max_redirects": "0",
+        "format_whitelist": _SELF_CONTAINED,
+        "protocol_whitelist": "http,https,tcp,tls",
+    }
+    # Both are FFmpeg's words for what the options forbid; the first is also its word for a TLS handshake that fails.
+    elsewhere = _SENDS_ON if url[:5].lower() == "http:" else f"can't be spoken to by TLS, or {_SENDS_ON}"
+    meanings = {errno.EIO: elsewhere, errno.EINVAL: _NAMES_OTHERS}
+    return VideoInput(url, label, _VIDEO_HINT, None, options, meanings, finite=None)

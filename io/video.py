@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
@@ -54,6 +54,7 @@ class VideoInput:
         hint: what to check when it can't be read.
         format: FFmpeg's name of the format or device layer; None to find out.
         options: FFmpeg's own options.
+        meanings: what FFmpeg's error numbers say at opening because of ``options``, after the label.
         patience: seconds that reading must be allowed to take, however short the reader's own time-out.
         finite: it ends; None when only opening it tells (HTTP: a clip or a camera).
     """
@@ -63,6 +64,7 @@ class VideoInput:
     hint: str = "check that it is a video"
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
+    meanings: Mapping[int, str] = field(default_factory=dict)
     finite: bool | None = False
     patience: float = 0.0
 
@@ -385,7 +387,13 @@ class VideoReader:
         except FFmpegError as error:
             late = source.finite is not True and self._monotonic() - started >= 0.95 * timeout
             failure = explain(
-                error, source.label, source.hint, camera=source.finite is False, late=late, timeout=timeout
+                error,
+                source.label,
+                source.hint,
+                camera=source.finite is False,
+                late=late,
+                timeout=timeout,
+                meaning=source.meanings.get(error.errno or 0, "") if self._stream is None else "",
             )
         except ValueError as error:  # a container or pixel format that it doesn't have
             failure = SourceFormatError(f"can't read {source.label}: {redact(str(error))}; {source.hint}")

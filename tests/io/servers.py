@@ -81,6 +81,29 @@ def files(folder: Path) -> Handler:
     return handle
 
 
+def redirect(to: str, status: str = "302 Found") -> Handler:
+    """Sends every HTTP request to another address."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(f"HTTP/1.1 {status}\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+
+    return handle
+
+
+class Visited:
+    """Answers as ``handler`` does, and knows how often it was asked."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self.visits = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.visits += 1
+        await self._handler(reader, writer)
+
+
 async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers 401 to every HTTP request."""
     await read_request(reader)
