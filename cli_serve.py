@@ -150,6 +150,7 @@ def options_for(settings: Settings, models: ModelOptions) -> ServeOptions:
         source_schemes=tuple(values["server.source_schemes"]),
         source_hosts=tuple(values["server.source_hosts"]),
         allow_local_sources=values["server.allow_local_sources"],
+        source_follow=values["server.source_follow"],
         drain=values["server.drain"],
         no_demo=not values["server.demo"],
         save=values["saving.folder"],

@@ -203,6 +203,13 @@ def _server() -> tuple[Setting, ...]:
         ),
         _setting(
             "server",
+            "source_follow",
+            "--source-follow",
+            is_flag=True,
+            help="A web address that clients add may send on to any host, by a redirection or a playlist (HLS).",
+        ),
+        _setting(
+            "server",
             "drain",
             "--drain",
             type=click.FloatRange(0, 3600),

@@ -353,6 +353,7 @@ class LiveSession:
             open_timeout=options.open_timeout,
             read_timeout=options.read_timeout,
             decoder=options.decoder,
+            follow=options.follow,
             keep_packets=self._keep_packets if options.clips else 0.0,
             clock=self._clock,
         )

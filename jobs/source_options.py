@@ -15,7 +15,16 @@ Shares: TypeAlias = tuple[float, float, float, float]
 LONGEST_TIMEOUT: Final = 300.0
 """Seconds that opening or reading may be allowed to take: a camera that hangs is let go of after some more."""
 
-_REOPENED_FOR: Final = ("loop", "lossless", "rtsp_transport", "open_timeout", "read_timeout", "decoder", "clips")
+_REOPENED_FOR: Final = (
+    "loop",
+    "lossless",
+    "rtsp_transport",
+    "open_timeout",
+    "read_timeout",
+    "decoder",
+    "clips",
+    "follow",
+)
 """What a source is told when it is opened. All the rest changes while it runs."""
 
 
@@ -36,6 +45,8 @@ class SourceOptions:
             all sources.
         events: who comes and goes is told and kept, where events are.
         clips: the source's packets are kept for an event's clip, where clips are.
+        follow: a web address may send on to any other; see :func:`facestream.io.sources.open_source`. Whoever lets the
+            source in says so: it can't be asked for.
 
     Raises:
         ConfigError: a value is impossible, or two contradict each other.
@@ -52,6 +63,7 @@ class SourceOptions:
     detect_every: int | Literal["auto"] | None = None
     events: bool = True
     clips: bool = True
+    follow: bool = True
 
     def __post_init__(self) -> None:
         if self.rtsp_transport not in ("tcp", "udp"):
@@ -82,7 +94,8 @@ class SourceOptions:
         return GuidingPolicy() if self.detect_every == "auto" else GuidingPolicy(every=self.detect_every)
 
 
-OPTION_NAMES: Final = tuple(field.name for field in fields(SourceOptions))
+OPTION_NAMES: Final = tuple(field.name for field in fields(SourceOptions) if field.name != "follow")
+"""Those that can be asked for."""
 
 
 def _check_region(region: Shares) -> None:

@@ -39,6 +39,7 @@ class AllowedSources:
         hosts: names, names with ``*``, addresses and networks (``10.0.0.0/8``); none for any host but this machine and
             its link, which are let in by being named only.
         local: files and devices of this machine too.
+        follow: a web address may send on to any host, by a redirection or a playlist.
 
     Raises:
         ConfigError: a host or scheme can't be one.
@@ -47,6 +48,7 @@ class AllowedSources:
     schemes: tuple[str, ...] = SCHEMES
     hosts: tuple[str, ...] = ()
     local: bool = False
+    follow: bool = False
     _names: tuple[str, ...] = field(init=False, default=(), repr=False)
     _networks: tuple[Network, ...] = field(init=False, default=(), repr=False)
 

@@ -48,7 +48,9 @@ def build_server(
         allow_origins=options.allow_origins,
         allow_hosts=options.allow_hosts,
         trusted_proxies=options.trusted_proxies,
-        allowed_sources=AllowedSources(options.source_schemes, options.source_hosts, options.allow_local_sources),
+        allowed_sources=AllowedSources(
+            options.source_schemes, options.source_hosts, options.allow_local_sources, options.source_follow
+        ),
         limits=options.limits,
         recognition=recognition,
         routes=routes.routes,

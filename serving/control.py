@@ -139,7 +139,7 @@ class Control:
         try:
             await self._check_source(wanted.url)
             name = None if wanted.name is None else check_name(wanted.name)
-            options = replace(self._session.options, **wanted.given())
+            options = replace(self._session.options, **wanted.given(), follow=self._allowed.follow)
             return source_message(await self._session.add_source(wanted.url, name=name, options=options))
         except (ConfigError, SourceError) as error:
             raise _refusal(error) from error
@@ -149,9 +149,10 @@ class Control:
         info = self._source(wanted.name)
         try:
             url = None if wanted.url in (UNSET, info.url) else wanted.url
+            options = replace(info.options, **wanted.given())
             if url is not None:
                 await self._check_source(url)
-            options = replace(info.options, **wanted.given())
+                options = replace(options, follow=self._allowed.follow)
             return source_message(await self._session.update_source(wanted.name, url, options))
         except KeyError:
             raise _no_such(wanted.name) from None

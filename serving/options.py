@@ -32,6 +32,7 @@ class ServeOptions:
     source_schemes: tuple[str, ...] = ("rtsp", "rtsps", "http", "https", "push")
     source_hosts: tuple[str, ...] = ()
     allow_local_sources: bool = False
+    source_follow: bool = False
     drain: float = 10.0
     limits: Limits = field(default_factory=Limits)
     save: Path | None = None

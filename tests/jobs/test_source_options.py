@@ -44,7 +44,14 @@ def test_what_models_see_changes_while_a_source_runs(change: dict[str, Any]) -> 
 
 @pytest.mark.parametrize(
     "change",
-    [{"loop": True}, {"rtsp_transport": "udp"}, {"read_timeout": 9.0}, {"decoder": "auto"}, {"clips": False}],
+    [
+        {"loop": True},
+        {"rtsp_transport": "udp"},
+        {"read_timeout": 9.0},
+        {"decoder": "auto"},
+        {"clips": False},
+        {"follow": False},
+    ],
 )
 def test_what_a_source_is_told_at_its_opening_needs_another(change: dict[str, Any]) -> None:
     assert SourceOptions(**change).reopens(SourceOptions())
@@ -58,3 +65,8 @@ def test_a_detector_looks_as_often_as_is_asked_for() -> None:
 
 def test_every_option_has_its_name() -> None:
     assert {"max_rate", "region", "detect_every", "loop", "clips"} < set(OPTION_NAMES)
+
+
+def test_whether_a_source_may_send_on_is_not_for_itself_to_say() -> None:
+    assert SourceOptions().follow
+    assert "follow" not in OPTION_NAMES
