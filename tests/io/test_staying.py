@@ -90,6 +90,19 @@ async def test_a_video_on_a_web_server_comes_as_ever(
         assert await count(open_source(f"http://127.0.0.1:{port}/{name}", follow=False)) == 10
 
 
+async def test_a_camera_with_a_password_comes_as_ever() -> None:
+    pictures = servers.mjpeg(PICTURES)
+
+    async def ask_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        again = asyncio.StreamReader()
+        again.feed_data(head)
+        await (pictures if b"Authorization: Basic" in head else servers.refuse)(again, writer)
+
+    async with servers.serve(ask_first) as port:
+        assert await count(open_source(f"http://bob:secret@127.0.0.1:{port}/video", follow=False)) == 5
+
+
 async def test_a_camera_that_is_off_is_not_said_to_send_elsewhere() -> None:
     with pytest.raises(SourceUnavailable, match="refused the connection"):
         await count(open_source(f"http://127.0.0.1:{free_port()}/cam", follow=False))
