@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
@@ -72,7 +73,6 @@ async def serve(
         tasks = await stack.enter_async_context(task_group())
         pulse = Pulse()
         stack.callback(tasks.create_task(pulse.run(), name="pulse").cancel)
-        stack.callback(tasks.create_task(_stay_small(bridge), name="memory").cancel)
         models = await bridge.cpu(with_people_recognised, options)
         recogniser = Recogniser() if models.identities else None
         recognition = await stack.enter_async_context(_recognition(options, models, bridge, recogniser))
@@ -92,6 +92,8 @@ async def serve(
         session = await stack.enter_async_context(loaded)
         stack.callback(stop.arm)  # the first thing on the way out, whatever the reason
         stack.enter_context(_listening(session.hub, recognition))
+        stack.enter_context(_settled())
+        stack.callback(tasks.create_task(_stay_small(bridge), name="memory").cancel)
         await _add_sources(session, options)
         served.begin(session)
         server.begun()
@@ -105,6 +107,20 @@ async def serve(
         say("stopping … (Ctrl-C again ends at once, without finishing the files)")
         await _drain(session, options.drain)
         await network.aclose()
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Whatever is there now stays: the garbage collector needn't look at it again.
+
+    Among the hundreds of thousands of objects that models bring along it would come too rarely, and take too long.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 async def _stay_small(bridge: Bridge) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from typing import Final
 
 # Of <malloc.h>.
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
+_ARENA_MAX: Final = -8
 
 LARGEST_KEPT: Final = 32 << 20
 """Bytes: an activation or a frame up to this size is taken from memory that the process has."""
@@ -26,11 +28,15 @@ def keep_freed_memory() -> bool:
     As it comes, glibc maps each block of some hundred kilobytes or more anew and unmaps it when it is freed, so that
     every inference and every frame touches thousands of pages that the kernel must find and clear first: a seventh of
     ``extract``'s CPU time. Elsewhere than on glibc nothing happens.
+
+    Threads share few arenas: as it comes, there are eight for each core, and each would keep room for the largest
+    frame that its threads have ever held.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_TRIM_THRESHOLD, KEPT))
+    kept = mallopt(_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_TRIM_THRESHOLD, KEPT)
+    return bool(kept and mallopt(_ARENA_MAX, max(2, (os.cpu_count() or 1) // 2)))
 
 
 def give_back_unused_memory() -> bool:
