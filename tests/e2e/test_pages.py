@@ -68,7 +68,7 @@ async def test_a_clip_is_played_and_let_go(server: Served, open_page: OpenPage, 
     await until(page, "() => document.querySelector('#event-dialog video').currentTime > 0.1")
     await picture(page, "clip")
     await page.keyboard.press("Escape")
-    assert await page.evaluate("document.querySelector('#event-dialog video').hasAttribute('src')") is False
+    await until(page, "() => !document.querySelector('#event-dialog video').hasAttribute('src')")
 
 
 async def test_older_events_are_on_further_pages(stage: Staged, open_page: OpenPage) -> None:
