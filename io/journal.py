@@ -283,7 +283,13 @@ def _entry(file: BinaryIO, offset: int) -> FrameEntry:
 class JournalFile:
     """A journal open for writing. Every call blocks.
 
-    What :meth:`append` has returned from outlives the process; what :meth:`sync` has, a power cut.
+    What :meth:`append` has returned from outlives the process; what :meth:`sync` has, a power cut. Memory doesn't grow
+    with what is appended: at the end the journal is read again.
+
+    Attributes:
+        frames: records of frames in it; a frame that was written again counts twice.
+        saved: the job has written its alignments file before.
+        end: bytes up to the end of its last record.
 
     Raises:
         OSError: from any method: the folder is gone, full or not ours to write in. An append that fails leaves
@@ -297,33 +303,32 @@ class JournalFile:
             lock: released when this closes.
         """
         self.path = path
-        self.index = index
+        self.frames = len(index.offsets)
+        self.saved = index.saved
+        self.end = index.good
         self._lock = lock
         self._file = open(path, "r+b" if path.exists() else "x+b", buffering=0)  # noqa: SIM115 - close() closes it
         try:
             self._file.truncate(index.good)
             self._file.seek(index.good)
-            index.lost = 0
             if not index.good:
                 self._write(MAGIC)
             if index.header is None:
                 self._write(encode_header(header))
-                index.header = header
             self.sync()
         except BaseException:
             self._file.close()
             raise
 
-    def append(self, name: str, record: bytes) -> None:
+    def append(self, record: bytes) -> None:
         """Add a frame's record."""
-        offset = self.index.good
         self._write(record)
-        self.index.offsets[name] = offset
+        self.frames += 1
 
     def mark_saved(self) -> None:
         """Note that the alignments file is this job's own from now on."""
         self._write(encode_saved())
-        self.index.saved = True
+        self.saved = True
         self.sync()
 
     def _write(self, data: bytes) -> None:
@@ -332,10 +337,10 @@ class JournalFile:
             while view:  # the system may take less than all: when the disk fills up, say
                 view = view[self._file.write(view) :]
         except BaseException:
-            self._file.truncate(self.index.good)
-            self._file.seek(self.index.good)
+            self._file.truncate(self.end)
+            self._file.seek(self.end)
             raise
-        self.index.good += len(data)
+        self.end += len(data)
 
     def sync(self) -> None:
         os.fsync(self._file.fileno())

@@ -44,7 +44,8 @@ class AlignmentsWriter:
     While the block runs, every frame is appended to the journal beside the file. When it ends well the journal
     becomes the alignments file and goes. When it ends with an error or is cancelled, the alignments file is
     written too, and the journal stays for the next run to go on from. A file that was there before the job is
-    kept as a dated backup. Memory doesn't grow with the frames, but for their names.
+    kept as a dated backup. Memory doesn't grow with the frames; the names of those recovered are held, and at the end
+    those of all.
 
     Args:
         path: the ``.fsa``.
@@ -84,6 +85,7 @@ class AlignmentsWriter:
         self._sleep = sleep
         self._now = now
         self._journal: JournalFile | None = None
+        self._recovered: JournalIndex | None = None
         self._unsynced = asyncio.Event()
         self._syncing: asyncio.Task[None] | None = None
         self._error: OSError | None = None
@@ -100,7 +102,7 @@ class AlignmentsWriter:
             if self._journal is not None:  # cancelled meanwhile
                 self._journal.close()
             raise
-        self.recovered = frozenset(self._opened().index.offsets)
+        self.recovered = frozenset() if self._recovered is None else frozenset(self._recovered.offsets)
         if self.recovered:
             _log.info(
                 "%s: going on after the %d frames of a job that didn't end (--no-resume starts anew)",
@@ -111,7 +113,7 @@ class AlignmentsWriter:
         return self
 
     def _open(self) -> None:
-        self._journal = open_journal(self.path, self._header, self._resume)
+        self._journal, self._recovered = open_journal(self.path, self._header, self._resume)
 
     def recovered_frames(self) -> Iterator[tuple[str, FrameEntry]]:
         """The frames of :attr:`recovered` themselves, one at a time. Blocks; before anything is written only.
@@ -119,7 +121,7 @@ class AlignmentsWriter:
         Raises:
             AlignmentsError: the journal can't be read.
         """
-        return read_frames(self.journal, self._opened().index)
+        return iter(()) if self._recovered is None else read_frames(self.journal, self._recovered)
 
     async def write(self, name: str, entry: FrameEntry) -> None:
         """Record a finished frame. When this returns, the end of the process doesn't lose it any more.
@@ -169,8 +171,8 @@ class AlignmentsWriter:
         finally:
             await self._lane.run(journal.close)
             await self._lane.aclose()
-        if kind is not None and journal.index.offsets:
-            _log.info("%s: %d frames recorded; run the job again to go on", self.path.name, len(journal.index.offsets))
+        if kind is not None and journal.frames:
+            _log.info("%s: %d frames recorded; run the job again to go on", self.path.name, journal.frames)
 
     async def _sync(self, journal: JournalFile) -> None:
         # What is appended meanwhile may miss this sync: it counts as unsynced from its own time on.
@@ -213,11 +215,14 @@ class AlignmentsWriter:
 
 
 def _append(journal: JournalFile, name: str, entry: FrameEntry) -> None:
-    journal.append(name, encode_frame(name, entry))
+    journal.append(encode_frame(name, entry))
 
 
-def open_journal(path: Path, header: JournalHeader, resume: bool) -> JournalFile:
+def open_journal(path: Path, header: JournalHeader, resume: bool) -> tuple[JournalFile, JournalIndex]:
     """The journal of the alignments file at ``path``, behind its last whole record, and ours alone until it is closed.
+
+    Returns:
+        with what it held when it was opened.
 
     Raises:
         AlignmentsError: it is another job's, another process is writing it, it isn't a journal, or can't be written.
@@ -239,7 +244,7 @@ def open_journal(path: Path, header: JournalHeader, resume: bool) -> JournalFile
     except BaseException:
         lock.release()
         raise
-    return opened
+    return opened, index
 
 
 def _make_folder(journal: Path) -> None:
@@ -282,11 +287,11 @@ def finish(journal: JournalFile, path: Path, keep: bool, at: datetime, done: boo
         AlignmentsError: the file can't be written; the journal stays.
     """
     try:
-        if not done and not journal.index.offsets:
+        if not done and not journal.frames:
             journal.remove()
             return
         journal.sync()
-        write_fsa(path, _merged(journal, path, keep), backup_at=None if journal.index.saved else at)
+        write_fsa(path, _merged(journal, path, keep), backup_at=None if journal.saved else at)
         if done:
             journal.remove()
             sync_folder(path.parent)
@@ -298,4 +303,7 @@ def finish(journal: JournalFile, path: Path, keep: bool, at: datetime, done: boo
 
 def _merged(journal: JournalFile, path: Path, keep: bool) -> Iterator[tuple[str, FrameEntry]]:
     before = read_fsa(path)[1] if keep and path.exists() else {}
-    return read_frames(journal.path, journal.index, before)
+    index = read_index(journal.path)
+    if index is None or index.good != journal.end:
+        raise AlignmentsError(f"{journal.path} was removed or damaged while it was written; run the job again")
+    return read_frames(journal.path, index, before)

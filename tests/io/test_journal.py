@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_appending_goes_on_behind_the_last_whole_record(tmp_path: Path) -> None:
     index = read_index(path)
     assert index is not None
     file = JournalFile(path, index, HEADER)
-    file.append("b", encode_frame("b", files.entry(2)))
+    file.append(encode_frame("b", files.entry(2)))
     file.close()
     assert path.read_bytes() == whole
 
@@ -160,15 +161,31 @@ class FullDisk:
 
 def test_a_record_that_doesnt_fit_on_the_disk_leaves_no_part_of_itself(tmp_path: Path) -> None:
     file = JournalFile(tmp_path / "j", JournalIndex(), HEADER)
-    file.append("a", encode_frame("a", files.entry(1)))
+    file.append(encode_frame("a", files.entry(1)))
     under = file._file
     file._file = FullDisk(file)  # type: ignore[assignment]
     with pytest.raises(OSError, match="No space left"):
-        file.append("b", encode_frame("b", files.entry(2)))
+        file.append(encode_frame("b", files.entry(2)))
     file._file = under
-    file.append("c", encode_frame("c", files.entry(3)))
+    file.append(encode_frame("c", files.entry(3)))
     file.close()
     assert list(recovered(tmp_path / "j")) == ["a", "c"]
+
+
+def test_a_journal_that_is_written_for_hours_takes_no_more_memory(tmp_path: Path) -> None:
+    file = JournalFile(tmp_path / "j", JournalIndex(), HEADER)
+    entry = FrameEntry([])
+    tracemalloc.start()
+    try:
+        for number in range(2_000):
+            file.append(encode_frame(f"door_{number:06d}.png", entry))
+            if number == 10:
+                before = tracemalloc.get_traced_memory()[0]
+        assert tracemalloc.get_traced_memory()[0] - before < 20_000
+    finally:
+        tracemalloc.stop()
+    file.close()
+    assert file.frames == len(recovered(tmp_path / "j")) == 2_000
 
 
 def test_a_sync_is_due_an_interval_after_the_oldest_record() -> None:
@@ -283,6 +300,17 @@ async def test_frames_of_the_former_file_can_stay_in_their_places(tmp_path: Path
     wanted = {"a.png": files.entry(3), "b.png": files.entry(2), "c.png": files.entry(4)}
     assert files.dicts(read_fsa(path)[1]) == files.dicts(wanted)
     assert list(read_fsa(path)[1]) == list(wanted)
+
+
+async def test_a_journal_that_is_damaged_while_the_job_runs_is_no_short_file(tmp_path: Path, bridge: Bridge) -> None:
+    path = tmp_path / "a.fsa"
+    write_fsa(path, [("old.png", files.entry())])
+    with pytest.raises(AlignmentsError, match=r"a\.fsa\.journal was removed or damaged while it was written; run"):
+        async with writer(path, bridge) as alignments:
+            await alignments.write("a.png", files.entry(1))
+            await alignments.write("b.png", files.entry(2))
+            os.truncate(alignments.journal, alignments.journal.stat().st_size - 3)
+    assert list(read_fsa(path)[1]) == ["old.png"]
 
 
 async def test_another_jobs_journal_is_neither_used_nor_harmed(tmp_path: Path, bridge: Bridge) -> None:
