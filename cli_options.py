@@ -34,7 +34,7 @@ def model_options(command: Command) -> Command:
 def mask_options(command: Command) -> Command:
     """What the mask models' masks hold, for commands that run these."""
     for option in (
-        click.option("--mask-fill", is_flag=True, help="Of custom: full masks, not empty ones."),
+        click.option("--mask-fill/--no-mask-fill", help="Of custom: full masks, not empty ones."),
         click.option(
             "--mask-centering",
             type=click.Choice(["face", "head"]),
@@ -45,8 +45,8 @@ def mask_options(command: Command) -> Command:
         click.option(
             "--mask-glasses/--no-mask-glasses", default=True, help="Of bisenet-fp: glasses too; on by default."
         ),
-        click.option("--mask-hair", is_flag=True, help="Of bisenet-fp: hair too, in a mask of the whole head."),
-        click.option("--mask-ears", is_flag=True, help="Of bisenet-fp: ears too."),
+        click.option("--mask-hair/--no-mask-hair", help="Of bisenet-fp: hair too, in a mask of the whole head."),
+        click.option("--mask-ears/--no-mask-ears", help="Of bisenet-fp: ears too."),
         click.option(
             "--mask-input-size",
             type=int,
@@ -111,12 +111,11 @@ def _refinement_options() -> tuple[Callable[[Command], Command], ...]:
             help="Filter: the mouth is below eyes and brows; on by default.",
         ),
         click.option(
-            "--align-filters",
-            is_flag=True,
+            "--align-filters/--no-align-filters",
             help="Leave out faces whose landmarks can't be right; the filters below say when.",
         ),
         click.option("--seed", type=int, help="Seed of re-feed's random squares; a fixed one by default."),
-        click.option("--re-align", is_flag=True, help="Align twice, the second time with the face turned upright."),
+        click.option("--re-align/--no-re-align", help="Align twice, the second time with the face turned upright."),
         click.option(
             "--re-feed",
             type=click.IntRange(0, 10),
@@ -159,7 +158,7 @@ def _choice_options() -> tuple[Callable[[Command], Command], ...]:
             show_default=True,
             help="What runs the networks; auto: OpenVINO on a CPU where it is installed, else torch.",
         ),
-        click.option("--compile", is_flag=True, help="Compile the networks: a slower start, then faster on most."),
+        click.option("--compile/--no-compile", help="Compile the networks: a slower start, then faster on most."),
         click.option(
             "--device",
             default="auto",
@@ -173,8 +172,7 @@ def _choice_options() -> tuple[Callable[[Command], Command], ...]:
             help="Identity model; none by default. Several: a,b or the option again.",
         ),
         click.option(
-            "--identity-bgr",
-            is_flag=True,
+            "--identity-bgr/--no-identity-bgr",
             help="Show t-face blue first, as faceswap does, for embeddings like those in its files.",
         ),
         click.option(
@@ -226,7 +224,7 @@ def privacy_options(command: Command) -> Command:
         click.option(
             "--people", type=click.Path(path_type=Path), help="The gallery's file; by default the user's own."
         ),
-        click.option("--no-biometrics", is_flag=True, help="Store and send no embedding; nobody is known by name."),
+        click.option("--no-biometrics/--biometrics", help="Store and send no embedding; nobody is known by name."),
         click.option(
             "--anonymise-who",
             type=click.Choice(["everyone", "unknown", "known"]),

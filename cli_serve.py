@@ -52,12 +52,13 @@ class SettingsCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         settings = {setting.name for setting in SETTINGS}
-        own = [param for param in self.get_params(ctx) if param.name not in settings]
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        own = [option for option in options if option.name not in settings]
         _write(ctx, formatter, "Options", own)
         elsewhere = {setting.name for setting in SETTINGS if setting.table != SOURCES}
         for section in SECTIONS:
-            options = {s.name: s.option for s in section.settings if s.table != SOURCES or s.name not in elsewhere}
-            _write(ctx, formatter, section.title, options.values())
+            theirs = {s.name: s.option for s in section.settings if s.table != SOURCES or s.name not in elsewhere}
+            _write(ctx, formatter, section.title, theirs.values())
 
 
 def _write(ctx: click.Context, formatter: click.HelpFormatter, title: str, params: Iterable[click.Parameter]) -> None:

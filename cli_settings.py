@@ -114,12 +114,11 @@ def _sources(detect_every: click.Option, events: click.Option) -> tuple[Setting,
             default="cpu",
             help="What decodes video: the CPU, or a GPU for what it takes; auto: one where the models run on it.",
         ),
-        _setting(SOURCES, "loop", "--loop", is_flag=True, help="Files start again at their end."),
+        _setting(SOURCES, "loop", "--loop/--no-loop", help="Files start again at their end."),
         _setting(
             SOURCES,
             "lossless",
-            "--lossless",
-            is_flag=True,
+            "--lossless/--no-lossless",
             help="Files wait for the models instead of dropping frames.",
         ),
         Setting(SOURCES, "events", events, words="Tell and store events of this source.", preset=True),
@@ -197,15 +196,13 @@ def _server() -> tuple[Setting, ...]:
         _setting(
             "server",
             "allow_local_sources",
-            "--allow-local-sources",
-            is_flag=True,
+            "--allow-local-sources/--no-allow-local-sources",
             help="Clients may add files and devices of this machine.",
         ),
         _setting(
             "server",
             "source_follow",
-            "--source-follow",
-            is_flag=True,
+            "--source-follow/--no-source-follow",
             help="A web address that clients add may send on to any host, by a redirection or a playlist (HLS).",
         ),
         _setting(
@@ -219,8 +216,7 @@ def _server() -> tuple[Setting, ...]:
         _setting(
             "server",
             "demo",
-            "--no-demo",
-            is_flag=True,
+            "--no-demo/--demo",
             negated=True,
             help="Start empty instead of with the demo video when no source is given.",
             words="Play the demo video when no source is given.",
@@ -240,12 +236,14 @@ def _saving() -> tuple[Setting, ...]:
         _setting(
             "saving",
             "alignments",
-            "--alignments",
-            is_flag=True,
+            "--alignments/--no-alignments",
             help="Save each source to a folder of its own, with an alignments file.",
         ),
         _setting(
-            "saving", "frames", "--save-frames", is_flag=True, help="Save the frames there, too; with --alignments."
+            "saving",
+            "frames",
+            "--save-frames/--no-save-frames",
+            help="Save the frames there, too; with --alignments.",
         ),
         _setting("saving", "jsonl", "--jsonl", help="File for one JSON line a frame; - is standard output."),
     )

@@ -120,6 +120,15 @@ class Setting:
         return next(text for text in self.option.opts if text.startswith("--"))
 
     @property
+    def forms(self) -> str:
+        """The option in all its forms: ``--loop/--no-loop``."""
+        return "/".join([self.flag, *self.option.secondary_opts])
+
+    def typed(self, value: Any) -> str:
+        """The option as it was written for ``value``: ``--no-loop`` for False."""
+        return self.option.secondary_opts[0] if value is False and self.option.secondary_opts else self.flag
+
+    @property
     def variable(self) -> str:
         """The environment's: ``FACESTREAM_PORT``."""
         return PREFIX + self.flag.removeprefix("--").upper().replace("-", "_")

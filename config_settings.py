@@ -59,8 +59,8 @@ def settle(
         ConfigError: they contradict each other, or a source or webhook can't be one.
     """
     settings = tuple(settings)
-    flags = {setting.name: setting.flag for setting in settings}
-    said = {**{name: flags[name] for name in typed if name in flags}}
+    typed = frozenset(typed)
+    said = {setting.name: setting.typed(given[setting.name]) for setting in settings if setting.name in typed}
     said = {**environment.origins, **said}  # wins over what the file says of single sources and webhooks
     origins = {**file.origins, **said}
     plain = [setting for setting in settings if setting.table not in (SOURCES, WEBHOOKS)]

@@ -134,7 +134,7 @@ def _row(setting: Setting) -> str:
     default = setting.default
     value = "" if default in (None, ()) else f"`{toml(default)}`"
     text = explained(setting).replace("|", "\\|")
-    return f"| `{setting.key}` | `{setting.flag}`, `{setting.variable}` | {value} | {text} |"
+    return f"| `{setting.key}` | `{setting.forms}`, `{setting.variable}` | {value} | {text} |"
 
 
 def updated(document: str) -> str:

@@ -71,7 +71,7 @@ def said(setting: Setting, value: Any) -> str:
 
 
 def typed(setting: Setting, value: Any) -> list[str]:
-    return [setting.flag] if setting.option.is_flag else [setting.flag, said(setting, value)]
+    return [setting.typed(value)] if setting.option.is_flag else [setting.flag, said(setting, value)]
 
 
 def file_with(path: Path, setting: Setting, text: str) -> Path:
@@ -120,6 +120,21 @@ def test_the_command_line_goes_before_the_environment_before_the_file(setting, t
     assert in_force(settings, setting) == expected(setting, one)
     if setting.table not in ENTRIES:
         assert settings.origins[setting.path] == setting.flag
+    settings = settings_for([*beside, *typed(setting, other)])
+    assert in_force(settings, setting) == expected(setting, other)
+
+
+@pytest.mark.parametrize(
+    "setting", [pytest.param(setting, id=setting.path) for setting in SETTINGS if setting.option.is_flag]
+)
+def test_the_command_line_can_say_both_of_a_switch(setting, tmp_path):
+    yes, no = setting.forms.split("/")
+    for in_file in (True, False):
+        path = file_with(tmp_path / "box.toml", setting, toml(in_file))
+        for flag, value in ((yes, True), (no, False)):
+            settings = settings_for(["--config", str(path), flag])
+            assert in_force(settings, setting) == value
+            assert settings.origins[setting.path] == flag
 
 
 @pytest.mark.parametrize("setting", [pytest.param(setting, id=setting.path) for setting in SETTINGS])

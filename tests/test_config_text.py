@@ -90,7 +90,7 @@ def test_the_document_is_up_to_date():
 
 def test_the_document_shows_every_key():
     text = tables()
-    assert all(f"| `{setting.key}` | `{setting.flag}`, `{setting.variable}` |" in text for setting in SETTINGS)
+    assert all(f"| `{setting.key}` | `{setting.forms}`, `{setting.variable}` |" in text for setting in SETTINGS)
     assert len(SECTIONS) == text.count("\n### ")
 
 
