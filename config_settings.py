@@ -130,14 +130,14 @@ def exposed(settings: Settings) -> str:
 
 
 def check_files(settings: Settings) -> None:
-    """Look whether the files and folders among the sources are there. Blocks.
+    """Look whether any of the sources can be there. Blocks.
 
     Raises:
-        SourceUnavailable: one isn't.
+        SourceUnavailable: all are files and folders, and none is there.
     """
-    for entry in settings.sources:
-        if source_kind(entry.url).finite and not os.path.exists(entry.url):
-            raise SourceUnavailable(f"{entry.url} isn't there; check the path")
+    missing = [e.url for e in settings.sources if source_kind(e.url).finite and not os.path.exists(e.url)]
+    if missing and len(missing) == len(settings.sources):
+        raise SourceUnavailable(f"{missing[0]} isn't there; check the path")
 
 
 def idle(settings: Settings) -> str:

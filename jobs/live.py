@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
-from facestream.errors import ConfigError
+from facestream.errors import ConfigError, SourceError
 from facestream.io.push import PushSource
 from facestream.io.sources import BaseSource, open_source
 from facestream.io.urls import SourceSpec, check_name, hides_credentials, parse_source, redact_url
@@ -144,25 +144,30 @@ class LiveSession:
         return [task.get_name() for task in draining if task in late]
 
     async def add_source(
-        self, text: str, *, name: str | None = None, options: SourceOptions | None = None
+        self, text: str, *, name: str | None = None, options: SourceOptions | None = None, keep: bool = False
     ) -> SourceInfo:
         """Add the source that ``text`` (``URL`` or ``NAME=URL``) describes, and start it.
 
         Returns once a file or folder is open; a camera is opened in the background and shows its state. Cancelling
         leaves the source out.
 
+        Args:
+            keep: a file or folder that can't be read stays all the same, stopped, and can be started again.
+
         Raises:
             ConfigError: the text isn't a source, the name is taken, or the options aren't possible here.
-            SourceError: a file or folder can't be read.
+            SourceError: a file or folder can't be read, and isn't to be kept.
         """
         spec = parse_source(text)
         if name is not None:
             spec = replace(spec, name=check_name(name))
         self._check_free(spec)
         options = options or self.options
-        return await self.start(spec, self._source(spec, options), options)
+        return await self.start(spec, self._source(spec, options), options, keep=keep)
 
-    async def start(self, spec: SourceSpec, source: BaseSource, options: SourceOptions | None = None) -> SourceInfo:
+    async def start(
+        self, spec: SourceSpec, source: BaseSource, options: SourceOptions | None = None, *, keep: bool = False
+    ) -> SourceInfo:
         """Start a source that is made already, under ``spec.name``; otherwise like :meth:`add_source`."""
         assert self._tasks is not None, "the session isn't entered"
         options = options or self.options
@@ -173,9 +178,10 @@ class LiveSession:
         if spec.kind.finite:
             try:
                 await feed.opened()
-            except BaseException:
-                await self.remove_source(spec.name)
-                raise
+            except BaseException as error:
+                if not (keep and isinstance(error, SourceError)):
+                    await self.remove_source(spec.name)
+                    raise
         return feed.info()
 
     async def update_source(

@@ -45,6 +45,11 @@ class SourceInfo:
     limited: int = 0
     options: SourceOptions = field(default_factory=SourceOptions)
 
+    @property
+    def given_up(self) -> bool:
+        """It can't be read, and nobody tries it again by itself: a film at its end has no reason."""
+        return self.state is SourceState.STOPPED and bool(self.reason)
+
 
 @dataclass(frozen=True, slots=True)
 class SinkStatistics:

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import replace
 from functools import partial
 
+from facestream.errors import SourceUnavailable
 from facestream.jobs.demo import demo_video
 from facestream.jobs.events import Events
 from facestream.jobs.live import LiveSession, live_in_flight
@@ -240,7 +241,20 @@ def _listening(hub: Hub, recognition: LiveRecognition | None) -> Iterator[None]:
 
 
 async def _add_sources(session: LiveSession, options: ServeOptions) -> None:
-    for entry in options.sources:
-        await session.add_source(entry.url, name=entry.name, options=options.options_of(entry))
+    """
+    Raises:
+        SourceError: there is none that could ever work.
+    """
+    several = len(options.sources) > 1
+    infos = [
+        await session.add_source(entry.url, name=entry.name, options=options.options_of(entry), keep=several)
+        for entry in options.sources
+    ]
+    given_up = [info for info in infos if info.given_up]
+    if given_up and len(given_up) == len(infos):
+        raise SourceUnavailable(given_up[0].reason)
+    if given_up:
+        names = ", ".join(info.name for info in given_up)
+        log.warning("the others are served without %s, which the next reload (SIGHUP) tries again", names)
     if not options.sources and not options.no_demo:
         await session.add_source(f"demo={demo_video()}", options=replace(session.options, loop=True))

@@ -69,7 +69,7 @@ def judge(
         )
         for source in sources
     }
-    down = [s.name for s in sources if s.state is SourceState.DEGRADED or _has_failed(s)]
+    down = _down(sources)
     working = [s for s in sources if s.state in (SourceState.LIVE, SourceState.CONNECTING)]
     if is_stuck(sources, flows, now, since, stuck_after):
         return Health(status="failing", reason="frames arrive but no results come", sources=details)
@@ -80,9 +80,8 @@ def judge(
     return Health(status="ok", sources=details)
 
 
-def _has_failed(source: SourceInfo) -> bool:
-    """It was given up, and nobody tries it again: a film at its end has no reason."""
-    return source.state is SourceState.STOPPED and bool(source.reason)
+def _down(sources: Sequence[SourceInfo]) -> list[str]:
+    return [source.name for source in sources if source.state is SourceState.DEGRADED or source.given_up]
 
 
 def is_stuck(
@@ -99,5 +98,5 @@ def summary(sources: Sequence[SourceInfo]) -> str:
         return "no sources"
     by_state = {state: [s.name for s in sources if s.state is state] for state in SourceState}
     counts = [f"{len(names)} {state.value}" for state, names in by_state.items() if names]
-    down = by_state[SourceState.DEGRADED]
+    down = _down(sources)
     return f"sources: {', '.join(counts)}" + (f" ({', '.join(down)})" if down else "")

@@ -33,35 +33,40 @@ class Plan:
 
     Attributes:
         remove: names.
+        again: those that were given up, to be tried again.
         taken: those that can't be added, as a source of their name came over the network.
         restart: keys that changed and count from the next start on.
     """
 
     remove: tuple[str, ...] = ()
     change: tuple[SourceEntry, ...] = ()
+    again: tuple[SourceEntry, ...] = ()
     add: tuple[SourceEntry, ...] = ()
     taken: tuple[SourceEntry, ...] = ()
     restart: tuple[str, ...] = ()
 
 
-def plan(old: Settings, new: Settings, present: Collection[str]) -> Plan:
+def plan(old: Settings, new: Settings, present: Collection[str], given_up: Collection[str] = ()) -> Plan:
     """How to come from ``old``, which is in force, to ``new``.
 
     Args:
         present: the names of the sources that are there, whoever added them. One of the file that isn't, as it was
             removed over the network, is added again: that's what the file says.
+        given_up: those of them that nobody tries to read any more, such as a film that wasn't there.
     """
     before = {entry.name: entry for entry in old.sources}
     after = {entry.name: entry for entry in new.sources}
     fresh = [entry for name, entry in after.items() if name not in present]
     changed = [e for name, e in after.items() if name in present and name in before and e != before[name]]
     taken = [entry for name, entry in after.items() if name in present and name not in before]
+    again = [e for name, e in after.items() if name in given_up and e == before.get(name)]
     restart = [key for key, value in new.values.items() if value != old.values.get(key)]
     if old.webhooks != new.webhooks:
         restart.append(WEBHOOKS)
     return Plan(
         remove=tuple(str(name) for name in before if name not in after and name in present),
         change=tuple(changed),
+        again=tuple(again),
         add=tuple(fresh),
         taken=tuple(taken),
         restart=tuple(restart),
@@ -158,9 +163,9 @@ class Reloading:
                     await step()
                 except FacestreamError as error:
                     log.error("not read again: %s", error)
-            return await self._carry_out(
-                plan(self._settings, new, {info.name for info in self._session.sources()}), options
-            )
+            sources = self._session.sources()
+            given_up = {info.name for info in sources if info.given_up}
+            return await self._carry_out(plan(self._settings, new, {info.name for info in sources}, given_up), options)
 
     async def _carry_out(self, steps: Plan, options: dict[str | None, SourceOptions]) -> ReloadMessage:
         done = ReloadMessage(restart=list(steps.restart))
@@ -175,6 +180,9 @@ class Reloading:
             if await self._done(entry, update, done.failed):
                 done.changed.append(str(entry.name))
                 log.info("source %s changed, as in the settings", entry.name)
+        for entry in steps.again:
+            if await self._done(entry, self._session.restart_source(str(entry.name)), done.failed):
+                done.changed.append(str(entry.name))
         for entry in steps.add:
             addition = self._session.add_source(entry.url, name=entry.name, options=options[entry.name])
             if await self._done(entry, addition, done.failed):

@@ -96,6 +96,13 @@ def test_a_number_that_is_none_is_told_in_plain_words(monkeypatch, capsys):
 def test_a_file_that_is_not_there_is_told_before_any_model_is_loaded(capsys):
     assert run(["serve", "nosuch.mp4", "--detector", "no-such-model"]) == 1
     assert "nosuch.mp4 isn't there; check the path" in capsys.readouterr().err
+    assert run(["serve", "nosuch.mp4", "neither.mp4", "--detector", "no-such-model"]) == 1
+    assert "nosuch.mp4 isn't there; check the path" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_keeps_no_other_source_from_being_served(capsys):
+    assert run(["serve", "nosuch.mp4", "push:phone", "--detector", "no-such-model"]) == 2
+    assert "unknown detect model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "warned"), [("", True), ("on = true\n", False)])

@@ -57,6 +57,7 @@ def test_a_source_that_was_given_up_is_one():
     given_up = replace(source_info("yard", state=SourceState.STOPPED), reason="yard.mp4 isn't there")
     assert health(given_up).status == "failing"
     assert health(source_info(), given_up, flows=flow(999.0)).reason == "not working: yard"
+    assert summary([source_info(), given_up]) == "sources: 1 live, 1 stopped (yard)"
 
 
 def test_sources_are_summed_up_in_a_line():

@@ -66,6 +66,14 @@ class TestPlan:
         assert plan(settings(DOOR, GATE), settings(DOOR, GATE), {"gate"}) == Plan(add=(DOOR,))
         assert plan(settings(DOOR), settings(), set()) == Plan()
 
+    def test_what_was_given_up_is_tried_again_unless_it_changes_anyway(self):
+        both, given_up = {"door", "gate"}, {"door"}
+        assert plan(settings(DOOR, GATE), settings(DOOR, GATE), both, given_up) == Plan(again=(DOOR,))
+        changed = replace(DOOR, url="rtsp://camera/2")
+        assert plan(settings(DOOR, GATE), settings(changed, GATE), both, given_up) == Plan(change=(changed,))
+        assert plan(settings(DOOR), settings(), {"door"}, given_up) == Plan(remove=("door",))
+        assert plan(settings(), settings(), {"door"}, given_up) == Plan()  # it came over the network
+
     def test_other_keys_wait_for_a_restart(self):
         hook = WebhookEntry(url="https://x/")
         steps = plan(settings(port=1), settings(port=2, webhooks=(hook,)), set())

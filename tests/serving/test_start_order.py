@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import urllib.request
@@ -14,12 +15,16 @@ from urllib.error import HTTPError
 import pytest
 from websockets.asyncio.client import connect
 
-from facestream.errors import WeightsMissing
+from facestream.config import SourceEntry
+from facestream.config_settings import Settings
+from facestream.errors import SourceUnavailable, WeightsMissing
 from facestream.jobs.models import ModelOptions
 from facestream.serving import app
+from facestream.serving.reload import Rereading
 from facestream.serving.systemd import Notifier
 from facestream.stream.stage import Stage
 from facestream.testing.plugins import FakeAligner, FakeDetector
+from facestream.testing.sources import make_clip
 
 
 class Loading:
@@ -81,13 +86,16 @@ def loading(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loading:
 
 
 @asynccontextmanager
-async def starting(loading: Loading, notifier: Notifier | None = None, **options: Any) -> AsyncIterator[Service]:
+async def starting(
+    loading: Loading, notifier: Notifier | None = None, rereading: Rereading | None = None, **options: Any
+) -> AsyncIterator[Service]:
     """A service that is loading its models."""
     service = Service(loading)
     chosen = app.ServeOptions(
         models=ModelOptions(device="cpu"), port=0, no_biometrics=True, no_demo=True, **{"drain": 5.0, **options}
     )
-    service.task = asyncio.create_task(app.serve(chosen, say=service.said.append, notifier=notifier))
+    serving = app.serve(chosen, say=service.said.append, notifier=notifier, rereading=rereading)
+    service.task = asyncio.create_task(serving)
     try:
         await asyncio.wait([service.task, asyncio.create_task(loading.begun.wait())], return_when="FIRST_COMPLETED")
         yield service
@@ -159,3 +167,43 @@ async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(loading):
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(service.task, 10)
     assert [name for name in notifier.told if name != "STATUS"] == ["READY", "STOPPING"]
+
+
+def source(name: str, url: object) -> SourceEntry:
+    return SourceEntry(name=name, url=str(url))
+
+
+async def test_a_film_that_is_not_there_keeps_no_camera_from_being_served_and_comes_with_a_reload(
+    loading, tmp_path, caplog
+):
+    film = tmp_path / "film.mp4"
+    sources = (source("film", film), source("phone", "push:phone"))
+    settings = Settings({}, {}, sources)
+    async with starting(loading, rereading=Rereading(settings, lambda: settings), sources=sources) as service:
+        await service.ready()
+        health = json.loads((await service.get("/health"))[1])
+        assert (health["status"], health["reason"]) == ("degraded", "not working: film")
+        assert health["sources"]["film"]["state"] == "stopped"
+        assert "film.mp4 isn't there; check the path" in health["sources"]["film"]["reason"]
+        (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        assert line.startswith("source film: stopped (")
+        assert "the next reload (SIGHUP) tries again" in caplog.text
+
+        make_clip(film, frames=5, rate=50, size=(64, 48))
+        async with connect(service.url.replace("http", "ws") + "ws/control") as control:
+            await control.send('{"jsonrpc": "2.0", "id": 1, "method": "config.reload"}')
+            answers = (json.loads(message) async for message in control)
+            assert await anext(a["result"]["changed"] async for a in answers if "id" in a) == ["film"]
+        assert json.loads((await service.get("/health"))[1])["status"] == "ok"
+
+
+async def test_where_no_source_can_be_read_the_command_ends_with_the_first_one_s_error(loading, tmp_path):
+    loading.done.set()
+    (tmp_path / "text.mp4").write_text("no film")
+    for sources in (
+        (source("film", tmp_path / "film.mp4"),),
+        (source("film", tmp_path / "film.mp4"), source("text", tmp_path / "text.mp4")),
+    ):
+        async with starting(loading, sources=sources) as service:
+            with pytest.raises(SourceUnavailable, match=r"film\.mp4 isn't there"):
+                await service.task
