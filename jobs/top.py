@@ -9,6 +9,7 @@ from facestream.jobs.readings import Interval, Reading
 
 GOOD: Final = "ok"
 
+_DEVICE_MEMORY: Final = "facestream_device_memory_bytes"
 _ASKED_FOR: Final = "rate_limit"  # why a frame was dropped, where it was meant to be
 
 Row = Sequence[str]
@@ -95,10 +96,15 @@ def _process(interval: Interval) -> list[str]:
         f"loop lag {_milliseconds(interval.mean('facestream_event_loop_lag_seconds'))} ms",
         f"in flight {now.get('facestream_batches_in_flight'):.0f}",
     ]
-    total = now.get("facestream_device_memory_bytes", use="total")
-    if total:
-        parts.append(f"gpu {now.get('facestream_device_memory_bytes', use='used') / total:.0%}")
-    return ["  ".join(parts)]
+    return ["  ".join(parts), *_gpus(now)]
+
+
+def _gpus(now: Reading) -> list[str]:
+    parts = []
+    for device in now.names(_DEVICE_MEMORY, "device"):
+        used, total = (now.get(_DEVICE_MEMORY, device=device, use=use) for use in ("used", "total"))
+        parts.append(f"{device} {100 * used / max(1, total):.0f} %")
+    return [f"gpu memory  {'  '.join(parts)}"] if parts else []
 
 
 def _source(name: str, interval: Interval) -> Row:

@@ -102,7 +102,7 @@ async def serve(
         reporter.ready()
         if reloading is not None:
             stack.callback(tasks.create_task(_reload(reloading, server), name="reload").cancel)
-        say(f"facestream is at {server.where}  (models on {bridge.device}; Ctrl-C stops)")
+        say(f"facestream is at {server.where}  (models on {', '.join(bridge.devices)}; Ctrl-C stops)")
         await stop.wait()
         reporter.stopping()
         say("stopping … (Ctrl-C again ends at once, without finishing the files)")

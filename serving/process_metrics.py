@@ -20,7 +20,9 @@ LEVELS: Final = ("warning", "error", "critical")
 
 
 def process_metrics(bridge: Bridge, pulse: Pulse, lines: LineCount) -> Iterator[Metric]:
-    yield InfoMetricFamily("facestream_build", "What runs.", {"version": __version__, "device": bridge.device})
+    yield InfoMetricFamily(
+        "facestream_build", "What runs.", {"version": __version__, "device": ",".join(bridge.devices)}
+    )
     yield histogram_family("facestream_event_loop_lag_seconds", "How late the event loop was.", (), [((), pulse.lag)])
     logged = CounterMetricFamily("facestream_log_lines", "Lines in the log, by level.", labels=["level"])
     for level in LEVELS:
@@ -34,11 +36,14 @@ def process_metrics(bridge: Bridge, pulse: Pulse, lines: LineCount) -> Iterator[
     yield pending
     if (threads := _threads()) is not None:
         yield GaugeMetricFamily("facestream_threads", "Threads of the process, those of libraries included.", threads)
-    if (memory := bridge.memory()) is not None:
-        use = GaugeMetricFamily("facestream_device_memory_bytes", "The device's memory, by use.", labels=["use"])
-        for name, size in memory._asdict().items():
-            use.add_metric([name], size)
-        yield use
+    if devices := bridge.memory():
+        family = GaugeMetricFamily(
+            "facestream_device_memory_bytes", "A device's memory, by use.", labels=["device", "use"]
+        )
+        for device, memory in devices.items():
+            for use, size in memory._asdict().items():
+                family.add_metric([device, use], size)
+        yield family
 
 
 def _threads() -> int | None:

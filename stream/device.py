@@ -200,9 +200,9 @@ class Bridge:
             "lanes": sum(lane.pending for lane in self._lanes),
         }
 
-    def memory(self) -> DeviceMemory | None:
-        """The memory of a GPU; None of a CPU. Takes some ten microseconds, and waits for no work on it."""
-        return _memory_of(self.device) if self.device.startswith("cuda") else None
+    def memory(self) -> dict[str, DeviceMemory]:
+        """Each GPU's memory; none of a CPU. Takes some ten microseconds for each, and waits for no work on it."""
+        return {device: _memory_of(device) for device in self.devices if device.startswith("cuda")}
 
     async def __aenter__(self) -> Self:
         await self._device_lane.run(_settle, self._torch_threads)

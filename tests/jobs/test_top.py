@@ -50,6 +50,16 @@ def test_the_page_says_what_is_wrong_first(page):
     assert any(line.startswith("cpu 100 %") for line in page)
 
 
+def test_each_gpu_s_memory_is_shown():
+    samples = (
+        f'facestream_device_memory_bytes{{device="cuda:{i}",use="{use}"}} {size}\n'
+        for i in range(2)
+        for use, size in (("used", 10 + i), ("total", 40))
+    )
+    now = Reading.parse("".join(samples), 1.0)
+    assert "gpu memory  cuda:0 25 %  cuda:1 28 %" in screen(HEALTH, Interval(now, now), "http://box:8765", 80)
+
+
 def test_it_fits_into_any_width():
     for width in (20, 80, 200):
         lines = screen(HEALTH, Interval(reading(1, 1), reading(2, 2)), "http://" + "x" * 90, width)

@@ -29,11 +29,11 @@ from facestream.testing.sessions import source_info
 ROOT = Path(__file__).parents[2]
 
 
-class OnGpu(Bridge):
-    """A bridge that says it has a GPU."""
+class OnGpus(Bridge):
+    """A bridge that says it has two GPUs."""
 
-    def memory(self) -> DeviceMemory:
-        return DeviceMemory(1, 2, 3, 4)
+    def memory(self) -> dict[str, DeviceMemory]:
+        return {"cuda:0": DeviceMemory(1, 2, 3, 4), "cuda:1": DeviceMemory(5, 6, 7, 8)}
 
 
 def everything() -> Metrics:
@@ -61,7 +61,7 @@ def everything() -> Metrics:
         lambda: session_metrics(session, {"door": flow}),
         lambda: network_metrics(network),
         lambda: event_metrics(events),
-        lambda: process_metrics(OnGpu(), Pulse(), LineCount()),
+        lambda: process_metrics(OnGpus(), Pulse(), LineCount()),
     )
 
 
@@ -92,6 +92,14 @@ def test_a_histogram_is_read_as_one(samples):
     assert samples[f"{name}_count", door] == samples[f"{name}_bucket", ("le", "+Inf"), door] == 2
     assert samples[f"{name}_bucket", ("le", "0.03"), door] == 1
     assert samples[f"{name}_sum", door] == pytest.approx(7.03)
+
+
+def test_each_gpu_s_memory_is_told(samples):
+    def memory(device: str) -> list[float]:
+        uses = ("allocated", "reserved", "used", "total")
+        return [samples["facestream_device_memory_bytes", ("device", device), ("use", use)] for use in uses]
+
+    assert (memory("cuda:0"), memory("cuda:1")) == ([1, 2, 3, 4], [5, 6, 7, 8])
 
 
 def test_names_follow_the_conventions_of_prometheus():

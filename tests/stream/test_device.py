@@ -7,7 +7,8 @@ import weakref
 
 import pytest
 
-from facestream.stream.device import Bridge, Lane, LaneForsaken, available_cores
+from facestream.stream import device
+from facestream.stream.device import Bridge, DeviceMemory, Lane, LaneForsaken, available_cores
 
 
 def ours() -> list[str]:
@@ -169,3 +170,12 @@ async def test_what_a_call_that_failed_worked_with_is_let_go_of_without_the_garb
         del camera
         await lane.run(int)  # the thread has let go of the call before
         assert gone() is None
+
+
+async def test_memory_is_told_of_each_gpu_and_of_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_memory_of", lambda name: DeviceMemory(1, 2, 3, 4 + int(name[-1])))
+    assert Bridge("cuda:0,cuda:1").memory() == {
+        "cuda:0": DeviceMemory(1, 2, 3, 4),
+        "cuda:1": DeviceMemory(1, 2, 3, 5),
+    }
+    assert Bridge("cpu").memory() == {}
