@@ -250,6 +250,8 @@ class _Common:
 
 def batches_of(parts: list[FrameFaces]) -> list[ExtractBatch]:
     """``parts`` in order as few batches; faces of which different things are known don't share one."""
+    if len(parts) == 1:
+        return [batch_of(parts)]
     groups: list[list[FrameFaces]] = []
     common = _Common()
     for part in parts:

@@ -177,6 +177,11 @@ class Receiver(Generic[T]):
         channel.update()
         return item
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._channel.items
+
     def __aiter__(self) -> Self:
         return self
 

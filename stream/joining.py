@@ -77,7 +77,7 @@ def join_fields(parts: Sequence[Faces]) -> dict[str, Any]:
     """
     filled = [part for part in parts if len(part)] or list(parts[:1])
     if len(filled) == 1:
-        return filled[0].face_fields(slice(None))
+        return filled[0].all_fields()
     _check_layouts(filled)
     counts = [len(part) for part in filled]
     fields: dict[str, Any] = {}

@@ -378,6 +378,9 @@ class Stage:
             return
         batcher = FaceBatcher(self.batch_size)
         async for batch in inbound:
+            if inbound.empty and len(batch) <= self.batch_size:
+                yield batch  # nothing to join it with, and nothing to split
+                continue
             batcher.put(batch)
             while batcher:
                 _take_waiting(inbound, batcher)

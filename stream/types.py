@@ -214,6 +214,13 @@ class Faces:
         fields["aligned"] = None if self.aligned is None else self.aligned.take(index)
         return fields
 
+    def all_fields(self) -> dict[str, Any]:
+        """Every per-face field of all faces, likewise; the arrays themselves."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in PER_FACE}
+        fields["masks"], fields["identities"] = dict(self.masks), dict(self.identities)
+        fields["aligned"] = self.aligned
+        return fields
+
     def keep(self, index: slice | Bools | Ints | Longs) -> None:
         """Keep only the faces at ``index`` (a slice, a boolean mask or a list of indices), in place."""
         for name, value in self.face_fields(index).items():
@@ -337,6 +344,9 @@ class ExtractBatch(Faces):
 
     def per_frame(self) -> Iterator[FrameFaces]:
         """Each frame with its own faces, in order."""
+        if len(self.frames) == 1:
+            yield FrameFaces(frame=self.frames[0], **_without_absent(self.all_fields()))
+            return
         stops = np.cumsum(self.lengths)
         for frame, stop, length in zip(self.frames, stops, self.lengths):
             fields = self.face_fields(slice(int(stop - length), int(stop)))

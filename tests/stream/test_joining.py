@@ -58,3 +58,15 @@ def test_frames_of_two_sources_are_two_whatever_their_files_are_called() -> None
     one, other = batch([1], source="a"), batch([1], source="b")
     one.frames[0].name = other.frames[0].name = "IMG_0001.jpg"
     assert appended(one, other).frame_ids.tolist() == [0, 1]
+
+
+def test_a_frame_alone_in_its_batch_keeps_all_it_has_and_shares_no_container() -> None:
+    faces = full(2)
+    together = batch_of([faces])
+    (again,) = together.per_frame()
+    assert again.boxes is together.boxes is faces.boxes
+    assert again.masks == together.masks == faces.masks
+    again.masks.clear()
+    together.identities.clear()
+    assert list(together.masks) == list(faces.masks) == ["components"]
+    assert list(again.identities) == list(faces.identities) == ["sface"]
