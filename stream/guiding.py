@@ -16,9 +16,12 @@ What a guided frame can't show is a face that wasn't there before: it waits for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import hypot
 from typing import Final, TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -30,7 +33,7 @@ Complexes: TypeAlias = npt.NDArray[np.complex128]
 _GRID: Final = 24
 """Pixels a row and rows of the thumbnail by which a scene cut is seen."""
 
-_STIRRED: Final = (12.0, 2)
+_STIRRED: Final = (12, 2)
 """Grey levels by which a thumbnail's pixel has to change, and how many have to, to be more than noise."""
 
 _SAME_PLACE: Final = 0.25
@@ -88,7 +91,8 @@ class _Seen:
     Attributes:
         pts: of the frame.
         sure: each of them is followed and was seen well, so that none is left out of a guided frame.
-        speeds: float32 (N, 2), pixels/s.
+        speeds: of each, pixels/s to the right and down.
+        sizes: of each, the geometric mean of its box's sides.
         shapes: float32 (N, P, 2), each face's landmarks when it was last detected, laid onto where it is now; None
             where there are no landmarks.
     """
@@ -96,13 +100,9 @@ class _Seen:
     faces: FrameFaces
     pts: float
     sure: bool
-    speeds: Floats
+    speeds: list[list[float]]
+    sizes: list[float]
     shapes: Floats | None
-
-    @property
-    def sizes(self) -> Floats:
-        """float32 (N,): the geometric mean of a box's sides."""
-        return _sizes(self.faces.boxes)
 
 
 @dataclass(slots=True, eq=False)
@@ -123,8 +123,8 @@ class _Source:
     epoch: int
     size: tuple[int, int]
     pts: float
-    thumbnail: Floats
-    looked: Floats
+    thumbnail: Image
+    looked: Image
     seen: _Seen | None = None
     ahead: list[FrameKey] = field(default_factory=list)
     detected: float = -np.inf
@@ -194,8 +194,7 @@ class Guide:
             source.lost = frame.pts
         elif frame.pts - source.lost >= self._policy_of(frame).search:
             source.wanted, source.lost = len(faces), None
-        speeds, shapes = _speeds(source.seen, faces), _shapes(source.seen, faces)
-        source.seen = _Seen(faces, frame.pts, _sure(faces, lost_below), speeds, shapes)
+        source.seen = _seen(faces, source.seen, lost_below)
 
     def forget(self, source: str) -> None:
         """Keep nothing of a source that has gone."""
@@ -213,11 +212,14 @@ class Guide:
         if self._is_due(source, seen, frame):
             return None
         policy = self._policy_of(frame)
-        steps = seen.speeds * np.float32(policy.damping * (frame.pts - seen.pts))
-        lengths = np.hypot(*steps.T) / seen.sizes
-        if (lengths > policy.largest_step).any():
-            return None
-        steps[lengths < policy.still] = 0.0
+        elapsed = policy.damping * (frame.pts - seen.pts)
+        steps = []
+        for (across, down), size in zip(seen.speeds, seen.sizes):
+            step = across * elapsed, down * elapsed
+            length = hypot(*step)
+            if length > policy.largest_step * size:
+                return None
+            steps.append(step if length >= policy.still * size else (0.0, 0.0))
         return _shifted(seen, replace(frame, guided=True), steps)
 
     def _is_due(self, source: _Source, seen: _Seen, frame: Frame) -> bool:
@@ -230,8 +232,8 @@ class Guide:
         due = policy.busy if frame.dropped else policy.interval
         return elapsed > max(due, policy.resting) or (elapsed > due and _stirs(source, seen, frame))
 
-    def _is_cut(self, before: Floats, now: Floats) -> bool:
-        if before.shape != now.shape or np.abs(now - before).mean() < self._policy.contrast:
+    def _is_cut(self, before: Image, now: Image) -> bool:
+        if before.shape != now.shape or cv2.norm(now, before, cv2.NORM_L1) < self._policy.contrast * now.size:
             return False
         a, b = before - before.mean(), now - now.mean()
         return bool((a * b).sum() < self._policy.cut * np.sqrt((a * a).sum() * (b * b).sum()))
@@ -247,17 +249,18 @@ def settle(batch: ExtractBatch, lost_below: float | None) -> None:
     batch.priors = None
     if priors is None or landmarks is None or flags is None or not len(batch):
         return
-    guided = np.asarray(np.isfinite(priors).all(axis=(1, 2)))
+    guided: Bools = np.isfinite(priors[:, 0, 0])  # a face has all of them or none
     if not guided.any():
         return
     found = np.isfinite(landmarks).all(axis=(1, 2)) & (flags >= (lost_below or 0.0))
     rows = np.flatnonzero(guided & found)
     _move(batch, rows, priors[rows], landmarks[rows])
-    batch.scores = np.where(guided, np.minimum(batch.scores, flags), batch.scores).astype(np.float32)
-    lost = guided & ~found
-    lost = np.asarray(lost | (guided & _slid(batch, ~lost)))
-    if lost.any():
-        batch.keep(~lost)
+    batch.scores = np.where(guided, np.minimum(batch.scores, flags), batch.scores)
+    kept = found | ~guided
+    if len(batch) > 1:
+        kept &= ~(guided & _slid(batch, kept))
+    if not kept.all():
+        batch.keep(kept)
 
 
 def _move(batch: Faces, rows: Longs, before: Floats, now: Floats) -> None:
@@ -275,9 +278,6 @@ def _move(batch: Faces, rows: Longs, before: Floats, now: Floats) -> None:
 def _slid(batch: ExtractBatch, there: Bools) -> Bools:
     """bool (N,): faces in whose place another face of their frame is, of a better score."""
     assert batch.landmarks is not None
-    slid = np.zeros(len(batch), np.bool_)
-    if len(batch) < 2:
-        return slid
     middles, sizes = batch.landmarks.mean(axis=1), _sizes(batch.boxes)
     away = np.linalg.norm(middles[:, None] - middles[None], axis=2)
     near = (away < _SAME_PLACE * np.minimum(sizes[:, None], sizes[None])) & there[:, None] & there[None]
@@ -287,18 +287,28 @@ def _slid(batch: ExtractBatch, there: Bools) -> Bools:
     return np.asarray((near & (rank[None] < rank[:, None])).any(axis=1))
 
 
-def _shifted(seen: _Seen, frame: Frame, steps: Floats) -> FrameFaces:
-    """The faces as they are expected in ``frame``, each moved by its step (N, 2)."""
-    faces, each = seen.faces, steps[:, None]
-    if seen.shapes is None:
+def _shifted(seen: _Seen, frame: Frame, steps: Sequence[tuple[float, float]]) -> FrameFaces:
+    """The faces as they are expected in ``frame``, each moved by its step."""
+    faces, shapes = seen.faces, seen.shapes
+    if shapes is None:
         return FrameFaces(frame=frame)
-    return FrameFaces(
-        frame=frame,
-        boxes=faces.boxes + np.tile(steps, 2),
-        scores=faces.scores,
-        points=None if faces.points is None else faces.points + each,
-        priors=seen.shapes + each,
-    )
+    boxes, points = faces.boxes, faces.points
+    if any(step != (0.0, 0.0) for step in steps):
+        moves = np.array(steps, np.float32)[:, None]
+        boxes = (boxes.reshape(-1, 2, 2) + moves).reshape(-1, 4)
+        points = None if points is None else points + moves
+        shapes = shapes + moves
+    return FrameFaces(frame=frame, boxes=boxes, scores=faces.scores, points=points, priors=shapes)
+
+
+def _seen(now: FrameFaces, before: _Seen | None, lost_below: float) -> _Seen:
+    """What a result tells, knowing the one before."""
+    speeds = [[0.0, 0.0] for _ in range(len(now))]
+    sizes = _sizes(now.boxes).tolist()
+    seen = _Seen(now, now.frame.pts, _sure(now, lost_below), speeds, sizes, now.landmarks)
+    if before is not None:
+        _compare(seen, before)
+    return seen
 
 
 def _sure(faces: FrameFaces, lost_below: float) -> bool:
@@ -309,36 +319,30 @@ def _sure(faces: FrameFaces, lost_below: float) -> bool:
     return bool((faces.tracks >= 0).all() and (faces.landmark_scores >= lost_below).all())
 
 
-def _speeds(before: _Seen | None, now: FrameFaces) -> Floats:
-    """float32 (N, 2) pixels/s of faces that both results show; 0 for others."""
-    speeds = np.zeros((len(now), 2), np.float32)
-    if before is None or now.tracks is None or before.faces.tracks is None:
-        return speeds
-    elapsed = now.frame.pts - before.pts
-    if elapsed <= 0 or now.landmarks is None or before.faces.landmarks is None:
-        return speeds
-    rows = {track: row for row, track in enumerate(before.faces.tracks.tolist()) if track >= 0}
-    for row, track in enumerate(now.tracks.tolist()):
-        if (last := rows.get(track)) is not None:
-            speeds[row] = (now.landmarks[row] - before.faces.landmarks[last]).mean(axis=0) / elapsed
-    return speeds
+def _compare(now: _Seen, before: _Seen) -> None:
+    """Fill in the speeds and shapes of the faces that both results show.
 
-
-def _shapes(before: _Seen | None, now: FrameFaces) -> Floats | None:
-    """See :class:`_Seen`. Where a look is placed by the one before, an error of one look misplaces the next, and a chin
-    under a beard wanders; so the shape stays that of the last detection, and only those points move it that hardly
-    depend on where the look is.
+    Where a look is placed by the one before, an error of one look misplaces the next, and a chin under a beard wanders;
+    so the shape stays that of the last detection, and only those points move it that hardly depend on where the look
+    is.
     """
-    if now.landmarks is None or not now.frame.guided or before is None or before.shapes is None:
-        return now.landmarks
-    shapes, tracks = now.landmarks.copy(), now.tracks
-    rows = {} if before.faces.tracks is None else {track: row for row, track in enumerate(before.faces.tracks.tolist())}
-    for row, track in enumerate([] if tracks is None else tracks.tolist()):
-        if track >= 0 and track in rows:
-            shape = before.shapes[rows[track]][None]
-            similarity = _Similarity.between(_steady(shape), _steady(now.landmarks[row][None]))
-            shapes[row] = similarity.of(shape)[0]
-    return shapes
+    faces, others = now.faces, before.faces
+    if faces.tracks is None or others.tracks is None or faces.landmarks is None or others.landmarks is None:
+        return
+    places = {track: place for place, track in enumerate(others.tracks.tolist()) if track >= 0}
+    rows = [row for row, track in enumerate(faces.tracks.tolist()) if track in places]
+    if not rows:
+        return
+    last = [places[track] for track in faces.tracks[rows].tolist()]
+    landmarks, elapsed = faces.landmarks[rows], now.pts - before.pts
+    if elapsed > 0:
+        seconds = landmarks.shape[1] * elapsed
+        for row, (across, down) in zip(rows, (landmarks - others.landmarks[last]).sum(axis=1).tolist()):
+            now.speeds[row] = [across / seconds, down / seconds]
+    if faces.frame.guided and before.shapes is not None:
+        shapes = before.shapes[last]
+        now.shapes = faces.landmarks.copy()
+        now.shapes[rows] = _Similarity.between(_steady(shapes), _steady(landmarks)).of(shapes)
 
 
 def _steady(landmarks: Floats) -> Floats:
@@ -358,25 +362,25 @@ class _Similarity:
     def between(cls, before: Floats, now: Floats) -> _Similarity:
         """Those that best lay the points ``before`` (N, P, 2) on ``now`` (least squares)."""
         old, new = _complex(before), _complex(now)
-        old_middle, new_middle = old.mean(axis=1, keepdims=True), new.mean(axis=1, keepdims=True)
-        old, new = old - old_middle, new - new_middle
-        spread = np.maximum((np.abs(old) ** 2).sum(axis=1, keepdims=True), 1e-6)
-        return cls((old.conj() * new).sum(axis=1, keepdims=True) / spread, old_middle, new_middle)
+        old_middle, new_middle = (points.sum(axis=1, keepdims=True) / before.shape[1] for points in (old, new))
+        old = old - old_middle
+        turn = np.vecdot(old, new) / np.maximum(np.vecdot(old, old).real, 1e-6)
+        return cls(turn[:, None], old_middle, new_middle)
 
     def of(self, points: Floats) -> Floats:
         """(N, P, 2) → the same."""
         moved = (_complex(points) - self.before) * self.turn + self.now
-        return np.stack([moved.real, moved.imag], -1).astype(np.float32)
+        return moved.view(np.float64).reshape(points.shape).astype(np.float32)
 
     def upright(self) -> _Similarity:
         """The same without turning."""
-        return replace(self, turn=np.abs(self.turn).astype(np.complex128))
+        return _Similarity(np.abs(self.turn).astype(np.complex128), self.before, self.now)
 
 
-def _thumbnail(image: Image) -> Floats:
+def _thumbnail(image: Image) -> Image:
     """A grid of the picture's green pixels: 10 µs whatever its size, as nearly none of it is read."""
     height, width = image.shape[:2]
-    return image[:: _step(height), :: _step(width), 1].astype(np.float32)
+    return image[:: _step(height), :: _step(width), 1].copy()
 
 
 def _stirs(source: _Source, seen: _Seen, frame: Frame) -> bool:
@@ -384,12 +388,12 @@ def _stirs(source: _Source, seen: _Seen, frame: Frame) -> bool:
     below them: there are bodies.
     """
     level, count = _STIRRED
-    changed = np.abs(source.thumbnail - source.looked) > level
+    changed = cv2.absdiff(source.thumbnail, source.looked) > level
     width, height = frame.size
-    rows, columns = np.arange(changed.shape[0]) * _step(height), np.arange(changed.shape[1]) * _step(width)
-    for (left, top, right, _), size in zip(seen.faces.boxes.tolist(), seen.sizes.tolist()):
-        beside = (columns > left - size) & (columns < right + size)
-        changed[np.ix_(rows > top - size, beside)] = False
+    across, down = _step(width), _step(height)
+    for (left, top, right, _), size in zip(seen.faces.boxes.tolist(), seen.sizes):
+        row, first, last = (top - size) // down + 1, (left - size) // across + 1, (right + size) // across + 1
+        changed[max(int(row), 0) :, max(int(first), 0) : max(int(last), 0)] = False
     return int(changed.sum()) >= count
 
 
@@ -404,5 +408,4 @@ def _sizes(boxes: Floats) -> Floats:
 
 def _complex(points: Floats) -> Complexes:
     """(N, P, 2) → (N, P)."""
-    wide = points.astype(np.float64)
-    return np.asarray(wide[..., 0] + 1j * wide[..., 1])
+    return points.astype(np.float64, order="C").view(np.complex128)[..., 0]
