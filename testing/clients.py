@@ -35,7 +35,7 @@ class StalledClient:
 
     def read_late(self) -> bytes:
         """Read after all, until the server's end of the connection is closed."""
-        self._socket.settimeout(5)
+        self._socket.settimeout(60)
         parts = []
         try:
             while part := self._socket.recv(65536):

@@ -8,12 +8,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from facestream.errors import WeightsMissing
 from facestream.jobs.demo import demo_video
 from facestream.plugins.catalogue import pull
 from facestream.plugins.weights import fetch_file
 from facestream.testing.photos import FIVE_PEOPLE
+
+FULL = os.environ.get("FACESTREAM_FULL") == "1"
+
+# The same inputs each time, however slow the machine is; make soak looks for others.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    database=None,
+    derandomize=not FULL,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ export class ServerLink extends EventTarget {
   #feed;
   #asking = false;
   #unanswered = 0;
+  #told = 0; // counts what was learnt of single sources: figures asked for before that are older
 
   constructor() {
     super();
@@ -106,11 +107,14 @@ export class ServerLink extends EventTarget {
   /** Ask for the sources' figures, unless nobody looks. */
   async refresh() {
     if (document.hidden || this.state !== "open") return;
+    const told = this.#told;
     try {
       const reply = await api("/api/sources", soon());
       this.#unanswered = 0;
       if (!reply.ok) return;
-      this.book.replace(await reply.json());
+      const sources = await reply.json();
+      if (told !== this.#told) return;
+      this.book.replace(sources);
       this.dispatchEvent(new Event("sources"));
     } catch {
       this.#unanswered += 1;
@@ -135,6 +139,7 @@ export class ServerLink extends EventTarget {
 
   /** What the server has just said of one source. */
   learn(source) {
+    this.#told += 1;
     this.book.update(source);
     this.dispatchEvent(new Event("sources"));
   }
@@ -142,12 +147,18 @@ export class ServerLink extends EventTarget {
   #heard(message) {
     if (message.type === "event") this.dispatchEvent(new CustomEvent("event", { detail: message }));
     if (message.type === "hello") this.#greeted(message);
-    else if (message.type === "status") this.book.update(message);
+    else if (message.type === "status") this.#changed(message);
     else return;
     this.dispatchEvent(new Event("sources"));
   }
 
+  #changed(status) {
+    this.#told += 1;
+    this.book.update(status);
+  }
+
   #greeted(hello) {
+    this.#told += 1;
     this.book.replace(hello.sources);
     this.recognition = hello.recognition ?? { on: false, reason: "" };
     this.version = hello.version ?? "";

@@ -12,14 +12,15 @@ from typing import Any, TypeAlias
 import av
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from facestream.tests.e2e.serving import Served, serving
 from facestream.tests.e2e.staging import Staged, staged
 from facestream.tests.needs import chromium
 
-CAMERA_FRAMES = CLIP_FRAMES = 96
+CLIP_FRAMES = 96
 SLOW_RATE = 8
+PATIENCE = 60_000  # milliseconds for what a quick machine has in a moment
 UNRECOGNISED = "nobody is recognised: start the server with --identity sface, to name people"
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -37,13 +38,18 @@ OpenPage: TypeAlias = Callable[..., Awaitable[Page]]
 Picture: TypeAlias = Callable[[Page, str], Awaitable[None]]
 
 
-def write_to_and_fro(clip: Path, path: Path, *, rate: int, every: int = 1) -> None:
+def to_and_fro(clip: Path, every: int = 1) -> list[av.VideoFrame]:
     """The clip's beginning, forwards and backwards again: in a loop it has no cut, at which a track would end."""
-    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+    with av.open(str(clip)) as source:
         frames = list(itertools.islice(source.decode(video=0), 0, CLIP_FRAMES, every))
+    return frames + frames[-2:0:-1]
+
+
+def write(frames: list[av.VideoFrame], path: Path, *, rate: int) -> None:
+    with av.open(str(path), "w") as target:
         stream = target.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for index, frame in enumerate(frames + frames[-2:0:-1]):
+        for index, frame in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(frame.to_ndarray(format="yuv420p"), format="yuv420p")
             picture.pts, picture.time_base = index, Fraction(1, rate)
             target.mux(stream.encode(picture))
@@ -54,7 +60,7 @@ def write_to_and_fro(clip: Path, path: Path, *, rate: int, every: int = 1) -> No
 def clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video of one face, which moves steadily."""
     path = tmp_path_factory.mktemp("clip") / "face.mp4"
-    write_to_and_fro(face_clip, path, rate=24)
+    write(to_and_fro(face_clip), path, rate=24)
     return path
 
 
@@ -62,11 +68,13 @@ def clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def camera_clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same face as Chromium's fake camera wants it: a bare MJPEG stream, full-range 4:2:0."""
     path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
-    with av.open(str(face_clip)) as source, av.open(str(path), "w", format="mjpeg") as target:
+    with av.open(str(path), "w", format="mjpeg") as target:
         stream = target.add_stream("mjpeg", rate=24)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 640, 360, "yuvj420p", 8_000_000
-        for _, frame in zip(range(CAMERA_FRAMES), source.decode(video=0), strict=False):
-            target.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        for index, frame in enumerate(to_and_fro(face_clip)):
+            picture = frame.reformat(format="yuvj420p")
+            picture.pts, picture.time_base = index, Fraction(1, 24)
+            target.mux(stream.encode(picture))
         target.mux(stream.encode(None))
     return path
 
@@ -75,13 +83,14 @@ def camera_clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def slow_clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same face eight times a second: a camera that costs its models little."""
     path = tmp_path_factory.mktemp("slow") / "face.mp4"
-    write_to_and_fro(face_clip, path, rate=SLOW_RATE, every=3)
+    write(to_and_fro(face_clip, every=3), path, rate=SLOW_RATE)
     return path
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser(camera_clip: Path) -> AsyncIterator[Browser]:
     executable = chromium()
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=executable,
@@ -143,6 +152,7 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
         context.setdefault("viewport", {"width": 1024, "height": 640})  # painted without a GPU: large is slow
         opened = await browser.new_context(reduced_motion="reduce", **context)
         contexts.append(opened)
+        opened.set_default_timeout(PATIENCE)
         page = await opened.new_page()
         page.on("console", note)
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -65,6 +65,7 @@ async def serving(
     served = Served(int(match[1]), process)
     try:
         yield served
+        assert process.returncode is None, f"the server ended by itself, with {process.returncode}:\n{await rest!r}"
     finally:
         await served.stop()
         await rest

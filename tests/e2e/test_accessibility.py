@@ -10,7 +10,7 @@ from playwright.async_api import Page
 
 from facestream.tests.e2e.axe import axe_script, findings
 from facestream.tests.e2e.conftest import OpenPage, Picture
-from facestream.tests.e2e.looking import shows_a_face
+from facestream.tests.e2e.looking import fits, shows_a_face
 from facestream.tests.e2e.serving import Served
 from facestream.tests.e2e.test_viewer import PHONE
 
@@ -26,7 +26,7 @@ PAGES = {
     "status": ("#/status", ".status-table tbody tr >> nth=2"),
 }
 DIALOGS = {
-    "event": ("#/events", ".event-open >> nth=0", "#event-dialog img:visible"),
+    "event": ("#/events", ".event:has(img:visible) .event-open >> nth=0", "#event-dialog img:visible"),
     "edit": ("#/", ".card-edit >> nth=0", "#source-dialog"),
     "add": ("#/", "#add", "#source-dialog"),
     "help": ("#/", "#help", "#help-dialog"),
@@ -34,8 +34,7 @@ DIALOGS = {
 
 
 async def check(page: Page, name: str) -> None:
-    width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert width[0] <= width[1], f"{name} is wider than the window"
+    await fits(page, page.viewport_size["width"] if page.viewport_size else 0)
     found = await findings(page)
     assert not [one for one in found if one["impact"] in ("serious", "critical")], name
     for one in found:

@@ -6,10 +6,21 @@ from pathlib import Path
 
 import cv2
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from facestream.tests.e2e.conftest import OpenPage, Picture
-from facestream.tests.e2e.looking import difference, goes_on, painted_anew, pixels, shows_a_face, until
+from facestream.tests.e2e.looking import (
+    a_message_with_a_face,
+    difference,
+    fits,
+    goes_on,
+    moves,
+    painted_anew,
+    pixels,
+    shows_a_face,
+    stops,
+    until,
+)
 from facestream.tests.e2e.serving import Served
 from facestream.tests.e2e.staging import Staged, staged
 
@@ -25,10 +36,9 @@ async def test_the_picture_moves_and_its_face_is_boxed_landmarked_and_keeps_its_
 ) -> None:
     page = await open_page(f"{server.url}#/camera/demo")
     await shows_a_face(page)
-    first = await pixels(page)
     await goes_on(page, pictures=10)
-    assert difference(first, await pixels(page)) > 0.5
-    message = await page.evaluate("facestream.viewer.tiles.get('demo').stage.message")
+    await moves(page)
+    message = await a_message_with_a_face(page)
     (face,) = message["faces"]
     left, top, right, bottom = face["box"]
     assert 0 <= (left + right) / 2 <= message["size"][0]  # the chin may lie below the picture
@@ -36,26 +46,31 @@ async def test_the_picture_moves_and_its_face_is_boxed_landmarked_and_keeps_its_
     assert left < right
     assert top < bottom
     assert len(face["landmarks"]) == 68
-    await expect(page.locator(".person-name")).to_have_text(f"#{face['track']}")
-    steady = await page.evaluate(
-        """() => new Promise(done => {
+    await page.evaluate(
+        """() => {
              const { stage } = facestream.viewer.tiles.get("demo");
-             let seen = 0, run = 0, last = null;
+             let last = null;
+             window.steady = 0;
              stage.onPaint = ({ message: { faces: [face] } }) => {
-               run = face?.track === last ? run + 1 : 0; // where the clip starts again there is a cut
+               steady = face?.track === last ? steady + 1 : 0;
                last = face?.track;
-               if (run === 20 || ++seen === 50) done(run);
              };
-           })"""
+           }"""
     )
-    assert steady == 20
+    await until(
+        page,
+        """() => {
+             const face = facestream.viewer.tiles.get("demo").stage.message?.faces[0];
+             return steady >= 20 && document.querySelector(".person-name")?.textContent === `#${face?.track}`;
+           }""",
+    )
     await picture(page, "viewer-light")
 
 
 async def test_each_part_of_the_drawing_can_be_switched_off(stage: Staged, open_page: OpenPage) -> None:
     page = await open_page(stage.url)
     await shows_a_face(page)
-    await page.evaluate("facestream.viewer.pause()")
+    await stops(page)
     await painted_anew(page)
     drawn = await pixels(page)
     for name in ("Boxes", "Landmarks", "Ids"):
@@ -69,10 +84,10 @@ async def test_each_part_of_the_drawing_can_be_switched_off(stage: Staged, open_
 async def test_a_flood_of_pictures_is_never_queued(stage: Staged, open_page: OpenPage) -> None:
     page = await open_page(stage.url)
     await shows_a_face(page)
+    await stops(page)
     counts = await page.evaluate(
         """async () => {
-             const { viewer } = facestream, tile = viewer.tiles.get("demo"), { stage } = tile;
-             viewer.pause();
+             const tile = facestream.viewer.tiles.get("demo"), { stage } = tile;
              const blob = await stage.snapshot(), jpeg = new Uint8Array(await blob.arrayBuffer());
              const start = { painted: stage.painted, passed: tile.skipped + stage.skipped };
              const last = new Promise(done => {
@@ -83,7 +98,8 @@ async def test_a_flood_of_pictures_is_never_queued(stage: Staged, open_page: Ope
              return { painted: stage.painted - start.painted, passed: tile.skipped + stage.skipped - start.passed };
            }"""
     )
-    assert counts["painted"] + counts["passed"] in (500, 501)  # one from before the pause may have been on its way
+    # Of those from before, one may still have been decoded, one have waited for that, and one have been to be painted.
+    assert 500 <= counts["painted"] + counts["passed"] <= 503
     assert counts["painted"] <= 4
 
 
@@ -98,27 +114,38 @@ async def test_the_width_asked_for_follows_the_window(stage: Staged, open_page: 
 async def test_a_phone_needs_no_sideways_scrolling(stage: Staged, open_page: OpenPage, picture: Picture) -> None:
     page = await open_page(stage.url, **PHONE)
     await shows_a_face(page)
-    assert await page.evaluate("document.documentElement.scrollWidth") == 390
-    for button in await page.get_by_role("button").all():
-        box = await button.bounding_box()
-        assert box is not None
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= 390
+    await fits(page, 390)
+    boxes = await page.evaluate(
+        """[...document.querySelectorAll("button")].filter(button => button.checkVisibility())
+             .map(button => button.getBoundingClientRect().toJSON())"""
+    )
+    assert len(boxes) > 5
+    for box in boxes:
+        assert box["left"] >= 0
+        assert box["right"] <= 390
         assert min(box["width"], box["height"]) >= 40
     await picture(page, "viewer-phone")
+
+
+async def is_dark(page: Page) -> None:
+    await until(page, f"() => Math.max(...{BACK}) < 64")
+
+
+async def is_light(page: Page) -> None:
+    await until(page, f"() => Math.max(...{BACK}) > 192")
 
 
 async def test_the_colours_follow_the_system_until_some_are_chosen_and_remembered(
     stage: Staged, open_page: OpenPage
 ) -> None:
     page = await open_page(stage.url, color_scheme="dark")
-    assert max(await page.evaluate(BACK)) < 64
+    await is_dark(page)
     await page.emulate_media(color_scheme="light")
-    assert max(await page.evaluate(BACK)) > 192
+    await is_light(page)
     for _ in ("light", "dark"):
         await page.get_by_role("button", name="Colours").click()
     await page.reload()
-    assert max(await page.evaluate(BACK)) < 64
+    await is_dark(page)
 
 
 async def test_keys_work_as_their_buttons_do_and_the_help_lists_them_and_turns_them_off(
@@ -146,9 +173,12 @@ async def test_keys_work_as_their_buttons_do_and_the_help_lists_them_and_turns_t
 async def test_two_keys_one_after_the_other_go_to_a_page(stage: Staged, open_page: OpenPage) -> None:
     page = await open_page(stage.url)
     await shows_a_face(page)
+    press = """keys => {
+        const press = key => new KeyboardEvent("keydown", { key, bubbles: true });
+        for (const key of keys) document.activeElement.dispatchEvent(press(key));
+    }"""  # both at once: the page waits only so long for the second
     for keys, title in (("gs", "Status"), ("ge", "Events"), ("gp", "People"), ("0", "Cameras"), ("1", "demo")):
-        for key in keys:
-            await page.keyboard.press(key)
+        await page.evaluate(press, keys)
         await expect(page.get_by_role("heading", level=1, name=title)).to_be_focused()
         await expect(page).to_have_title(f"{title} · facestream")
 
@@ -209,7 +239,7 @@ async def test_the_viewer_comes_back_when_the_server_does(open_page: OpenPage, p
     async with staged("demo", port=first.port):
         await page.get_by_role("status").filter(has_text="connected").wait_for()
         await goes_on(page)
-        assert await page.get_by_role("alert").count() == 0
+        await expect(page.get_by_role("alert")).to_have_count(0)
 
 
 async def test_a_connection_that_died_without_a_word_is_made_anew(stage: Staged, open_page: OpenPage) -> None:

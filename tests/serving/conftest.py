@@ -17,6 +17,9 @@ from facestream.testing.sessions import FakeSession, source_info
 
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
+PATIENCE = 60.0
+"""Seconds for what comes in a moment on a quick machine."""
+
 LIMITS = Limits(
     subscribers=8,
     sources=5,
@@ -71,7 +74,7 @@ def dial(server: Server, path: str, **options: Any) -> connect:
 
 async def hear(websocket: ClientConnection) -> dict[str, Any]:
     """The next message, which must be text, decoded."""
-    message = await asyncio.wait_for(websocket.recv(), 10)
+    message = await asyncio.wait_for(websocket.recv(), PATIENCE)
     assert isinstance(message, str)
     return dict(json.loads(message))
 
@@ -87,13 +90,13 @@ async def refusal(websocket: ClientConnection) -> tuple[str, int]:
     while (message := await hear(websocket))["type"] != "error":
         pass
     assert message["message"]
-    await asyncio.wait_for(websocket.wait_closed(), 10)
+    await asyncio.wait_for(websocket.wait_closed(), PATIENCE)
     assert websocket.close_code is not None
     return message["code"], websocket.close_code
 
 
 async def until(condition: Any) -> None:
     """Let the loop go on until ``condition()`` holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - counts have no events
             await asyncio.sleep(0.005)

@@ -19,7 +19,7 @@ from facestream.serving.tls import server_context
 from facestream.stream.tasks import task_group
 from facestream.testing.sessions import some_faces
 from tests.serving.certificates import client_context, make_certificate
-from tests.serving.conftest import LIMITS, hear, until
+from tests.serving.conftest import LIMITS, PATIENCE, hear, until
 from tests.serving.test_http import hung_up_on
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
@@ -72,7 +72,7 @@ async def secure(session, files):
 
 async def get(server: Server, path: str, context: ssl.SSLContext, **headers: str) -> http.client.HTTPResponse:
     def ask() -> http.client.HTTPResponse:
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=5)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=PATIENCE)
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         response.body = response.read()
@@ -106,7 +106,7 @@ async def test_a_large_answer_arrives_whole(secure, session, files):
     ) as websocket:
         await hear(websocket)
         session.publish(some_faces(0, size=(1920, 1080)))
-        assert isinstance(await asyncio.wait_for(websocket.recv(), 10), bytes)
+        assert isinstance(await asyncio.wait_for(websocket.recv(), PATIENCE), bytes)
 
 
 async def test_one_that_does_not_trust_it_hangs_up(secure):
@@ -129,7 +129,7 @@ async def test_what_is_older_than_tls_1_2_is_refused(secure, files):
 async def test_plain_http_is_told_to_speak_tls(secure):
     reader, writer = await asyncio.open_connection("127.0.0.1", secure.port)
     writer.write(b"GET /?token=s3cret HTTP/1.1\r\nHost: x\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"https://" in answer
     assert b"s3cret" not in answer
@@ -175,7 +175,7 @@ async def test_a_server_closes_while_handshakes_drag_on(session, files):
         writer.write(client_hello())
         await reader.readexactly(1)
     with suppress(ConnectionResetError):
-        await asyncio.wait_for(reader.read(), 10)  # its part of the handshake, and the end
+        await asyncio.wait_for(reader.read(), PATIENCE)  # its part of the handshake, and the end
     writer.close()
 
 

@@ -105,7 +105,7 @@ async def test_the_server_asks_the_entrance_at_every_path(session, tmp_path: Pat
     path = tmp_path / "tokens.json"
     secret, token = new_token("ada", [Role.CONTROL], now=0.0)
     add_token(path, token)
-    limits = Limits(wrong_tokens_burst=1, requests_per_second=0.001, requests_burst=4)
+    limits = Limits(wrong_tokens_burst=1, wrong_tokens_per_minute=0.001, requests_per_second=0.001, requests_burst=4)
     async with Server(session, port=0, tokens=path, limits=limits) as server:
 
         async def asked(path: str, secret: str, client: str) -> Any:
@@ -121,11 +121,11 @@ async def test_the_server_asks_the_entrance_at_every_path(session, tmp_path: Pat
 
 
 async def test_who_waits_is_told_how_long(session):
-    async with Server(session, port=0, limits=Limits(requests_per_second=0.1, requests_burst=1)) as server:
+    async with Server(session, port=0, limits=Limits(requests_per_second=0.01, requests_burst=1)) as server:
         assert (await get(server, "/health/live")).status == 200
         refused = await get(server, "/health/live")
         assert refused.status == 429
-        assert 1 <= int(refused.headers["retry-after"]) <= 10
+        assert 1 <= int(refused.headers["retry-after"]) <= 100
 
 
 async def connected(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

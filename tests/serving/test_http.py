@@ -14,7 +14,7 @@ from facestream.serving.server import Server
 from facestream.stream.types import SourceState
 from facestream.testing.clients import handshake
 from facestream.testing.sessions import some_faces
-from tests.serving.conftest import dial, hear
+from tests.serving.conftest import PATIENCE, dial, hear
 
 TOKEN = "correct-horse"
 
@@ -36,7 +36,7 @@ async def send(server: Server, data: bytes) -> Answer:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(data)
     try:
-        return Answer(await asyncio.wait_for(reader.read(), 10))
+        return Answer(await asyncio.wait_for(reader.read(), PATIENCE))
     finally:
         writer.close()
         await writer.wait_closed()
@@ -51,7 +51,7 @@ async def get(server: Server, path: str, method: str = "GET", **headers: str) ->
 async def hung_up_on(reader: asyncio.StreamReader) -> bool:
     """Whether the server ends the connection without a word."""
     try:
-        return await asyncio.wait_for(reader.read(), 10) == b""
+        return await asyncio.wait_for(reader.read(), PATIENCE) == b""
     except ConnectionResetError:
         return True
 

@@ -25,6 +25,7 @@ from facestream.serving.systemd import Notifier
 from facestream.stream.stage import Stage
 from facestream.testing.plugins import FakeAligner, FakeDetector
 from facestream.testing.sources import make_clip
+from tests.serving.conftest import PATIENCE
 
 
 class Loading:
@@ -57,7 +58,7 @@ class Service:
 
     def _get(self, path: str) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(self.url.rstrip("/") + path, timeout=10) as response:
+            with urllib.request.urlopen(self.url.rstrip("/") + path, timeout=PATIENCE) as response:
                 return response.status, response.read()
         except HTTPError as error:
             with error:
@@ -65,7 +66,7 @@ class Service:
 
     async def ready(self) -> None:
         self.loading.done.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (await self.get("/health/ready"))[0] != 200:
                 assert not self.task.done()
 
@@ -133,7 +134,7 @@ async def test_models_that_cannot_be_loaded_end_the_command_with_their_error(loa
 async def test_sigterm_while_they_are_being_loaded_ends_it_quietly(loading):
     async with starting(loading) as service:
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(service.task, 10)
+        await asyncio.wait_for(service.task, PATIENCE)
 
 
 async def test_sigterm_tells_subscribers_that_the_server_goes_away(loading):
@@ -142,8 +143,8 @@ async def test_sigterm_tells_subscribers_that_the_server_goes_away(loading):
         async with connect(service.url.replace("http", "ws") + "ws/faces") as websocket:
             await websocket.recv()
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.wait_for(service.task, 10)
-            await asyncio.wait_for(websocket.wait_closed(), 10)
+            await asyncio.wait_for(service.task, PATIENCE)
+            await asyncio.wait_for(websocket.wait_closed(), PATIENCE)
         assert websocket.close_code == 1001
         assert service.said[-1].startswith("stopping")
 
@@ -165,7 +166,7 @@ async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(loading):
         assert "READY" not in notifier.told
         await service.ready()
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(service.task, 10)
+        await asyncio.wait_for(service.task, PATIENCE)
     assert [name for name in notifier.told if name != "STATUS"] == ["READY", "STOPPING"]
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -46,6 +47,7 @@ def test_sigterm_finishes_the_files(tmp_path: Path) -> None:
             said = [next(process.stdout) for _ in range(2)]
             while not list(saved.rglob("*.png")):
                 assert process.poll() is None
+                time.sleep(0.02)
         finally:
             process.send_signal(signal.SIGTERM)
         said += process.communicate(timeout=60)[0].splitlines()

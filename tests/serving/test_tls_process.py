@@ -39,14 +39,14 @@ def test_it_is_served_over_tls_which_clients_verify_and_a_renewed_certificate_fo
             url = re.search(r"https://\S*/", told)
             assert url is not None, told
             address = url[0]
-            with urlopen(address, context=client_context(cert), timeout=10) as page:
+            with urlopen(address, context=client_context(cert), timeout=60) as page:
                 assert page.status == 200
             with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
-                urlopen(address, context=ssl.create_default_context(), timeout=10)
+                urlopen(address, context=ssl.create_default_context(), timeout=60)
             _curl(address, cert)
             assert _container_is_healthy(address)
             with connect(f"wss{address[5:]}ws/faces", ssl=client_context(cert)) as websocket:
-                assert '"hello"' in websocket.recv(10)
+                assert '"hello"' in websocket.recv(60)
             assert cli.run(["status", "--url", address, "--ca", str(cert)]) == 0
             assert " is ok" in capsys.readouterr().out
 
@@ -55,7 +55,7 @@ def test_it_is_served_over_tls_which_clients_verify_and_a_renewed_certificate_fo
                 shutil.copy(new, old)
             process.send_signal(signal.SIGHUP)
             next(line for line in process.stdout if "settings read again" in line)
-            with urlopen(f"{address}health/live", context=client_context(renewed[0]), timeout=10) as answer:
+            with urlopen(f"{address}health/live", context=client_context(renewed[0]), timeout=60) as answer:
                 assert answer.status == 200
         finally:
             process.send_signal(signal.SIGTERM)
@@ -66,7 +66,7 @@ def test_it_is_served_over_tls_which_clients_verify_and_a_renewed_certificate_fo
 def _curl(address: str, cert: Path) -> None:
     if (curl := shutil.which("curl")) is None:
         return
-    command = [curl, "--silent", "--show-error", "--fail", "--max-time", "10"]
+    command = [curl, "--silent", "--show-error", "--fail", "--max-time", "60"]
     trusting = subprocess.run([*command, "--cacert", str(cert), f"{address}health/live"], capture_output=True)
     assert (trusting.returncode, trusting.stdout) == (0, b'{"status":"live"}'), trusting.stderr
     assert subprocess.run([*command, address], capture_output=True).returncode == 60  # not to be verified
