@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import atan2, hypot
 from typing import Final, NamedTuple
 
 import cv2
@@ -51,20 +53,14 @@ def solve(landmarks: Doubles) -> Pose:
             True,
             cv2.SOLVEPNP_ITERATIVE,
         )
-        if solved and np.isfinite(rotation).all() and np.isfinite(translation).all():
+        if solved and np.isfinite((rotation, translation)).all():
             pose.rotation[index], pose.translation[index] = rotation[:, 0], translation[:, 0]
     return pose
 
 
 def rotation_matrices(vectors: Doubles) -> Doubles:
-    """Rodrigues' formula: rotation vectors (N, 3) → matrices (N, 3, 3)."""
-    angle = np.linalg.norm(vectors, axis=1)[:, None, None]
-    axis = vectors / np.maximum(angle[:, 0], 1e-12)
-    x, y, z = axis.T
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
-    result: Doubles = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
-    return result
+    """Rotation vectors (N, 3) → matrices (N, 3, 3)."""
+    return np.array([cv2.Rodrigues(vector)[0] for vector in vectors], np.float64).reshape(-1, 3, 3)
 
 
 def angles(pose: Pose, matrix: Doubles | None = None) -> Doubles:
@@ -74,27 +70,26 @@ def angles(pose: Pose, matrix: Doubles | None = None) -> Doubles:
     the pose's :func:`rotation_matrices`, for callers who need it more than once.
     """
     matrix = rotation_matrices(pose.rotation) if matrix is None else matrix
-    pitch = np.arctan2(matrix[:, 2, 1], matrix[:, 2, 2])
-    yaw = np.arctan2(-matrix[:, 2, 0], np.hypot(matrix[:, 2, 1], matrix[:, 2, 2]))
-    roll = np.arctan2(matrix[:, 1, 0], matrix[:, 0, 0])
-    return np.asarray(np.degrees(np.stack([pitch, yaw, roll], axis=1)), np.float64)
+    radians = [
+        (atan2(third[1], third[2]), atan2(-third[0], hypot(third[1], third[2])), atan2(second[0], first[0]))
+        for first, second, third in matrix.tolist()
+    ]
+    return np.degrees(np.array(radians, np.float64).reshape(-1, 3))
 
 
-def project(point: tuple[float, float, float], pose: Pose, matrix: Doubles | None = None) -> Doubles:
-    """(N, 2) where a point of the mean head appears, normalised; (0.5, 0.5) where the pose is unsolved."""
+def project(points: Sequence[tuple[float, float, float]], pose: Pose, matrix: Doubles | None = None) -> Doubles:
+    """(N, P, 2) where points of the mean head appear, normalised; (0.5, 0.5) where the pose is unsolved."""
     matrix = rotation_matrices(pose.rotation) if matrix is None else matrix
-    seen = matrix @ np.asarray(point) + pose.translation
-    solved = pose.translation[:, 2] != 0
-    depth = np.where(solved, seen[:, 2], 1.0)
-    plane = np.where(solved[:, None], seen[:, :2] / depth[:, None], 0.0)
+    seen = np.asarray(points) @ matrix.transpose(0, 2, 1) + pose.translation[:, None]
+    solved = (pose.translation[:, 2] != 0)[:, None, None]
+    plane = np.where(solved, seen[..., :2], 0.0) / np.where(solved, seen[..., 2:], 1.0)
     return np.asarray(plane * _CAMERA[0, 0] + _CAMERA[0, 2], np.float64)
 
 
 def offsets(pose: Pose, matrix: Doubles | None = None) -> dict[str, Doubles]:
     """Centering → (N, 2), how far its centre lies from the normalised middle; zeros where unsolved."""
-    matrix = rotation_matrices(pose.rotation) if matrix is None else matrix
-    shifts = {name: project(center, pose, matrix) - _CAMERA[0, 2] for name, center in CENTERS.items()}
-    return {"legacy": np.zeros((len(pose.rotation), 2)), **shifts}
+    shifts = project(list(CENTERS.values()), pose, matrix) - _CAMERA[0, 2]
+    return {"legacy": np.zeros((len(shifts), 2)), **{name: shifts[:, place] for place, name in enumerate(CENTERS)}}
 
 
 def axes(pose: Pose) -> Doubles:
@@ -102,5 +97,4 @@ def axes(pose: Pose) -> Doubles:
 
     All three lie at the centre where the pose is unsolved.
     """
-    ends = np.stack([project(end, pose) for end in AXES], axis=1)
-    return np.asarray(ends - offsets(pose)["head"][:, None], np.float64)
+    return np.asarray(project(AXES, pose) - offsets(pose)["head"][:, None], np.float64)

@@ -28,28 +28,28 @@ def umeyama(source: npt.NDArray[np.floating], target: Doubles) -> tuple[Doubles,
         they didn't (not finite, astronomically far, all in one spot, unlike the target in every direction)
         the matrix is the identity, which is finite and can be inverted.
     """
-    points = np.asarray(source, np.float64)
+    points = np.array(source, np.float64, order="C")
     with np.errstate(invalid="ignore"):
-        usable: Bools = np.all(np.abs(points) < _LARGEST, axis=(1, 2))  # False for NaN, too
-    points = np.where(usable[:, None, None], points, 0.0)
-    mean, target_mean = points.mean(axis=1), target.mean(axis=0)
-    centred, goal = points - mean[:, None], target - target_mean
-    x, y = centred[..., 0], centred[..., 1]
-    variance = (x * x + y * y).sum(axis=1)
+        largest = np.abs(points).max(axis=(1, 2), initial=1.0)
+        usable: Bools = largest < _LARGEST  # False for NaN, too
+    if not usable.all():
+        points[~usable] = 0.0
+    old, goal = points.view(np.complex128)[..., 0], np.ascontiguousarray(target).view(np.complex128)[..., 0]
+    mean, target_mean = old.sum(axis=1) / len(goal), goal.sum() / len(goal)
+    centred, goal = old - mean[:, None], goal - target_mean
     # Not as matrix products, whose last bits depend on how many sets of points there are.
-    real = (x * goal[:, 0] + y * goal[:, 1]).sum(axis=1)
-    imaginary = (x * goal[:, 1] - y * goal[:, 0]).sum(axis=1)
+    variance = np.vecdot(centred, centred).real
+    product = np.vecdot(centred, goal)
 
-    spread = np.abs(points).max(axis=(1, 2), initial=1.0) * 1e-6  # float32 landmarks know no finer difference
-    alike = np.hypot(real, imaginary) > 1e-6 * np.sqrt(variance * (goal * goal).sum())
+    spread = largest * 1e-6  # float32 landmarks know no finer difference
+    alike = np.abs(product) > 1e-6 * np.sqrt(variance * np.vecdot(goal, goal).real)
     usable = usable & (variance > spread * spread) & alike
-    scale = np.where(usable, 1.0 / np.where(usable, variance, 1.0), 0.0)
-    real, imaginary = np.where(usable, real * scale, 1.0), imaginary * scale
+    turn = np.where(usable, product / np.where(usable, variance, 1.0), 1.0)
+    shift = np.where(usable, target_mean - turn * mean, 0.0)
 
     matrices = np.zeros((len(points), 3, 3))
-    matrices[:, 0, 0] = matrices[:, 1, 1] = real
-    matrices[:, 1, 0], matrices[:, 0, 1] = imaginary, -imaginary
-    shift = target_mean - (matrices[:, :2, :2] @ mean[..., None])[..., 0]
-    matrices[:, :2, 2] = np.where(usable[:, None], shift, 0.0)
+    matrices[:, 0, 0] = matrices[:, 1, 1] = turn.real
+    matrices[:, 1, 0], matrices[:, 0, 1] = turn.imag, -turn.imag
+    matrices[:, 0, 2], matrices[:, 1, 2] = shift.real, shift.imag
     matrices[:, 2, 2] = 1.0
     return matrices, usable

@@ -71,7 +71,7 @@ def test_projected_points_agree_with_opencv() -> None:
             seen, _ = cv2.projectPoints(
                 np.array([point]), found.rotation[index], found.translation[index], CAMERA, None
             )
-            np.testing.assert_allclose(pose.project(point, found)[index], seen[0, 0], atol=1e-9)
+            np.testing.assert_allclose(pose.project([point], found)[index, 0], seen[0, 0], atol=1e-9)
 
 
 def test_axes_point_right_up_and_forward_from_the_heads_centre() -> None:
