@@ -75,8 +75,8 @@ class Mesh(TorchAligner):
         return bounding_squares(landmarks, angles, self.bounds_scale, self.forehead)
 
     def decode(self, raw: Outputs) -> tuple[Floats, Floats]:
-        flag = np.clip(raw[1].reshape(-1), -30, 30)
-        return self._to_68(mesh_points(raw)), np.asarray(1 / (1 + np.exp(-flag)), np.float32)
+        flag = 0.5 + 0.5 * np.tanh(0.5 * raw[1].reshape(-1))  # the logistic function
+        return self._to_68(mesh_points(raw)), flag
 
 
 class Mesh300W(Mesh):

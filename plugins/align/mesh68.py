@@ -44,12 +44,13 @@ class HeadFrame:
         x = mesh[:, LEFT_EYE_CORNER] - mesh[:, RIGHT_EYE_CORNER]
         down = mesh[:, BELOW_NOSE] - mesh[:, FOREHEAD]
         z = _cross(x, down)
-        bent = np.linalg.norm(z, axis=1) < 1e-6
         axes = np.stack([x, _cross(z, x), z], 1)
-        axes[bent] = np.eye(3)
-        axes /= np.linalg.norm(axes, axis=2, keepdims=True)
-        units = np.where(bent, 1, np.linalg.norm(x, axis=1))
-        return cls(axes.astype(np.float32), units.astype(np.float32))
+        lengths = np.sqrt((axes * axes).sum(axis=2))
+        units = lengths[:, 0].copy()
+        if (bent := lengths[:, 2] < 1e-6).any():
+            axes[bent], lengths[bent], units[bent] = np.eye(3), 1, 1
+        axes /= lengths[:, :, None]
+        return cls(axes, units)
 
     def on_picture(self, points: Floats) -> Floats:
         """Directions in head coordinates (P, 3) → crop pixels (N, P, 2)."""

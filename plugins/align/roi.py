@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import cos, sin
 
 import cv2
 import numpy as np
@@ -38,11 +39,10 @@ class Squares:
 
     def matrices(self, size: int) -> Floats:
         """Crop pixels of a ``size`` × ``size`` crop → frame pixels: float32 (N, 2, 3)."""
-        scale = self.sides / size
-        cos, sin = np.cos(self.angles) * scale, np.sin(self.angles) * scale
-        linear = np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)
-        origin = self.centres - linear.sum(axis=2) * (size / 2)
-        return np.concatenate([linear, origin[:, :, None]], axis=2).astype(np.float32)
+        matrices = np.empty((len(self.sides), 2, 3), np.float32)
+        matrices[:, :, :2] = linear = _turns(self.angles) * (self.sides / size)[:, None, None]
+        matrices[:, :, 2] = self.centres - linear.sum(axis=2) * (size / 2)
+        return matrices
 
 
 def level_squares(boxes: Floats, points: Floats | None, scale: float) -> Squares:
@@ -66,14 +66,19 @@ def bounding_squares(points: Floats, angles: Floats, scale: float, above: float 
         angles: (N,) radians.
         above: how much further up than the points' bounds, in their widths, that reaches which they stand for.
     """
-    cos, sin = np.cos(angles), np.sin(angles)
-    turn = np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)  # frame → turned axes, as row vectors
+    turn = _turns(angles)  # frame → turned axes, as row vectors
     turned = points @ turn
     low, high = turned.min(axis=1), turned.max(axis=1)
     low[:, 1] -= above * (high - low)[:, 0]
     centres = ((low + high) / 2)[:, None] @ turn.transpose(0, 2, 1)
     sides = (high - low).max(axis=1, initial=0) * scale
     return Squares(centres[:, 0], np.maximum(sides, 1), angles)
+
+
+def _turns(angles: Floats) -> Floats:
+    """float32 (N, 2, 2), turned axes → frame. Not in numpy, which takes longer for a few."""
+    turns = [((cos(angle), -sin(angle)), (sin(angle), cos(angle))) for angle in angles.tolist()]
+    return np.array(turns, np.float32).reshape(-1, 2, 2)
 
 
 def eye_angles(right: Floats, left: Floats) -> Floats:
