@@ -96,7 +96,7 @@ async def test_serve_goes_on_until_cancelled(session):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     serving = asyncio.create_task(serve(session, port=port))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not serving.done():
             try:
                 async with connect(f"ws://127.0.0.1:{port}/ws/control") as websocket:

@@ -104,7 +104,7 @@ async def posted(port: int, secret: str) -> int:
     while True:
         try:
             url = f"http://127.0.0.1:{port}/"
-            return await post(url, body, headers, timeout=10, tls=ssl.create_default_context())
+            return await post(url, body, headers, timeout=60, tls=ssl.create_default_context())
         except NotAnswered:
             await asyncio.sleep(0.05)
 

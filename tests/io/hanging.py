@@ -48,10 +48,11 @@ class HangingReader:
 class HangingCamera:
     """Its connections hang, but for the last."""
 
-    def __init__(self, hanging: int = 1, at: str = "read", patience: float = 0.25) -> None:
+    def __init__(self, hanging: int = 1, at: str = "read", patience: float = 0.5) -> None:
         self.readers = [HangingReader(at=at) for _ in range(hanging)]
         self._coming = [*self.readers, HangingReader(hangs=False)]
-        self.lane = SourceLane("cam", lambda: Lane("cam", patience=patience))
+        # Who hangs is found out soon; who doesn't may be slow.
+        self.lane = SourceLane("cam", lambda: Lane("cam", patience=patience if len(self._coming) > 1 else 600.0))
 
     def source(self) -> ReconnectingSource:
         return ReconnectingSource("cam", self._connect, lane=self.lane, backoff=Backoff(0.001, 0.002))

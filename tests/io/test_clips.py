@@ -353,7 +353,7 @@ async def test_a_clip_of_a_real_camera(tmp_path: Path) -> None:
     needs.gstreamer()
     film = make_clip(tmp_path / "film.mp4", frames=60, size=(320, 240), rate=30, encoder=QUICK)
     with RtspCamera(film) as camera:
-        async with open_source(camera.url, reconnect=True, keep_packets=1.0) as source, asyncio.timeout(30):
+        async with open_source(camera.url, reconnect=True, keep_packets=1.0) as source, asyncio.timeout(60):
             frames = [await anext(source) for _ in range(45)]
             making = asyncio.ensure_future(source.clip(0.5, 0.4, tmp_path / "out.mp4"))
             while not making.done():

@@ -1,5 +1,4 @@
 import asyncio
-import threading
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ from facestream.io.lazy import LazyFrames
 from facestream.io.sources import open_source
 from facestream.stream.device import Bridge
 from facestream.testing.sources import make_clip, make_picture
+from tests.threads import left_over
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_leaving_early_leaves_no_thread(location: Path) -> None:
     async with Bridge("cpu") as bridge:
         async with LazyFrames(location, bridge) as frames:
             await anext(frames)
-        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("facestream-read")]
+        assert not left_over("facestream-read")
 
 
 async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

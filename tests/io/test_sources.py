@@ -15,16 +15,13 @@ from facestream.io.sources import HashedFrame, open_source
 from facestream.stream.device import Bridge
 from facestream.stream.types import Frame, Source, SourceState
 from facestream.testing.sources import make_clip, make_picture
-
-
-def lane_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("facestream")]
+from tests.threads import left_over, ours
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    assert lane_threads() == []
+    assert left_over() == []
 
 
 @pytest.fixture
@@ -107,11 +104,11 @@ class TestEverySource:
 
     async def test_works_in_a_thread_of_the_bridge_and_gives_it_back(self, url: str | list[Path]) -> None:
         async with Bridge("cpu") as bridge:
-            before = lane_threads()
+            before = ours()
             async with open_source(url, bridge=bridge) as source:
                 await anext(source)
-                assert len(lane_threads()) == len(before) + 1
-            assert lane_threads() == before
+                assert len(ours()) == len(before) + 1
+            assert ours() == before
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ async def start(session: LiveSession, source: BaseSource, options: SourceOptions
 
 async def until(session: LiveSession, happened: Callable[[], bool]) -> None:
     """Wait until something has happened, looking at each result."""
-    async with asyncio.timeout(20), session.hub.subscribe() as results:
+    async with asyncio.timeout(60), session.hub.subscribe() as results:
         async for _ in results:
             if happened():
                 return

@@ -11,6 +11,7 @@ from facestream.testing.sources import FakeSource
 from facestream.tests.io.hanging import HangingCamera
 from facestream.tests.stream.build import frame
 from tests.jobs.living import BOXES, Notebook, info, live, start, until
+from tests.threads import left_over
 
 
 async def test_what_is_in_flight_reaches_the_sinks():
@@ -37,7 +38,7 @@ async def test_a_sink_that_takes_nothing_is_given_up_and_finalised_all_the_same(
 async def test_a_camera_whose_driver_hangs_costs_no_result_and_no_longer_than_it_may_take():
     camera = HangingCamera(patience=600)
     notebook = Notebook()
-    async with asyncio.timeout(30), live(FakeDetector(BOXES), notebook) as session:
+    async with asyncio.timeout(60), live(FakeDetector(BOXES), notebook) as session:
         await start(session, camera.source())
         await start(session, FakeSource("door", frames=None, live=True, rate=200))
         await asyncio.to_thread(camera.readers[0].hung.wait)
@@ -46,13 +47,14 @@ async def test_a_camera_whose_driver_hangs_costs_no_result_and_no_longer_than_it
         assert len(notebook.results) == info(session, "door").processed
     assert info(session, "cam").state is SourceState.STOPPED
     camera.free()
+    assert not left_over("facestream-cam")
 
 
 async def test_a_session_may_publish_on_a_hub_that_was_there_before():
     hub = Hub()
     async with live(hub=hub) as session, hub.subscribe() as results:
         await start(session, FakeSource("door", frames=3))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await anext(results)).frame.source == "door"
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from pathlib import Path
 
 import cv2
@@ -12,12 +11,9 @@ import facestream
 from facestream.errors import ModelError, SourceError
 from facestream.jobs.extract import unique_name
 from facestream.testing.sources import make_clip
+from tests.threads import left_over
 
 pytestmark = pytest.mark.usefixtures("weights")
-
-
-def ours() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("facestream")]
 
 
 @pytest.fixture
@@ -39,12 +35,12 @@ async def test_the_faces_of_a_folder_of_photos(photos: Path) -> None:
     assert [len(faces) for faces in results] == [5, 0, 5]
     assert results[0].landmarks is not None
     assert results[0].landmarks.shape == (5, 68, 2)
-    assert not ours()
+    assert not left_over()
 
 
 def test_the_same_without_an_event_loop(photos: Path) -> None:
     assert [len(faces) for faces in facestream.extract_sync(str(photos))] == [5, 0, 5]
-    assert not ours()
+    assert not left_over()
 
 
 async def test_every_frame_of_a_video_in_order_with_one_track(face_clip: Path) -> None:
@@ -65,7 +61,7 @@ async def test_leaving_the_loop_early_closes_everything(face_clip: Path) -> None
     async for _ in results:
         break
     await results.aclose()  # type: ignore[attr-defined]
-    assert not ours()
+    assert not left_over()
     assert len(asyncio.all_tasks()) == 1
 
 
@@ -73,7 +69,7 @@ def test_leaving_the_plain_loop_early_closes_everything(face_clip: Path) -> None
     results = facestream.extract_sync(face_clip)
     next(results)
     results.close()  # type: ignore[attr-defined]
-    assert not ours()
+    assert not left_over()
 
 
 async def test_two_inputs_of_one_name_stay_two(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from facestream.testing.plugins import FakeDetector
 from facestream.testing.sources import FakeSource, make_clip, make_picture
 from facestream.tests.io.hanging import HangingCamera
 from facestream.tests.jobs.living import BOXES, Notebook, info, live, start, until
+from tests.threads import left_over
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ async def test_frames_over_the_rate_count_as_dropped_and_are_never_made() -> Non
     source = UnmadeSource("door", frames=None, live=True, rate=500)
     notebook = Notebook()
     async with live(None, notebook) as session:
-        await start(session, source, SourceOptions(max_rate=50))
+        await start(session, source, SourceOptions(max_rate=5))
         await until(session, lambda: info(session, "door").limited > 100)
     door = info(session, "door")
     assert door.captured == door.processed + door.dropped
@@ -196,6 +197,7 @@ async def test_a_source_that_hangs_holds_up_neither_the_others_nor_the_end() -> 
         await until(session, lambda: info(session, "door").processed > before + 3)
     assert {source.state for source in session.sources()} == {SourceState.STOPPED}
     camera.free()
+    assert not left_over("facestream-cam")
 
 
 async def test_a_source_that_is_being_removed_is_there_for_nobody_else() -> None:
@@ -234,10 +236,11 @@ async def test_whoever_removes_a_source_and_does_not_wait_has_removed_it() -> No
         await start(session, FakeSource("cam", frames=None, live=True, rate=100))
         await until(session, lambda: info(session, "cam").processed > 0)
     camera.free()
+    assert not left_over("facestream-cam")
 
 
 async def until_free(session: LiveSession, name: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(source.name == name for source in session.sources()):  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0.01)
 

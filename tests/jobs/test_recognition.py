@@ -175,7 +175,7 @@ async def test_what_another_process_does_is_seen_when_results_pass(recognition, 
     recognition.offer(RESULT)  # too early
     clock.now += CHECK_EVERY / 2
     recognition.offer(RESULT)
-    await asyncio.wait_for(recogniser.told.wait(), 10)
+    await asyncio.wait_for(recogniser.told.wait(), 60)
     assert recogniser.names == ("Bob",)
 
 

@@ -58,7 +58,7 @@ def test_a_held_fake_waits_until_it_is_released() -> None:
     with detector.held():
         thread = threading.Thread(target=detector.infer, args=([PICTURE],))
         thread.start()
-        assert detector.entered.wait(10)
+        assert detector.entered.wait(60)
         assert detector.batches == []
     thread.join(10)
     assert detector.batches == [1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +21,7 @@ from facestream.stream.stage import Stage
 from facestream.stream.types import Frame, FrameFaces, Image
 from facestream.testing.plugins import FACE_68, FakeAligner, FakeDetector, FakeIdentity, FakeMasker, in_boxes
 from facestream.tests.stream.build import frame, known
+from tests.threads import left_over
 
 FULL = bool(os.environ.get("FACESTREAM_FULL"))
 
@@ -258,10 +258,6 @@ def check_order(plan: Plan, outcome: Outcome) -> dict[str, int]:
     return reached
 
 
-def no_thread_is_left() -> bool:
-    return not [thread.name for thread in threading.enumerate() if thread.name.startswith("facestream")]
-
-
 @settings(deadline=None, max_examples=600 if FULL else 30)
 @given(plan=plans(cancelled=False))
 def test_every_accepted_frame_comes_out_once_in_order_with_its_own_faces(plan: Plan) -> None:
@@ -270,7 +266,7 @@ def test_every_accepted_frame_comes_out_once_in_order_with_its_own_faces(plan: P
     assert reached == {str(source): len(counts) for source, counts in enumerate(plan.counts)} == outcome.captured
     assert outcome.alone is not None
     check_faces(plan, outcome.alone, 7)
-    assert no_thread_is_left()
+    assert not left_over()
 
 
 @settings(deadline=None, max_examples=600 if FULL else 30)
@@ -278,4 +274,4 @@ def test_every_accepted_frame_comes_out_once_in_order_with_its_own_faces(plan: P
 def test_what_came_out_before_a_cancellation_is_whole_and_nothing_is_left_behind(plan: Plan) -> None:
     outcome = asyncio.run(carried_out(plan))
     check_order(plan, outcome)
-    assert no_thread_is_left()
+    assert not left_over()

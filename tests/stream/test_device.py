@@ -9,10 +9,7 @@ import pytest
 
 from facestream.stream import device
 from facestream.stream.device import Bridge, DeviceMemory, Lane, LaneForsaken, available_cores
-
-
-def ours() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("facestream")]
+from tests.threads import left_over
 
 
 async def test_a_lane_runs_its_calls_one_after_another_in_one_thread() -> None:
@@ -45,7 +42,7 @@ async def test_closing_waits_for_an_abandoned_call_and_leaves_no_thread() -> Non
     await closing
     assert ended.is_set()
     await lane.aclose()
-    assert not ours()
+    assert not left_over()
 
 
 async def test_a_bridge_is_idle_once_calls_that_nobody_waits_for_are_over() -> None:
@@ -92,14 +89,14 @@ async def test_inference_is_never_concurrent_and_cpu_work_is_bounded() -> None:
         await asyncio.gather(*(bridge.infer(infer) for _ in range(50)))
         await asyncio.gather(bridge.cpu(both.wait), bridge.cpu(both.wait))
     assert most == 1
-    assert not ours()
+    assert not left_over()
 
 
 async def test_a_bridge_closes_the_lanes_that_were_forgotten() -> None:
     async with Bridge() as bridge:
         lane = bridge.lane("forgotten")
         await lane.run(int)
-    assert not ours()
+    assert not left_over()
 
 
 def test_there_is_at_least_one_core() -> None:
@@ -130,7 +127,8 @@ async def test_a_call_that_hangs_is_left_behind_and_closing_does_not_wait_for_it
         await lane.aclose()
         assert not closed.is_set()
     free.set()
-    assert await asyncio.to_thread(closed.wait, 10)
+    assert await asyncio.to_thread(closed.wait, 60)
+    assert not left_over()
 
 
 async def test_a_lane_with_patience_waits_for_a_call_that_returns_in_time() -> None:
@@ -138,7 +136,7 @@ async def test_a_lane_with_patience_waits_for_a_call_that_returns_in_time() -> N
     assert await lane.run(lambda: 7) == 7
     await lane.aclose()
     assert not lane.forsaken
-    assert not ours()
+    assert not left_over()
 
 
 async def test_closing_a_lane_while_it_hangs_ends_when_its_patience_does() -> None:
@@ -147,10 +145,11 @@ async def test_closing_a_lane_while_it_hangs_ends_when_its_patience_does() -> No
     waiting = asyncio.create_task(lane.run(free.wait))
     await asyncio.sleep(0)
     waiting.cancel()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await lane.aclose()
     assert lane.forsaken
     free.set()
+    assert not left_over()
 
 
 @pytest.mark.parametrize("patience", [None, 10.0])

@@ -109,8 +109,8 @@ async def test_neighbouring_batches_overlap(bridge: Bridge) -> None:
             running = tasks.create_task(
                 through(Stage.detect(detector, bridge), *(ExtractBatch(frames=[frame(seq=i)]) for i in range(3)))
             )
-            assert await asyncio.to_thread(prepared.acquire, timeout=10)
-            assert await asyncio.to_thread(prepared.acquire, timeout=10)
+            assert await asyncio.to_thread(prepared.acquire, timeout=60)
+            assert await asyncio.to_thread(prepared.acquire, timeout=60)
             detector.release()
     assert [one.frames[0].seq for one in running.result()] == [0, 1, 2]
 

@@ -44,7 +44,7 @@ def numbers(done: list[ExtractBatch]) -> list[int]:
 
 async def begun(model: FakeDetector) -> None:
     """Wait until the model infers."""
-    assert await asyncio.to_thread(model.entered.wait, 10)
+    assert await asyncio.to_thread(model.entered.wait, 60)
 
 
 def test_turns_come_in_the_order_in_which_work_began() -> None:
