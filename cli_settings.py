@@ -7,8 +7,6 @@ checks, what ``facestream config init`` writes, and the tables of ``docs/configu
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import click
 from facestream.cli_options import model_options, privacy_options, reference_options
 from facestream.config import SOURCES, WEBHOOKS, Setting
 from facestream.config_values import EveryType, RegionType
+from facestream.generated import attributes_of
 from facestream.serving.limits import Limits
 
 LIMIT = "limit_"
@@ -133,8 +132,31 @@ def _sources(detect_every: click.Option, events: click.Option) -> tuple[Setting,
 
 
 def _server() -> tuple[Setting, ...]:
+    return (
+        *_reached(),
+        *_sources_of_clients(),
+        _setting(
+            "server",
+            "drain",
+            "--drain",
+            type=click.FloatRange(0, 3600),
+            default=10.0,
+            help="Seconds to finish what is on its way when stopped.",
+        ),
+        _setting(
+            "server",
+            "demo",
+            "--no-demo/--demo",
+            negated=True,
+            help="Start empty instead of with the demo video when no source is given.",
+            words="Play the demo video when no source is given.",
+        ),
+    )
+
+
+def _reached() -> tuple[Setting, ...]:
+    """Where the server is, for whom, and how they know that it is."""
     path = click.Path(path_type=Path)
-    schemes = ("rtsp", "rtsps", "http", "https", "push")
     return (
         _setting("server", "host", "--host", default="127.0.0.1", help="Address to serve."),
         _setting("server", "port", "--port", type=click.IntRange(0, 65535), default=8765, help="0: any free port."),
@@ -174,6 +196,12 @@ def _server() -> tuple[Setting, ...]:
             multiple=True,
             help="Address or network of a reverse proxy, which is believed whom it forwards.",
         ),
+    )
+
+
+def _sources_of_clients() -> tuple[Setting, ...]:
+    schemes = ("rtsp", "rtsps", "http", "https", "push")
+    return (
         _setting(
             "server",
             "source_schemes",
@@ -204,22 +232,6 @@ def _server() -> tuple[Setting, ...]:
             "source_follow",
             "--source-follow/--no-source-follow",
             help="A web address that clients add may send on to any host, by a redirection or a playlist (HLS).",
-        ),
-        _setting(
-            "server",
-            "drain",
-            "--drain",
-            type=click.FloatRange(0, 3600),
-            default=10.0,
-            help="Seconds to finish what is on its way when stopped.",
-        ),
-        _setting(
-            "server",
-            "demo",
-            "--no-demo/--demo",
-            negated=True,
-            help="Start empty instead of with the demo video when no source is given.",
-            words="Play the demo video when no source is given.",
         ),
     )
 
@@ -422,12 +434,7 @@ def _models() -> tuple[tuple[Setting, ...], tuple[Setting, ...]]:
 
 def _limits() -> tuple[Setting, ...]:
     """Every field of :class:`Limits`, explained by its docstring."""
-    _, _, attributes = inspect.cleandoc(Limits.__doc__ or "").partition("\nAttributes:\n")
-    words = {
-        name: re.sub(r"\s+", " ", text).replace("``", "").strip()
-        for names, text in re.findall(r"^    ([\w, ]+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE)
-        for name in names.split(", ")
-    }
+    words = {name: text.replace("``", "") for name, text in attributes_of(Limits.__doc__ or "").items()}
     return tuple(
         _setting(
             "limits",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from facestream.io.jsonl import JsonLinesWriter
 from facestream.io.savers import FrameSaver
 from facestream.jobs.extract import BATCHES_PER_STAGE
-from facestream.jobs.extract_job import ExtractJob, Outcome, check_journal
+from facestream.jobs.extract_job import ExtractJob, InputRun, Outcome, check_journal
 from facestream.jobs.extract_plan import ExtractOptions, ExtractPlan, plan
 from facestream.jobs.extract_report import Progress, failure, summary, withheld
 from facestream.jobs.interrupt import INTERRUPTED, stopping
@@ -44,10 +44,15 @@ async def extract_command(options: ExtractOptions) -> int:
         ModelError: a model is unknown or its weights can't be had.
     """
     chosen = plan(options)
-    for note in chosen.notes:
-        print(note, file=sys.stderr)
-    started = time.monotonic()
-    asked = replace(chosen.options.models, repeatable=True)
+    _tell(chosen.notes)
+    runs = await _carried_out(chosen)
+    return INTERRUPTED if runs is None else _exit_code(runs)
+
+
+async def _carried_out(chosen: ExtractPlan) -> Sequence[InputRun] | None:
+    """What became of each input; None where the job was stopped before anything could be recorded."""
+    options, started = chosen.options, time.monotonic()
+    asked = replace(options.models, repeatable=True)
     models = with_recognition(asked, options.anonymise, options.anonymise_who)
     async with AsyncExitStack() as stack:
         bridge = await stack.enter_async_context(Bridge(models.chosen_device))
@@ -66,8 +71,8 @@ async def extract_command(options: ExtractOptions) -> int:
             earlier_passes(chosen, todo, bridge, detector=detector, quiet=options.quiet, load=load)
         )
         if earlier.stopped is not None:
-            print(f"facestream: interrupted in {earlier.stopped}; {AGAIN}", file=sys.stderr)
-            return INTERRUPTED
+            _tell([f"facestream: interrupted in {earlier.stopped}; {AGAIN}"])
+            return None
         stages = await load(todo[-1].models if todo else models, bridge)
         naming = await _naming(options, models, bridge)
         pipeline = pipeline_of(chosen, stages, bridge, naming)
@@ -95,17 +100,29 @@ async def extract_command(options: ExtractOptions) -> int:
             if not options.quiet:
                 seconds = time.monotonic() - started
                 rotating = bool(models.rotate_images) or detector == FILE
-                for line in summary(job.runs, [*earlier.stages, *stages], sinks, seconds, rotating=rotating):
-                    print(line, file=sys.stderr)
+                _tell(summary(job.runs, [*earlier.stages, *stages], sinks, seconds, rotating=rotating))
                 if privacy is not None and privacy.withheld:
-                    print(withheld(privacy.withheld), file=sys.stderr)
-    if (error := failure(job.runs)) is not None:
+                    _tell([withheld(privacy.withheld)])
+        return job.runs
+
+
+def _exit_code(runs: Sequence[InputRun]) -> int:
+    """
+    Raises:
+        SourceError: an input couldn't be read.
+    """
+    if (error := failure(runs)) is not None:
         raise error
-    if any(run.outcome in (Outcome.STOPPED, Outcome.WAITING) for run in job.runs):
-        how = "run the same command again to go on" if any(run.recorded for run in job.runs) else "nothing is recorded"
-        print(f"facestream: interrupted; {how}", file=sys.stderr)
+    if any(run.outcome in (Outcome.STOPPED, Outcome.WAITING) for run in runs):
+        how = "run the same command again to go on" if any(run.recorded for run in runs) else "nothing is recorded"
+        _tell([f"facestream: interrupted; {how}"])
         return INTERRUPTED
     return 0
+
+
+def _tell(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 class Models(NamedTuple):

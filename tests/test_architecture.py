@@ -14,6 +14,7 @@ ROOMS = ("stream", "faces", "plugins", "io", "jobs", "serving", "testing", "web"
 
 ALLOWED = {
     "errors": set(),
+    "generated": set(),
     "config": {"config_values", "errors"},
     "config_values": set(),
     "config_settings": {"config", "errors", "io"},
@@ -25,7 +26,7 @@ ALLOWED = {
     "jobs": {"io", "plugins", "stream", "stream.types", "faces", "errors", "config"},
     "serving": {
         *("jobs", "io", "stream", "stream.types", "faces", "errors", "config", "config_settings"),
-        *("web", "server"),
+        *("web", "server", "generated"),
     },
     "testing": {"jobs", "serving", "io", "plugins", "stream", "stream.types", "faces", "errors"},
     "server": {"serving", "jobs", "io", "stream", "stream.types", "errors", "config", "web", "cli"},
@@ -39,7 +40,7 @@ ALLOWED = {
         *("cli_serve", "cli_settings", "config", "config_settings", "config_text"),
         *("serving", "jobs", "plugins", "io", "errors"),
     },
-    "config_text": {"cli_settings", "config"},
+    "config_text": {"cli_settings", "config", "generated"},
     "cli_mask": {"cli_options", "jobs", "errors"},
     "cli_options": {"jobs"},
     "cli_people": {"cli_options", "jobs", "errors"},
@@ -47,7 +48,7 @@ ALLOWED = {
         *("cli_options", "cli_settings", "config", "config_settings"),
         *("jobs", "serving", "errors"),
     },
-    "cli_settings": {"cli_options", "config", "config_values", "serving"},
+    "cli_settings": {"cli_options", "config", "config_values", "generated", "serving"},
     "cli_sort": {"cli_options", "jobs", "errors"},
     "cli_status": {"jobs"},
     "cli_tokens": {"io", "serving"},
