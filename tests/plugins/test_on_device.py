@@ -6,7 +6,7 @@ import torch
 
 from facestream.faces.crops import crop as best_crop
 from facestream.plugins.align.roi import Squares, centred, crop
-from facestream.plugins.letterbox import letterbox, letterbox_on, scaled
+from facestream.plugins.letterbox import letterbox, letterbox_on, scale_into
 from facestream.plugins.on_device import crops, cubic_taps, linear_taps, reduced_crops, resized
 from facestream.plugins.on_device_frames import UploadedFrames
 from facestream.plugins.on_device_pixels import DevicePixels, device_patches
@@ -33,7 +33,8 @@ def most_apart(one: Image, other: Image) -> int:
 @pytest.mark.parametrize("scale", [0.11, 1 / 3, 0.5, 0.77, 1.0, 1.6])
 def test_resizing_is_opencvs(picture: Image, scale: float) -> None:
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    expected = scaled(picture, height, width)
+    expected = np.empty((height, width, 3), np.uint8)
+    scale_into(expected, picture)
     (found,) = resized(torch.from_numpy(picture)[None], height, width).numpy()
     assert most_apart(found, expected) <= 2 * GREY_LEVELS  # OpenCV rounds each halving down
 

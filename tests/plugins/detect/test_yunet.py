@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
+import torch
 
-from facestream.plugins.detect.yunet import YuNet
+from facestream.plugins.detect.yunet import YuNet, YuNetNetwork
 from tests.plugins.conftest import Load, detect_scaled
 
 # OpenCV 5.0's FaceDetectorYN on the same canvas with the same file, long side 320, threshold 0.6, from the left.
@@ -26,10 +28,21 @@ def test_agrees_with_opencv(load: Load, photo: np.ndarray) -> None:
     np.testing.assert_allclose(found.points[order[0]], REFERENCE_POINTS, atol=0.3)
 
 
-def test_one_cell_decodes_to_the_face_it_says() -> None:
+def no_faces() -> list[np.ndarray]:
     levels = [np.zeros((2, 16, 64 // stride, 96 // stride), np.float32) for stride in (8, 16, 32)]
+    for level in levels:
+        level[:, :2] = -20
+    return levels
+
+
+def logit(share: float) -> float:
+    return float(np.log(share / (1 - share)))
+
+
+def test_one_cell_decodes_to_the_face_it_says() -> None:
+    levels = no_faces()
     cell = levels[1][1, :, 2, 3]  # stride 16, second frame, row 2, column 3
-    cell[:2] = 0.9, 0.4
+    cell[:2] = logit(0.9), logit(0.4)
     cell[2:6] = 0.5, 0.25, np.log(2), np.log(3)
     cell[6:8] = -1, 1
     found = YuNet(threshold=0.5).decode(tuple(levels))
@@ -38,3 +51,18 @@ def test_one_cell_decodes_to_the_face_it_says() -> None:
     np.testing.assert_allclose(found.boxes, [[56 - 16, 36 - 24, 56 + 16, 36 + 24]], rtol=1e-6)
     assert found.points is not None
     np.testing.assert_allclose(found.points[0, :2], [[32, 48], [48, 32]])
+
+
+@pytest.mark.parametrize(("threshold", "found"), [(0.0, 252), (0.59, 1), (0.61, 0), (1.0, 0)])
+def test_a_score_reaches_its_threshold_or_is_left_out(threshold: float, found: int) -> None:
+    levels = no_faces()
+    levels[0][0, :2, 0, 0] = logit(0.9), logit(0.4)
+    assert len(YuNet(threshold=threshold).decode(tuple(levels)).scores) == found
+
+
+def test_the_heads_that_share_a_convolution_say_what_each_says_alone() -> None:
+    net = YuNetNetwork().eval()
+    features = torch.rand(1, 64, 6, 4)
+    with torch.no_grad():
+        alone = [part[1](features) for part in (net.classes, net.objects, net.boxes, net.points)]
+        torch.testing.assert_close(net._heads(1, features), torch.cat(alone, 1), atol=1e-6, rtol=1e-5)
