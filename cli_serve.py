@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -187,6 +187,11 @@ def _table(settings: Settings, table: str) -> dict[str, Any]:
     return values
 
 
+def _speaker(log_format: str) -> Callable[[str], None]:
+    """How to speak to whoever has started the server: where programs read, in their form."""
+    return _say if log_format == "console" else partial(log.info, "%s")
+
+
 def _say(text: str) -> None:
     with suppress(OSError):  # the terminal or pipe has gone: the server doesn't go with it
         click.echo(text)
@@ -218,4 +223,4 @@ def serve(context: click.Context, /, config: Path | None, accept_licence: bool, 
     check_files(settings)  # before models are loaded, which takes seconds
     models = checked_models(replace(models_of(settings), accept_licence=accept_licence))
     rereading = Rereading(settings, partial(settings_for, given.arguments))
-    run_async(serve(options_for(settings, models), say=_say, rereading=rereading))
+    run_async(serve(options_for(settings, models), say=_speaker(settings.values["log.format"]), rereading=rereading))

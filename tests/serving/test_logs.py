@@ -8,7 +8,9 @@ from datetime import datetime
 
 import pytest
 
+from facestream import cli
 from facestream.io.live import ReconnectingSource
+from facestream.serving import app
 from facestream.serving.logs import LineCount, set_up_logs
 from facestream.testing.sources import FakeSource
 
@@ -116,3 +118,19 @@ def test_lines_are_counted_by_level_within_the_block():
         log.warning("two")
     log.error("after")
     assert lines.levels == {"error": 1, "warning": 1}
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_programs_read_json_only_and_people_what_is_said_to_them(format, monkeypatch, capsys, tmp_path):
+    async def serve(options, *, say, rereading):
+        say("facestream is at http://127.0.0.1:8765/")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(app, "serve", serve)
+    assert cli.run(["serve", "--log-format", format]) == 0
+    out, err = capsys.readouterr()
+    if format == "json":
+        assert out == ""
+        assert [json.loads(line)["message"] for line in err.splitlines()] == ["facestream is at http://127.0.0.1:8765/"]
+    else:
+        assert out == "facestream is at http://127.0.0.1:8765/\n"
