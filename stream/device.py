@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple, Self, TypeVar
 
 from facestream.errors import ConfigError
 from facestream.stream.allocator import keep_freed_memory
-from facestream.stream.daemon import DaemonThread
+from facestream.stream.threads import Threads
 
 T = TypeVar("T")
 
@@ -46,14 +45,8 @@ class Lane:
         self.forsaken = False
         self._on_close = on_close
         self._patience = patience
-        thread_name = f"facestream-{name}"
-        self._executor: Executor = (
-            ThreadPoolExecutor(workers, thread_name_prefix=thread_name)
-            if patience is None
-            else DaemonThread(thread_name)
-        )
+        self._threads = Threads(f"facestream-{name}", workers, awaited=patience is None)
         self._pending: dict[asyncio.Future[Any], asyncio.TimerHandle | None] = {}
-        self._waiters: set[asyncio.Future[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -75,31 +68,34 @@ class Lane:
         if self._closed:
             raise RuntimeError(f"lane {self.name!r} is closed")
         loop = asyncio.get_running_loop()
-        # A cancelled waiter abandons its future, but closing must still wait for the call behind it.
-        call: asyncio.Future[T] = asyncio.ensure_future(loop.run_in_executor(self._executor, function, *args))
-        self._pending[call] = None if self._patience is None else loop.call_later(self._patience, self.forsake)
+        waiter: asyncio.Future[T] = loop.create_future()
+        # Who waits may be cancelled, but closing must still wait for the call.
+        self._pending[waiter] = None if self._patience is None else loop.call_later(self._patience, self.forsake)
         self._idle.clear()
-        call.add_done_callback(self._forget)
-        if self.forsaken:
-            raise self._forsaken()
-        waiter = asyncio.shield(call)
-        self._waiters.add(waiter)
-        waiter.add_done_callback(self._waiters.discard)
+        self._threads.need(len(self._pending))
+        self._threads.call(self._finish, waiter, function, args)
         try:
+            if self.forsaken:
+                waiter.cancel()
+                raise self._forsaken()
             return await waiter
         finally:
-            # They hold the call's error and that its traceback, which holds this frame: all that the call worked with,
+            # It holds the call's error and that its traceback, which holds this frame: all that the call worked with,
             # such as a camera's decoder, would stay until the garbage collector comes.
-            del call, waiter
+            del waiter
 
-    def _forget(self, call: asyncio.Future[T]) -> None:
-        timer = self._pending.pop(call)
+    def _finish(self, waiter: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+        timer = self._pending.pop(waiter)
         if timer is not None:
             timer.cancel()
         if not self._pending:
             self._idle.set()
-        if not call.cancelled():
-            call.exception()  # an abandoned call's error has nobody left to raise to
+        if waiter.done():
+            return  # cancelled or forsaken: the outcome has nobody left to go to
+        if error is None:
+            waiter.set_result(result)
+        else:
+            waiter.set_exception(error)
 
     def forsake(self) -> None:
         """Leave the calls in progress to themselves. Whoever waits for one is told :class:`LaneForsaken`, and closing
@@ -107,7 +103,7 @@ class Lane:
         """
         self.forsaken = True
         self._idle.set()
-        for waiter in tuple(self._waiters):
+        for waiter in self._pending:
             if not waiter.done():
                 waiter.set_exception(self._forsaken())
 
@@ -119,7 +115,7 @@ class Lane:
         self._closed = True
         while self._pending and not self.forsaken:
             await self._idle.wait()
-        self._executor.shutdown(wait=not self.forsaken)  # every call has returned: the threads end at once
+        self._threads.end(wait=not self.forsaken)  # every call has returned: they end at once
         if self._on_close is not None:
             self._on_close(self)
 
