@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,18 @@ def no_user_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests run alike on every machine, whatever its user has profiled and whomever they have named."""
     monkeypatch.setenv("FACESTREAM_SETTINGS", str(tmp_path / "no-settings.toml"))
     monkeypatch.setenv("FACESTREAM_USER_DATA", str(tmp_path / "no-user-data"))
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Commands write the log where a test has its standard error, which is closed after it."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in before:
+            root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def facestream(*arguments: str, **environment: str) -> subprocess.CompletedProce
         [sys.executable, "-m", "facestream", *arguments],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         env={**os.environ, **environment},
     )
 

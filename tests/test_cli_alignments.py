@@ -26,7 +26,7 @@ def job(*arguments: object) -> Any:
 
 def facestream(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "facestream", "alignments", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture

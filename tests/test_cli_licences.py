@@ -30,7 +30,7 @@ def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
     os.write(screen, answer.encode() + b"\n")
     command = [sys.executable, "-m", "facestream", *arguments]
     code = subprocess.run(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, timeout=100, check=False
+        command, stdin=terminal, stdout=terminal, stderr=terminal, timeout=300, check=False
     ).returncode
     os.close(terminal)
     shown = b""

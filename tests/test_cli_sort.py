@@ -231,7 +231,7 @@ def test_however_a_sort_is_ended_each_face_is_in_one_place_and_the_next_run_fini
     process = start(folder, "-s", "blur", *options)
     wait_until((out / NAME).exists, process)
     process.send_signal(end)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=300)[1]
 
     assert process.returncode in (130, -signal.SIGKILL, 0)
     if process.returncode == 130:

@@ -14,7 +14,7 @@ COUNTS = {"fsa": 20_000 if FULL else 1_000, "journal": 20_000 if FULL else 300, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.timeout(3600 if FULL else 120)
+@pytest.mark.timeout(3600 if FULL else 600)
 @pytest.mark.parametrize("kind", COUNTS)
 def test_a_mutated_file_is_read_or_refused_and_nothing_else(tmp_path: Path, kind: str) -> None:
     command = [sys.executable, "-m", "tests.io.fuzz_alignments", kind, str(COUNTS[kind]), "1", str(tmp_path)]

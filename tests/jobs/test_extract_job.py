@@ -499,15 +499,19 @@ async def test_a_disk_that_is_really_full_can_be_cleared_and_the_job_goes_on(tmp
 def start(folder: Path) -> subprocess.Popen[str]:
     inputs = [folder / "clip.mp4", folder / "other.avi", folder / "photos"]
     command = [sys.executable, "-m", "tests.jobs.extracting", str(folder / "faces"), *map(str, inputs)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
 
 
 def killed_at_random(folder: Path, rng: random.Random) -> bool:
     """Run the job and kill it some steps or moments later; False if it has come to its end before."""
     with start(folder) as job:
+        assert job.stdin is not None
         assert job.stdout is not None
         job.stdout.readline()
         for _ in range(rng.randrange(8)):
+            job.stdin.write("go on\n")
             job.stdout.readline()
         for _ in range(rng.randrange(30_000)):
             pass

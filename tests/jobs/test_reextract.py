@@ -419,7 +419,7 @@ async def test_the_summary_says_what_was_done_and_left_out(
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "facestream", "reextract", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_the_command_line(options: ReextractOptions) -> None:

@@ -406,4 +406,4 @@ def read_or_end(terminal: io.FileIO) -> bytes:
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "facestream", "extract", "--serial", "--device", "cpu", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=100)
+    return subprocess.run(line, capture_output=True, text=True, timeout=300)

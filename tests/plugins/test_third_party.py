@@ -48,7 +48,7 @@ def facestream(site: Path, *arguments: object) -> subprocess.CompletedProcess[st
         [sys.executable, "-m", "facestream", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(site)},
         check=False,
     )
@@ -86,7 +86,7 @@ def test_its_own_tests_run_the_suite(site: Path, five_faces: Path) -> None:
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         cwd=site,
         env={**os.environ, "PYTHONPATH": str(site)},
         check=False,

@@ -98,7 +98,7 @@ def grown(before: Held, after: Held) -> list[str]:
     return exact + (["objects"] if after.objects > before.objects + MORE_OBJECTS else [])
 
 
-@pytest.mark.timeout(3600 if FULL else 120)
+@pytest.mark.timeout(3600 if FULL else 600)
 @pytest.mark.parametrize("way", WAYS_IN)
 def test_a_server_takes_whatever_comes(besieged: Besieged, way: str) -> None:
     inputs, share = WAYS_IN[way]

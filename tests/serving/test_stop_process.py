@@ -50,7 +50,7 @@ def test_sigterm_finishes_the_files(tmp_path: Path) -> None:
                 time.sleep(0.02)
         finally:
             process.send_signal(signal.SIGTERM)
-        said += process.communicate(timeout=60)[0].splitlines()
+        said += process.communicate(timeout=300)[0].splitlines()
     assert process.returncode == 0
     assert "answers" in said[0]
     assert "facestream is at" in said[1]
