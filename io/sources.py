@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -18,6 +19,7 @@ from facestream.io.live import ReconnectingSource
 from facestream.io.push import PushSource
 from facestream.io.reader_source import Pace, ReaderSource
 from facestream.io.reading import HashedFrame, Reader, Wanted, everything
+from facestream.io.redirects import settled
 from facestream.io.source_lane import SourceLane
 from facestream.io.urls import IMAGE_SUFFIXES, SourceKind, check_name, default_name, redact_url, source_kind
 from facestream.io.video import VideoInput, VideoReader
@@ -112,7 +114,8 @@ def open_source(
         decoder: "cuda" decodes video on a GPU, "auto" does where ``bridge``'s device is one; what it doesn't take is
             decoded on the CPU.
         follow: an ``http(s)://`` address may send on to any other, by a redirection or a playlist. Without, it must
-            give the video itself. (FFmpeg has no such choice for RTSP's redirections.)
+            give the video itself, or redirect within its host (:mod:`facestream.io.redirects`). (FFmpeg has no such
+            choice for RTSP's redirections.)
         clock: Unix seconds, for ``captured_at``.
 
     Raises:
@@ -266,7 +269,7 @@ def _video_input(url: str, kind: SourceKind, rtsp_transport: str, follow: bool =
 
 
 def _self_contained(url: str, label: str) -> VideoInput:
-    """What is at ``url`` itself, and nothing that it names."""
+    """What is at ``url`` itself, or where its own host sends on to, and nothing that it names."""
     options = {
         "max_redirects": "0",
         "format_whitelist": _SELF_CONTAINED,
@@ -275,4 +278,4 @@ def _self_contained(url: str, label: str) -> VideoInput:
     # Both are FFmpeg's words for what the options forbid; the first is also its word for a TLS handshake that fails.
     elsewhere = _SENDS_ON if url[:5].lower() == "http:" else f"can't be spoken to by TLS, or {_SENDS_ON}"
     meanings = {errno.EIO: elsewhere, errno.EINVAL: _NAMES_OTHERS}
-    return VideoInput(url, label, _VIDEO_HINT, None, options, meanings, finite=None)
+    return VideoInput(partial(settled, url), label, _VIDEO_HINT, None, options, meanings, finite=None)

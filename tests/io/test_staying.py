@@ -40,6 +40,19 @@ async def test_a_redirection_is_not_followed_and_that_is_said(status: str) -> No
     assert secret.visits == 0
 
 
+async def test_a_redirection_within_the_host_is_followed() -> None:
+    pictures, elsewhere = servers.mjpeg(PICTURES), servers.redirect("/video")
+
+    async def camera(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        again = asyncio.StreamReader()
+        again.feed_data(head)
+        await (pictures if b" /video " in head else elsewhere)(again, writer)
+
+    async with servers.serve(camera) as port:
+        assert await count(open_source(f"http://bob:secret@127.0.0.1:{port}/cam", follow=False)) == 5
+
+
 @pytest.mark.parametrize("playlist", [HLS, NESTED, CONCAT, SDP], ids=["hls", "nested", "concat", "sdp"])
 @pytest.mark.parametrize("name", ["live.m3u8", "live.mjpg"])
 async def test_what_a_playlist_names_is_not_fetched(playlist: str, name: str, tmp_path: Path) -> None:
