@@ -105,21 +105,21 @@ def letterbox_on(
         frames: where frames lie that are on ``device``.
     """
     fit = _fit(images, size, stride)
-    fitted = [(int(h), int(w)) for h, w in fit.fitted]
-    canvas = DeviceCanvas(frames, frames.staged(images, device), fitted, fit.height, fit.width, rgb)
+    canvas = DeviceCanvas(frames, frames.staged(images, device), fit.fitted, fit.height, fit.width, rgb)
     return Letterbox(canvas, fit.scales)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    fitted: Ints  # (B, 2) h, w of each frame on the canvas
+    fitted: list[tuple[int, int]]  # h, w of each frame on the canvas
     height: int
     width: int
     scales: Floats  # (B, 2) x, y
 
 
 def _fit(images: Sequence[Image], size: int, stride: int) -> _Fit:
-    sizes = np.array([image.shape[:2] for image in images], np.float64).reshape(-1, 2)  # (B, 2) h, w
-    fitted = np.maximum(np.rint(sizes * (size / sizes.max(axis=1, keepdims=True))), 1).astype(np.int32)
-    height, width = -(-fitted.max(axis=0, initial=1) // stride) * stride
-    return _Fit(fitted, int(height), int(width), (fitted / sizes)[:, ::-1].astype(np.float32))
+    sizes = [image.shape[:2] for image in images]
+    fitted = [tuple(max(round(side * (size / max(sides))), 1) for side in sides) for sides in sizes]
+    height, width = (-(-max((1, *sides)) // stride) * stride for sides in (zip(*fitted) if fitted else ((), ())))
+    scales = [(w / of_w, h / of_h) for (h, w), (of_h, of_w) in zip(fitted, sizes)]
+    return _Fit(fitted, height, width, np.array(scales, np.float32).reshape(-1, 2))

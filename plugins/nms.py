@@ -47,13 +47,14 @@ def suppress(boxes: Floats, scores: Floats, threshold: float, *, of_smaller: boo
         of_smaller: measure the overlap as :func:`box_iou` does with it.
     """
     order = np.argsort(-scores, kind="stable")[:_MOST]
-    beats = np.triu(
-        box_iou(boxes[order], boxes[order], of_smaller=of_smaller) > threshold, k=1
-    )  # [i, j]: i is better and overlaps j
-    kept: Bools = np.ones(len(order), bool)
+    best_first = boxes[order]
+    rank = np.arange(len(order))
+    beats = box_iou(best_first, best_first, of_smaller=of_smaller) > threshold  # [i, j]: i overlaps j
+    beats &= np.less.outer(rank, rank)  # and is better
+    kept: Bools = np.logical_not(beats.any(axis=0))
     while True:
-        now: Bools = np.logical_not(np.any(beats & kept[:, None], axis=0))
-        if np.array_equal(now, kept):
+        now: Bools = np.logical_not(beats[kept].any(axis=0))
+        if (now == kept).all():
             return order[kept]
         kept = now
 
@@ -62,5 +63,7 @@ def suppress_batch(
     frame_ids: Ints, boxes: Floats, scores: Floats, threshold: float, frames: int, *, of_smaller: bool = False
 ) -> list[npt.NDArray[np.intp]]:
     """:func:`suppress` for each frame of a batch: indices into the flat arrays, one list a frame."""
+    if frames == 1:
+        return [suppress(boxes, scores, threshold, of_smaller=of_smaller)]
     rows = (np.flatnonzero(frame_ids == frame) for frame in range(frames))
     return [mine[suppress(boxes[mine], scores[mine], threshold, of_smaller=of_smaller)] for mine in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,10 @@ from facestream.plugins.detect.base import Candidates, TorchDetector
 from facestream.plugins.detect.cards import YUNET
 from facestream.plugins.on_device_boxes import Cells, grid
 from facestream.plugins.onnx_file import read_convolutions
+from facestream.plugins.openvino_network import SHAPES
 from facestream.plugins.torch_state import in_order
 from facestream.plugins.weights import Arrays
+from facestream.stream.types import Floats
 
 STRIDES = (8, 16, 32)
 VALUES = 16  # of a cell
@@ -41,23 +44,21 @@ class YuNet(TorchDetector):
         """Score = √(class · objectness), both given as logits; offsets in strides from the cell's corner, sizes as
         logarithms.
         """
-        found = [self._sure_cells(level, stride) for level, stride in zip(raw, STRIDES)]
-        frame_ids, scores, corners, strides, cells = (np.concatenate(parts) for parts in zip(*found))
-        centre = corners + cells[:, 2:4]
-        half = np.exp(cells[:, 4:6]) / 2
-        boxes = np.concatenate([centre - half, centre + half], 1) * strides
-        points = (corners[:, None] + cells[:, 6:].reshape(-1, 5, 2)) * strides[:, None]
-        return Candidates(frame_ids, boxes, scores, points)
-
-    def _sure_cells(self, level: np.ndarray, stride: int) -> tuple[np.ndarray, ...]:
-        """Of N cells: frame (N,), score (N,), corner (N, 2) in strides, stride (N, 1), values (N, 16)."""
-        places = np.nonzero(np.minimum(level[:, 0], level[:, 1]) >= self._least_logit)  # frame, row, column
-        scores = _score(level[:, 0][places], level[:, 1][places])
-        frame, row, column = (place[scores >= self.threshold] for place in places)
-        corner = np.stack([column, row], 1).astype(np.float32)
-        strides = np.full((len(frame), 1), stride, np.float32)
-        values = level[frame, :, row, column]
-        return frame.astype(np.int32), scores[scores >= self.threshold], corner, strides, values
+        # All levels in one: after a network nothing is left in the caches, and each call of numpy's takes a while.
+        values = np.concatenate([level.transpose(0, 2, 3, 1).reshape(len(level), -1, VALUES) for level in raw], 1)
+        places = _grid(tuple(level.shape[2:] for level in raw))
+        sure = np.flatnonzero(np.minimum(values[..., 0], values[..., 1]) >= self._least_logit)
+        values, (frame_ids, cells) = values.reshape(-1, VALUES)[sure], np.divmod(sure, len(places))
+        scores = _score(values)
+        if not (scores >= self.threshold).all():
+            sure = np.flatnonzero(scores >= self.threshold)
+            values, frame_ids, cells, scores = values[sure], frame_ids[sure], cells[sure], scores[sure]
+        corners, strides = places[cells, None, :2], places[cells, None, 2:]
+        half = np.exp(values[:, 4:6]) / 2
+        values[:, 4:6] = values[:, 2:4] + half
+        values[:, 2:4] -= half
+        xy = (values[:, 2:].reshape(-1, 7, 2) + corners) * strides
+        return Candidates(frame_ids.astype(np.int32), xy[:, :2].reshape(-1, 4), scores, xy[:, 2:])
 
     @property
     def _least_logit(self) -> float:
@@ -80,8 +81,20 @@ def _level_cells(level: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     return boxes, values[..., :2].sigmoid().prod(2).sqrt(), points.flatten(2)
 
 
-def _score(class_: np.ndarray, objectness: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / np.sqrt((1 + np.exp(-class_)) * (1 + np.exp(-objectness))), np.float32)
+@functools.lru_cache(maxsize=SHAPES)
+def _grid(shapes: tuple[tuple[int, int], ...]) -> Floats:
+    """Of each cell of the three maps, (h, w) each, one row after another: its corner's x and y in strides, the stride."""
+    levels = []
+    for (height, width), stride in zip(shapes, STRIDES, strict=True):
+        y, x = np.divmod(np.arange(height * width), width)
+        levels.append(np.stack([x, y, np.full(len(x), stride)], 1))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def _score(values: Floats) -> Floats:
+    inverse = np.exp(-values[:, :2])
+    inverse += 1
+    return np.asarray(1 / np.sqrt(inverse[:, 0] * inverse[:, 1]), np.float32)
 
 
 class Separable(nn.Sequential):
@@ -132,13 +145,13 @@ class YuNetNetwork(nn.Module):
 
     def _heads(self, level: int, x: Tensor) -> Tensor:
         """All four at once: what has one weight for each output channel can share a convolution."""
-        heads = [part[level] for part in (self.classes, self.objects, self.boxes, self.points)]
-        pointwise, depthwise = ([head[step] for head in heads] for step in (0, 1))
+        heads = [part[level].children() for part in (self.classes, self.objects, self.boxes, self.points)]
+        pointwise, depthwise = zip(*heads)
         x = F.conv2d(x, *_together(pointwise))
         return F.conv2d(x, *_together(depthwise), padding=1, groups=VALUES)
 
 
-def _together(convolutions: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:
+def _together(convolutions: Sequence[nn.Module]) -> tuple[Tensor, Tensor]:
     """Weights and bias of one convolution that gives the outputs of all of them."""
     weights, biases = zip(*((each.weight, each.bias) for each in convolutions))
     return torch.cat(weights), torch.cat(biases)
