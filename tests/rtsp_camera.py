@@ -12,6 +12,7 @@ cable does, until SIGUSR2.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -205,10 +206,17 @@ class RtspCamera:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that the system gives to nobody who doesn't ask for it."""
+    try:
+        first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    except OSError:
+        first, last = 49152, 65535
+    asked_for = [port for port in range(10_000, 65_536) if not first <= port <= last]
+    while True:
+        port = random.SystemRandom().choice(asked_for or [0])  # tests seed the other
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
 
 
 def main() -> int:

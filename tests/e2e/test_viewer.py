@@ -23,6 +23,7 @@ from facestream.tests.e2e.looking import (
 )
 from facestream.tests.e2e.serving import Served
 from facestream.tests.e2e.staging import Staged, staged
+from facestream.tests.rtsp_camera import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -219,7 +220,8 @@ async def test_nobody_looks_and_no_picture_is_asked_for(stage: Staged, open_page
 
 
 async def test_the_viewer_comes_back_when_the_server_does(open_page: OpenPage, picture: Picture) -> None:
-    async with staged("demo") as first:
+    port = free_port()
+    async with staged("demo", port=port) as first:
         page = await open_page(first.url)
         await shows_a_face(page)
     await page.get_by_role("status").filter(has_text="reconnecting").wait_for()
@@ -236,7 +238,7 @@ async def test_the_viewer_comes_back_when_the_server_does(open_page: OpenPage, p
     )
     await until(page, "() => tries > 0")
     assert await page.evaluate("changes") == 0, "what is said flickers at each try"
-    async with staged("demo", port=first.port):
+    async with staged("demo", port=port):
         await page.get_by_role("status").filter(has_text="connected").wait_for()
         await goes_on(page)
         await expect(page.get_by_role("alert")).to_have_count(0)

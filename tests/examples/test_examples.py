@@ -14,11 +14,13 @@ from pathlib import Path
 
 import av
 import pytest
+from websockets.asyncio.client import connect
 
 from facestream.io.http_post import NotAnswered, post
 from facestream.jobs.webhooks import signature
 from facestream.tests.e2e.serving import serving
 from facestream.tests.rtsp_camera import free_port
+from facestream.tests.serving.conftest import ask, hear
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -68,11 +70,16 @@ def test_annotate_video(short_clip: Path, tmp_path: Path) -> None:
 
 
 async def test_print_tracks_and_doorbell_hear_the_same_server(face_clip: Path) -> None:
-    async with serving(str(face_clip), "--loop") as server:
+    async with serving("--no-demo", "--allow-local-sources") as server:
         url = f"ws://127.0.0.1:{server.port}"
-        doorbell, tracks = await asyncio.gather(
-            asyncio.to_thread(run, "doorbell.py", url, 1), asyncio.to_thread(run, "print_tracks.py", url, 5)
-        )
+        async with asyncio.TaskGroup() as tasks, connect(f"{url}/ws/control") as control:
+            hearing_doorbell = tasks.create_task(asyncio.to_thread(run, "doorbell.py", url, 1))
+            hearing_tracks = tasks.create_task(asyncio.to_thread(run, "print_tracks.py", url, 5))
+            await hear(control)
+            while len((await ask(control, "statistics"))["result"]["subscribers"]) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            assert "result" in await ask(control, "sources.add", url=str(face_clip))  # both hear who arrives
+    doorbell, tracks = hearing_doorbell.result(), hearing_tracks.result()
     assert doorbell.rstrip().endswith(f"somebody is at {face_clip.stem}")
     assert len(tracks.splitlines()) == 5
     assert "#1 at" in tracks

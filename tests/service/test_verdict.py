@@ -13,7 +13,7 @@ from tests.service.schedule import Fault, Kind, Span
 from tests.service.served import Belongings
 from tests.service.verdict import Finding, Record, Terms, count, judge, recoveries
 
-TERMS = Terms(back_within=10.0)
+TERMS = Terms(back_within=10.0, settle=10.0)
 LENGTH = 600
 OWN = Fault(100.0, Kind.KILLED, 20.0, "door")
 Change = Callable[[int, Camera], Camera]

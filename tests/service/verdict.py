@@ -63,6 +63,7 @@ class Terms:
     Attributes:
         back_within: seconds after which a camera is live again once it's mended: the longest wait between two tries,
             a try that was under way, and the first key frame.
+        settle: seconds after a fault in which its consequences aren't other faults'.
         more_lost: how much more of its frames (a share) a camera may lose while others fail than when none do.
         more_memory: how much more memory (a share) may be in use at the end than five minutes after the start.
         more_threads, more_descriptors: how many more there may be in the last calm than in the first.
@@ -73,6 +74,7 @@ class Terms:
     """
 
     back_within: float = 18.0
+    settle: float = 18.0
     more_lost: float = 0.05
     more_memory: float = 0.05
     more_threads: int = 1
@@ -231,7 +233,7 @@ def memory_stays(record: Record, terms: Terms) -> Finding:
 def nothing_leaks(record: Record, terms: Terms) -> Finding:
     """In its longest life the server has as many threads and descriptors in the last calm as in the first."""
     check = "threads and descriptors, first calm → last"
-    spans = calm(record.faults, record.length, terms.back_within)
+    spans = calm(record.faults, record.length, terms.settle)
     samples = _longest(record.samples)
     settled = samples[0].at + min(60.0, (samples[-1].at - samples[0].at) / 10)
     calms = [found for span in spans if (found := _within(samples, span)) and found[-1].at >= settled]
@@ -274,9 +276,7 @@ def compare(record: Record, camera: str, terms: Terms) -> list[tuple[Counted, Co
 
     What couldn't be measured is left out.
     """
-    calms = [
-        span for span in calm(record.faults, record.length, terms.back_within) if span.end - span.start >= SHORTEST
-    ]
+    calms = [span for span in calm(record.faults, record.length, terms.settle) if span.end - span.start >= SHORTEST]
     untroubled = _untroubled(record, camera, terms)
     pairs = []
     for before, after in pairwise([*calms, Span(record.length, record.length)]):
@@ -302,7 +302,7 @@ def count(record: Record, camera: str, spans: Iterable[Span]) -> Counted:
 
 
 def _untroubled(record: Record, camera: str, terms: Terms) -> list[Span]:
-    return without([Span(0.0, record.length)], troubled(record.faults, camera, terms.back_within))
+    return without([Span(0.0, record.length)], troubled(record.faults, camera, terms.settle))
 
 
 def _within(samples: Iterable[Sample], span: Span) -> list[Sample]:
