@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
@@ -25,6 +23,7 @@ from facestream.serving.chosen import check_privacy, chosen_sinks, with_people_r
 from facestream.serving.deferred import DeferredSession
 from facestream.serving.health import summary
 from facestream.serving.logs import LineCount
+from facestream.serving.memory import settled, stay_small
 from facestream.serving.metrics import Collect
 from facestream.serving.options import ServeOptions
 from facestream.serving.process_metrics import process_metrics
@@ -32,7 +31,6 @@ from facestream.serving.pulse import Pulse
 from facestream.serving.reload import Reloading, Rereading
 from facestream.serving.stopping import Stop
 from facestream.serving.systemd import Notifier, Reporter, Watchdog
-from facestream.stream.allocator import GIVEN_BACK_EVERY, give_back_unused_memory
 from facestream.stream.choosing import Chooser
 from facestream.stream.device import Bridge
 from facestream.stream.guiding import guide_for
@@ -93,8 +91,8 @@ async def serve(
         session = await stack.enter_async_context(loaded)
         stack.callback(stop.arm)  # the first thing on the way out, whatever the reason
         stack.enter_context(_listening(session.hub, recognition))
-        stack.enter_context(_settled())
-        stack.callback(tasks.create_task(_stay_small(bridge), name="memory").cancel)
+        stack.enter_context(settled())
+        stack.callback(tasks.create_task(stay_small(bridge), name="memory").cancel)
         await _add_sources(session, options)
         served.begin(session)
         server.begun()
@@ -108,26 +106,6 @@ async def serve(
         say("stopping … (Ctrl-C again ends at once, without finishing the files)")
         await _drain(session, options.drain)
         await network.aclose()
-
-
-@contextmanager
-def _settled() -> Iterator[None]:
-    """Whatever is there now stays: the garbage collector needn't look at it again.
-
-    Among the hundreds of thousands of objects that models bring along it would come too rarely, and take too long.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-async def _stay_small(bridge: Bridge) -> None:
-    while True:
-        await asyncio.sleep(GIVEN_BACK_EVERY)
-        await bridge.cpu(give_back_unused_memory)
 
 
 @asynccontextmanager

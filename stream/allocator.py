@@ -18,9 +18,6 @@ LARGEST_KEPT: Final = 32 << 20
 KEPT: Final = 128 << 20
 """Bytes that may stay at the end of the heap, unused."""
 
-GIVEN_BACK_EVERY: Final = 60.0
-"""Seconds; finding what is unused takes milliseconds, and what is used again must be asked for again."""
-
 
 def keep_freed_memory() -> bool:
     """Let freed activations and frames be used again instead of going back to the kernel; whether that could be said.
