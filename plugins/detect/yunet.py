@@ -83,7 +83,7 @@ def _level_cells(level: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
 
 @functools.lru_cache(maxsize=SHAPES)
 def _grid(shapes: tuple[tuple[int, int], ...]) -> Floats:
-    """Of each cell of the three maps, (h, w) each, one row after another: its corner's x and y in strides, the stride."""
+    """Of each cell of the three maps, (h, w) each, row after row: its corner's x and y in strides, and the stride."""
     levels = []
     for (height, width), stride in zip(shapes, STRIDES, strict=True):
         y, x = np.divmod(np.arange(height * width), width)
