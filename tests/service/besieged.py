@@ -50,12 +50,13 @@ LIMITS = Limits(
     sources=4,
     open_timeout=1.0,
     close_timeout=0.5,
-    stall_timeout=1.5,
+    stall_timeout=3.0,
 )
 """Small, so that inputs reach them; but nobody is told to wait."""
 
 TOKEN = "correct-horse-battery-staple"
-PATIENCE = 10.0  # seconds
+PATIENCE = 60.0  # seconds
+PUSH_GRACE = 10.0
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGING = {
     **dict.fromkeys(("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.chmod", "sqlite3.connect"), (0,)),
@@ -193,7 +194,7 @@ class Besieged:
             stack.callback(logging.getLogger().removeHandler, handler)
             bridge = await stack.enter_async_context(Bridge("cpu", cpu_workers=2, torch_threads=1))
             self._session = await stack.enter_async_context(
-                LiveSession(Pipeline([], bridge), bridge, push_grace=PATIENCE)
+                LiveSession(Pipeline([], bridge), bridge, push_grace=PUSH_GRACE)
             )
             options = EventOptions(on=True, store=self.folder / "events.db")
             events = await stack.enter_async_context(Events.open(self._session, options))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 import weakref
 
 import pytest
@@ -137,6 +138,18 @@ async def test_a_lane_with_patience_waits_for_a_call_that_returns_in_time() -> N
     await lane.aclose()
     assert not lane.forsaken
     assert not left_over()
+
+
+async def test_a_call_that_returns_while_the_event_loop_is_held_up_does_not_hang() -> None:
+    lane = Lane("camera", patience=0.1)
+    returning = threading.Event()
+    waiting = asyncio.create_task(lane.run(returning.set))
+    await asyncio.sleep(0)
+    returning.wait()
+    time.sleep(0.5)  # noqa: ASYNC251 - that is what it is about
+    await waiting
+    await lane.aclose()
+    assert not lane.forsaken
 
 
 async def test_closing_a_lane_while_it_hangs_ends_when_its_patience_does() -> None:
