@@ -11,10 +11,11 @@ from av.buffer import Buffer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from facestream.io.reading import Region
-from facestream.stream.types import Image
+from facestream.stream.types import Image, Region
 
 _HALVED: Final = frozenset({"yuv420p", "yuvj420p"})
+_LUMA_FIRST: Final = _HALVED | {"yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
+"""Formats whose first plane is how bright each pixel is, in a byte."""
 
 DisplayMatrix: TypeAlias = npt.NDArray[np.int32]
 
@@ -32,8 +33,8 @@ class FrameConverter:
 
     def __init__(self, *, ask_first: bool) -> None:
         # Kept for the next frame: making a scaler anew for each costs time and memory. One for each frame that is
-        # being converted at the same time.
-        self._reformatters: list[VideoReformatter] = []
+        # being converted at the same time, and others for parts, which have other sizes.
+        self._reformatters: dict[bool, list[VideoReformatter]] = {False: [], True: []}
         self._rotation: int | None = None if ask_first else 0
         self._matrix: DisplayMatrix | None = None
 
@@ -60,14 +61,36 @@ class FrameConverter:
             part = cut(
                 frame, (left, top, min(right + -right % 16, frame.width), min(bottom + bottom % 2, frame.height))
             )
-            return self.convert(part, None)[y - top : bottom - top, x - left : right - left]
+            return self._bgr(part, is_part=True)[y - top : bottom - top, x - left : right - left]
+        return orient(self._bgr(frame), matrix)
+
+    def _bgr(self, frame: VideoFrame, *, is_part: bool = False) -> Image:
+        free = self._reformatters[is_part]
+        try:
+            reformatter = free.pop()
+        except IndexError:
+            reformatter = VideoReformatter()
         # One thread: FFmpeg would start one a core for each source. The size stays, so the interpolation is that
         # of the colour alone.
-        reformatter = self._reformatters.pop() if self._reformatters else VideoReformatter()
         bgr = reformatter.reformat(frame, format="bgr24", interpolation="FAST_BILINEAR", threads=1)
-        self._reformatters.append(reformatter)
+        free.append(reformatter)
         # A view, unless FFmpeg has padded its rows.
-        return orient(np.ascontiguousarray(bgr.to_ndarray(), np.uint8), matrix)
+        return np.ascontiguousarray(bgr.to_ndarray(), np.uint8)
+
+    def parts(self, frame: VideoFrame, matrix: DisplayMatrix | None) -> bool:
+        """Whether :meth:`convert` gives a region of the frame for less than all of it."""
+        return matrix is None and frame.format.name in _HALVED
+
+    def light(self, frame: VideoFrame, matrix: DisplayMatrix | None) -> Image | None:
+        """uint8 (h, w), the frame's luma: how bright each pixel is. Shares its memory. None of a turned frame, and of a
+        format that doesn't begin with it.
+        """
+        if matrix is not None or frame.format.name not in _LUMA_FIRST:
+            return None
+        plane = frame.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+        luma: Image = rows[: frame.height, : frame.width]
+        return luma
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
         """(width, height) of :meth:`image`, without converting anything."""

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from facestream.errors import SourceFormatError, SourceUnavailable
 from facestream.io.imagesize import image_size
-from facestream.io.reading import LazyPicture, Picture, Region, Wanted, everything
+from facestream.io.reading import LazyPicture, Picture, Wanted, everything
 from facestream.io.urls import IMAGE_SUFFIXES
-from facestream.stream.types import Image
+from facestream.stream.types import Image, Region
 
 MAX_PIXELS = 250_000_000
 """Pixels beyond which a picture file is taken for damaged. A pushed picture has its own, lower limit."""

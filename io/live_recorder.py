@@ -17,7 +17,7 @@ import errno
 import logging
 import os
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final, Self
@@ -125,7 +125,7 @@ class LiveRecorder:
         recording.frames += 1
         self._recordings[frame.source] = recording
         # Others look at this result too, and a picture's own name says nothing about a recording.
-        own = FrameFaces(frame=replace(frame, name=None), **faces.face_fields(slice(None)))
+        own = FrameFaces(frame=frame.changed(name=None), **faces.face_fields(slice(None)))
         recording.on_the_way += 1
         try:
             await recording.results.send(own)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol, Self, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 import numpy as np
 
-from facestream.stream.types import Frame, Image
+from facestream.stream.types import Frame, Image, Region
 
 _NO_PIXELS: Final[Image] = np.zeros((0, 0, 3), np.uint8)
 
@@ -27,15 +27,26 @@ class LazyPixels:
     """Pixels that are made when somebody first looks at them, once. From any thread.
 
     Args:
-        load: makes them, uint8 BGR (h, w, 3). What it holds is let go then.
+        load: makes them, uint8 BGR (h, w, 3). What it holds is let go then, and so are the other two.
         size: (width, height).
+        part: makes those of a region, for less; None if it can't.
+        light: uint8 (h, w), roughly how bright each pixel is; None if that isn't known before they are made.
     """
 
-    __slots__ = ("_image", "_load", "_making", "size")
+    __slots__ = ("_image", "_light", "_load", "_making", "_part", "size")
 
-    def __init__(self, load: Callable[[], Image], size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Image],
+        size: tuple[int, int],
+        *,
+        part: Callable[[Region], Image] | None = None,
+        light: Image | None = None,
+    ) -> None:
         self.size = size
         self._load: Callable[[], Image] | None = load
+        self._part = part
+        self._light = light
         self._image: Image | None = None
         self._making = threading.Lock()
 
@@ -48,8 +59,27 @@ class LazyPixels:
         with self._making:
             if self._load is not None:
                 self._image, self._load = self._load(), None
+                self._part = self._light = None
         assert self._image is not None
         return self._image
+
+    def part(self, region: Region) -> Image:
+        """The pixels of a region. The others may still be to be made.
+
+        Raises:
+            SourceError: they can't be made.
+        """
+        with self._making:
+            if self._part is not None:
+                return self._part(region)
+        left, top, right, bottom = region
+        return self.image()[top:bottom, left:right]
+
+    @property
+    def light(self) -> Image | None:
+        """How bright they are, roughly; None where that isn't known before they are made."""
+        image = self._image
+        return self._light if image is None else image[:, :, 1]
 
     @property
     def made(self) -> bool:
@@ -75,10 +105,6 @@ class Picture:
     def image(self) -> Image:
         """The pixels, made now if they weren't before."""
         return self.pixels.image() if isinstance(self.pixels, LazyPixels) else self.pixels
-
-
-Region: TypeAlias = tuple[int, int, int, int]
-"""A part of a picture: left, top, right, bottom in pixels, the last two exclusive; within it, and not empty."""
 
 
 class Load(Protocol):
@@ -116,7 +142,9 @@ class HashedFrame(Frame):
 
 
 class LazyFrame(Frame):
-    """A frame of a live source. One that gives way to a newer one before a model takes it is never converted."""
+    """A frame of a live source. One that gives way to a newer one before a model takes it is never converted, and of
+    one of which only a part is looked at no more than that part is.
+    """
 
     __slots__ = ("_pixels",)
     _pixels: Image | LazyPixels
@@ -129,6 +157,20 @@ class LazyFrame(Frame):
     @image.setter
     def image(self, pixels: Image) -> None:
         self._pixels = pixels
+
+    def part(self, region: Region) -> Image:
+        """As of any frame; of one that isn't converted yet converts no more, where that can be."""
+        return self._pixels.part(region) if isinstance(self._pixels, LazyPixels) else Frame.part(self, region)
+
+    @property
+    def light(self) -> Image | None:
+        """As of any frame; converts nothing."""
+        pixels = self._pixels
+        return pixels.light if isinstance(pixels, LazyPixels) else pixels[:, :, 1]
+
+    def changed(self, **values: Any) -> Self:
+        """As of any frame; what isn't converted stays so, until one of the two is looked at."""
+        return replace(self, **{"image": self._pixels, **values})
 
     @classmethod
     def of(cls, pixels: LazyPixels, source: str, seq: int, pts: float, captured_at: float) -> Self:

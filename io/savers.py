@@ -303,13 +303,14 @@ class FrameSaver(_PictureSink):
     async def write(self, faces: FrameFaces) -> None:
         """Take one result. Waits when pictures pile up; cancelling while it waits loses this frame."""
         name = self._stems.stem(faces.frame) + self._suffix
-        await self._writer.submit(name, self._encode, faces.frame.image)
+        await self._writer.submit(name, self._encode, faces.frame)
 
     async def save(self, frame: Frame, name: str) -> asyncio.Task[bytes | None]:
         """Take a frame under a file name of the caller's choice; the task ends when it is there."""
-        return await self._writer.submit(name, self._encode, frame.image)
+        return await self._writer.submit(name, self._encode, frame)
 
-    def _encode(self, image: Image) -> Encoded:
+    def _encode(self, frame: Frame) -> Encoded:
+        image = frame.image  # here, in a thread: a live frame's may not be made yet
         return Encoded(encode_png(image) if self._suffix == ".png" else _jpeg(image, self._quality))
 
 

@@ -28,9 +28,9 @@ from facestream.io.clips import PacketKeeper
 from facestream.io.convert import DisplayMatrix, FrameConverter
 from facestream.io.falling_behind import FallingBehind
 from facestream.io.hardware import HardwareDecoding
-from facestream.io.reading import LazyPicture, LazyPixels, Picture, Region, Wanted, everything
+from facestream.io.reading import LazyPicture, LazyPixels, Picture, Wanted, everything
 from facestream.io.urls import redact
-from facestream.stream.types import Image
+from facestream.stream.types import Image, Region
 
 T = TypeVar("T")
 
@@ -217,7 +217,9 @@ class VideoReader:
         if self._lazily and kind == self._convertible:
             converter, matrix = self._converter, self._converter.matrix(frame)
             self.size = converter.size(frame)
-            return Picture(LazyPixels(partial(self._load, converter, frame, matrix), self.size), self._last_pts)
+            load = partial(self._load, converter, frame, matrix)
+            part = load if converter.parts(frame, matrix) else None
+            return Picture(LazyPixels(load, self.size, part=part, light=converter.light(frame, matrix)), self._last_pts)
         # The first of its kind is converted here, where it's the source's own fault if that can't be done.
         image = self._call(self._converter.image, frame)
         self._convertible = kind

@@ -116,7 +116,7 @@ class Outflow:
         if not self._biometrics:
             shown = replace(shown, identities={})
         if gap := self._gaps.pop(source, 0):
-            shown = replace(shown, frame=replace(shown.frame, dropped=shown.dropped + gap))
+            shown = replace(shown, frame=shown.frame.changed(dropped=shown.dropped + gap))
         return shown
 
 

@@ -15,8 +15,7 @@ from facestream.faces.umeyama import umeyama
 from facestream.io.face_record import FaceAlignment
 from facestream.io.faces import ALIGNMENTS_VERSION, with_header
 from facestream.io.png import encode_png
-from facestream.io.reading import Region
-from facestream.stream.types import Floats, Image
+from facestream.stream.types import Floats, Image, Region
 
 SMALLEST: Final = 4
 """Pixels: with any size limit at all, a head box below this is too small."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from facestream.serving.forms import Edition
 from facestream.stream.device import Bridge
-from facestream.stream.types import Image
+from facestream.stream.types import Frame, Image
 
 JPEG_QUALITY: Final = 80
 MAX_SIDE: Final = 16384
@@ -29,6 +29,11 @@ def encode_jpeg(image: Image, width: int) -> bytes:
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return data.tobytes()
+
+
+def _picture(frame: Frame, width: int) -> bytes:
+    """In the pool: a live frame's pixels may not be made yet."""
+    return encode_jpeg(frame.image, width)
 
 
 class PictureDesk:
@@ -64,8 +69,7 @@ class PictureDesk:
         try:
             while (job := self._waiting.pop(key, None)) is not None:
                 edition, readers = job
-                image = edition.result.faces.frame.image
-                jpeg = await self._bridge.cpu(encode_jpeg, image, key[1])
+                jpeg = await self._bridge.cpu(_picture, edition.result.faces.frame, key[1])
                 self.encoded += 1
                 self._deliver(edition, jpeg, readers)
         finally:

@@ -302,5 +302,5 @@ class Subscription:
                 raise StopAsyncIteration
             self._changed.clear()
             await self._changed.wait()
-        frame = dataclasses.replace(letter.item.frame, dropped=letter.dropped)
+        frame = letter.item.frame.changed(dropped=letter.dropped)
         return dataclasses.replace(letter.item, frame=frame)

@@ -32,7 +32,7 @@ from facestream.stream.guiding import Guide, GuidingPolicy
 from facestream.stream.recognition import Recogniser
 from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
-from facestream.stream.types import ExtractBatch, Floats, FrameFaces
+from facestream.stream.types import ExtractBatch, Floats, Frame, FrameFaces
 
 __all__ = ["Pipeline", "Publish", "Tracks"]
 
@@ -225,12 +225,18 @@ class Pipeline:
                 self._inside.update(faces.frame.source for faces in frames)
                 self._update_room()
                 if self._guide is not None:
-                    await self._bridge.cpu(_look_at, frames)
+                    await self._light_up(frames)
                     frames = [self._guide.next(frame) for frame in frames]
                 for batch in batches_of(frames):
                     await sender.send(batch)
         except EndOfChannel:
             sender.close()
+
+    async def _light_up(self, frames: Sequence[FrameFaces]) -> None:
+        """Have the guide, which is in the event loop, wait for no pixels to be made."""
+        dark = [faces.frame for faces in frames if faces.frame.light is None]
+        if dark:
+            await self._bridge.cpu(_look_at, dark)
 
     async def _run_into(self, results: Sender[FrameFaces]) -> None:
         try:
@@ -328,12 +334,10 @@ def _lost_below(stages: Sequence[Stage]) -> float | None:
     return next((stage.lost_below for stage in stages[1:] if stage.lost_below is not None), None)
 
 
-def _look_at(frames: Sequence[FrameFaces]) -> None:
-    """A live frame's pixels are made when somebody first looks at them, which takes a millisecond: here, not in the
-    event loop, where the guide is.
-    """
-    for faces in frames:
-        _ = faces.frame.image
+def _look_at(frames: Sequence[Frame]) -> None:
+    """A live frame's pixels are made when somebody first looks at them, which takes a millisecond."""
+    for frame in frames:
+        _ = frame.image
 
 
 def _first_selective(stages: Sequence[Stage]) -> int:

@@ -7,7 +7,7 @@ the top-left corner of the top-left pixel. Images are uint8 BGR (h, w, 3).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -91,8 +91,23 @@ class Frame:
         """uint8 BGR (h, w, 3), the region's part of the image; all of it without one. Shares the image's memory."""
         if self.region is None:
             return self.image
-        left, top, right, bottom = self.region
+        return self.part(self.region)
+
+    def part(self, region: Region) -> Image:
+        """uint8 BGR (h, w, 3), a region of the image: all that is looked at, so that no more need be made. May share
+        the image's memory.
+        """
+        left, top, right, bottom = region
         return self.image[top:bottom, left:right]
+
+    @property
+    def light(self) -> Image | None:
+        """uint8 (h, w), roughly how bright each pixel is; None where telling it would take time. Shares memory."""
+        return self.image[:, :, 1]
+
+    def changed(self, **values: Any) -> Self:
+        """A copy with other values of some fields. Makes no pixels, as :func:`dataclasses.replace` would."""
+        return replace(self, **values)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -9,8 +9,8 @@ import numpy as np
 from facestream.plugins.align.looks import Aligned68, Crops
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.realign import Upright
-from facestream.plugins.align.roi import Squares, apply, crop, level_squares
-from facestream.stream.types import ExtractBatch, Floats, Image, Ints
+from facestream.plugins.align.roi import Squares, apply, crop_frames, level_squares
+from facestream.stream.types import ExtractBatch, Floats, Frame, Ints
 
 
 class FakeSquareAligner:
@@ -51,10 +51,10 @@ class FakeSquareAligner:
 
     def pre_process(self, batch: ExtractBatch) -> Crops:
         squares = level_squares(batch.boxes, batch.points, 1.5)
-        return self._cut(squares, batch.images, batch.frame_ids, self.normalization)
+        return self._cut(squares, batch.frames, batch.frame_ids, self.normalization)
 
     def cut(self, squares: Squares, crops: Crops) -> Crops:
-        return self._cut(squares, crops.images, crops.frame_ids, crops.normalization)
+        return self._cut(squares, crops.frames, crops.frame_ids, crops.normalization)
 
     def look(self, crops: Crops) -> Aligned68:
         assert len(crops.pixels) <= self.batch_size, "the network sees more than its batch size"
@@ -76,7 +76,7 @@ class FakeSquareAligner:
     def post_process(self, raw: Aligned68, feed: Crops, batch: ExtractBatch) -> None:
         batch.landmarks, batch.landmark_scores = self.landmarks(raw)
 
-    def _cut(self, squares: Squares, images: list[Image], frame_ids: Ints, normalization: Normalization) -> Crops:
+    def _cut(self, squares: Squares, frames: list[Frame], frame_ids: Ints, normalization: Normalization) -> Crops:
         matrices = squares.matrices(self.size)
-        pixels = normalization(crop(images, frame_ids, matrices, self.size))
-        return Crops(pixels, matrices, squares, images, frame_ids, normalization)
+        pixels = normalization(crop_frames(frames, frame_ids, matrices, self.size))
+        return Crops(pixels, matrices, squares, frames, frame_ids, normalization)

@@ -15,10 +15,10 @@ import numpy as np
 from facestream.plugins.align.looks import Aligned68, Crops, look_again
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.realign import Upright
-from facestream.plugins.align.roi import Squares, apply, centred, crop, level_squares
+from facestream.plugins.align.roi import Squares, apply, centred, crop_frames, level_squares
 from facestream.plugins.base import Outputs, TorchModel, check_finite, check_shape
 from facestream.plugins.on_device_pixels import DeviceCrops
-from facestream.stream.types import Bools, ExtractBatch, Floats, Frame, Image, Ints
+from facestream.stream.types import Bools, ExtractBatch, Floats, Frame, Ints
 
 
 class TorchAligner(TorchModel):
@@ -57,12 +57,12 @@ class TorchAligner(TorchModel):
     def pre_process(self, batch: ExtractBatch) -> Crops:
         """The batch's faces, cut out."""
         squares, placed = self._first_squares(batch)
-        crops = self._cut(squares, batch.images, batch.frame_ids, self.normalization)
+        crops = self._cut(squares, batch.frames, batch.frame_ids, self.normalization)
         return crops if placed is None else replace(crops, placed=placed)
 
     def cut(self, squares: Squares, crops: Crops) -> Crops:
         """Other squares (N) of the same faces, cut from the same frames and prepared in the same way."""
-        return self._cut(squares, crops.images, crops.frame_ids, crops.normalization)
+        return self._cut(squares, crops.frames, crops.frame_ids, crops.normalization)
 
     def look(self, crops: Crops) -> Aligned68:
         """The crops through the network, once."""
@@ -102,15 +102,15 @@ class TorchAligner(TorchModel):
             return self.squares(batch), None
         return expected if placed.all() else self.squares(batch).put(np.flatnonzero(placed), expected), placed
 
-    def _cut(self, squares: Squares, images: list[Image], frame_ids: Ints, normalization: Normalization) -> Crops:
+    def _cut(self, squares: Squares, frames: list[Frame], frame_ids: Ints, normalization: Normalization) -> Crops:
         size, rgb = self.card.input_size, self.card.colour == "rgb"
         matrices = squares.matrices(size)
         if self.on_device and len(matrices) and normalization is Normalization.NONE:
-            staged = self.uploads.staged(images, self.device)
+            staged = self.uploads.staged([frame.image for frame in frames], self.device)
             on_device = DeviceCrops(self.uploads, staged, frame_ids, centred(matrices), size, rgb)
-            return Crops(on_device, matrices, squares, images, frame_ids, normalization)
-        pixels = crop(images, frame_ids, matrices, size, rgb=rgb)
-        return Crops(normalization(pixels), matrices, squares, images, frame_ids, normalization)
+            return Crops(on_device, matrices, squares, frames, frame_ids, normalization)
+        pixels = crop_frames(frames, frame_ids, matrices, size, rgb=rgb)
+        return Crops(normalization(pixels), matrices, squares, frames, frame_ids, normalization)
 
     def _warm_up(self) -> None:
         size = self.card.input_size

@@ -10,7 +10,7 @@ import numpy as np
 from facestream.plugins.align.normalize import Normalization
 from facestream.plugins.align.realign import Upright
 from facestream.plugins.align.roi import Squares
-from facestream.stream.types import Bools, ExtractBatch, Floats, Image, Ints, Longs
+from facestream.stream.types import Bools, ExtractBatch, Floats, Frame, Image, Ints, Longs
 
 if TYPE_CHECKING:
     from facestream.plugins.on_device_pixels import DeviceCrops
@@ -24,7 +24,7 @@ class Crops:
         pixels: uint8 (N, S, S, 3), in the card's colour order, normalised; for a GPU, what makes them there.
         matrices: float32 (N, 2, 3), crop pixels → frame pixels.
         squares: the same squares, in frame pixels.
-        images, frame_ids: where they were cut from, for cutting again.
+        frames, frame_ids: where they were cut from, for cutting again.
         normalization: how their light and contrast were evened out; a second look is prepared like the first.
         placed: bool (N,), squares that lie as a second look's would already: the face was seen a moment ago. None: no
             face was.
@@ -33,7 +33,7 @@ class Crops:
     pixels: Image | DeviceCrops
     matrices: Floats
     squares: Squares
-    images: list[Image]
+    frames: list[Frame]
     frame_ids: Ints
     normalization: Normalization
     placed: Bools | None = None

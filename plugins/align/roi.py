@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, sin
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facestream.stream.types import Floats, Image, Ints, Longs
+from facestream.stream.types import Floats, Frame, Image, Ints, Longs, Region
+
+_NOTHING: Final = np.zeros((0, 0, 3), np.uint8)
+
+_STEP: Final = 32
+"""Pixels by which parts of frames grow: who converts several of one size prepares once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +91,34 @@ def eye_angles(right: Floats, left: Floats) -> Floats:
     """The line from the subject's right eye (on the picture's left) to the left one: (N,) radians."""
     across = left - right
     return np.asarray(np.arctan2(across[:, 1], across[:, 0]), np.float32)
+
+
+def crop_frames(frames: Sequence[Frame], frame_ids: Ints, matrices: Floats, size: int, *, rgb: bool = False) -> Image:
+    """Like :func:`crop`, from frames, of which no more is made than the squares need."""
+    shifted = matrices.copy()
+    parts = [_NOTHING] * len(frames)
+    for index in set(frame_ids.tolist()):
+        mine = frame_ids == index
+        region = _around(matrices[mine], size, frames[index].size)
+        parts[index] = frames[index].part(region)
+        shifted[mine, :, 2] -= region[:2]
+    return crop(parts, frame_ids, shifted, size, rgb=rgb)
+
+
+def _around(matrices: Floats, size: int, frame: tuple[int, int]) -> Region:
+    """The part of a ``frame`` (width, height) that squares see, in steps of :data:`_STEP`."""
+    corners = matrices[:, :, :2] @ np.array([(0, size, 0, size), (0, 0, size, size)], np.float32) + matrices[:, :, 2:]
+    if not np.isfinite(corners).all():
+        return 0, 0, *frame
+    low, high = corners.min(axis=(0, 2)).tolist(), corners.max(axis=(0, 2)).tolist()
+    (left, right), (top, bottom) = (_span(*each) for each in zip(low, high, frame))
+    return left, top, right, bottom
+
+
+def _span(low: float, high: float, side: int) -> tuple[int, int]:
+    """The pixels between two coordinates, those beside them too; one at least."""
+    first = int(min(max((low - 2) // _STEP * _STEP, 0), (side - 1) // _STEP * _STEP))
+    return first, int(min(max((high + 2) // _STEP * _STEP, first) + _STEP, side))
 
 
 def crop(images: Sequence[Image], frame_ids: Ints, matrices: Floats, size: int, *, rgb: bool = False) -> Image:

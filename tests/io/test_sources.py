@@ -2,15 +2,15 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from facestream.errors import ConfigError, SourceError
 from facestream.io.reader_source import ReaderSource
-from facestream.io.reading import LazyFrame, Picture
+from facestream.io.reading import LazyFrame, LazyPixels, Picture
 from facestream.io.sources import HashedFrame, open_source
 from facestream.stream.device import Bridge
 from facestream.stream.types import Frame, Source, SourceState
@@ -356,8 +356,14 @@ async def test_live_frames_are_converted_when_they_are_used(clip: Path) -> None:
     lazy = [frame for frame in frames if isinstance(frame, LazyFrame)]
     assert len(lazy) == len(expected) - 1
     assert [frame.size for frame in lazy] == [frame.size for frame in expected[1:]]
-    marked = [replace(frame, dropped=3) for frame in lazy]
+    marked = [frame.changed(dropped=3) for frame in lazy]
+    for frame, other in zip(marked, expected[1:]):
+        assert frame.light is not None
+        assert frame.light.shape == other.image.shape[:2]
+        np.testing.assert_array_equal(frame.part((4, 2, 30, 20)), other.image[2:20, 4:30])
+    assert not any(pixels.made for frame in marked if isinstance(pixels := frame._pixels, LazyPixels))
     assert all((frame.image == other.image).all() for frame, other in zip(marked, expected[1:]))
+    assert all((frame.part((4, 2, 30, 20)) == frame.image[2:20, 4:30]).all() for frame in lazy)
     assert {frame.dropped for frame in marked} == {3}
     changed = lazy[0]
     changed.image = expected[0].image[:10]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 
 from facestream.errors import ConfigError
+from facestream.io.reading import LazyFrame, LazyPixels
 from facestream.stream.device import Bridge
 from facestream.stream.guiding import Guide, GuidingPolicy, guide_for, settle
 from facestream.stream.joining import batch_of
 from facestream.stream.pipeline import Pipeline, Tracks
 from facestream.stream.stage import Stage
-from facestream.stream.types import ExtractBatch, Floats, Frame, FrameFaces
+from facestream.stream.types import ExtractBatch, Floats, Frame, FrameFaces, Image
 from facestream.testing.plugins import FACE_68, FIVE_POINTS, FakeAligner, FakeDetector, in_boxes
 
 BOX = (40, 30, 80, 70)
@@ -305,6 +307,33 @@ async def test_a_guided_pipeline_detects_few_frames_and_shows_the_same_face_in_a
         assert faces.tracks.tolist() == [1]
         assert faces.priors is None
         assert faces.aligned is not None
+
+
+async def test_a_guided_frame_is_not_converted_as_a_whole(bridge: Bridge) -> None:
+    def unmade(seq: int) -> LazyFrame:
+        made = picture(seq)
+        pixels = LazyPixels(lambda: made.image, made.size, part=made.part, light=made.light)
+        return LazyFrame.of(pixels, made.source, seq, made.pts, made.captured_at)
+
+    frames = [unmade(seq) for seq in range(8)]
+    await through(guided_chain(bridge, FakeDetector([BOX]), TellingAligner()), frames)
+    lazy = [pixels for frame in frames if isinstance(pixels := frame._pixels, LazyPixels)]
+    assert [pixels.made for pixels in lazy] == [True, False, False, False, True, False, False, False]
+
+
+async def test_the_guide_waits_for_pixels_in_a_thread_where_it_cannot_do_without(bridge: Bridge) -> None:
+    def unlit(seq: int) -> LazyFrame:
+        def load() -> Image:
+            threads.append(threading.current_thread())
+            return picture(seq).image
+
+        return LazyFrame.of(LazyPixels(load, picture().size), "a", seq, seq / 25, seq / 25)
+
+    threads: list[threading.Thread] = []
+    results = await through(guided_chain(bridge, FakeDetector([BOX]), TellingAligner()), [unlit(0), unlit(1)])
+    assert [faces.frame.guided for faces in results] == [False, True]
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
 
 
 async def test_a_lost_face_is_looked_for_in_the_next_frame(bridge: Bridge) -> None:

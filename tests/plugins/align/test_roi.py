@@ -2,7 +2,16 @@ import cv2
 import numpy as np
 import pytest
 
-from facestream.plugins.align.roi import Squares, apply, bounding_squares, crop, eye_angles, level_squares
+from facestream.plugins.align.roi import (
+    Squares,
+    apply,
+    bounding_squares,
+    crop,
+    crop_frames,
+    eye_angles,
+    level_squares,
+)
+from facestream.stream.types import Frame, Image, Region
 
 
 def square(centre: tuple[float, float], side: float, angle: float) -> Squares:
@@ -44,6 +53,42 @@ def test_each_face_is_cut_from_its_own_frame() -> None:
     pictures = [np.full((8, 8, 3), shade, np.uint8) for shade in (7, 9)]
     matrices = np.repeat(square((4, 4), 4, 0).matrices(4), 2, axis=0)
     assert crop(pictures, np.int32([1, 0]), matrices, 4)[:, 0, 0, 0].tolist() == [9, 7]
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4])
+def test_no_more_of_a_frame_is_looked_at_than_its_squares_see(angle: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2, 200, 300, 3)).astype(np.uint8)
+    pictures = [cv2.GaussianBlur(picture, (0, 0), 2) for picture in noise]
+    frames = [Watched("a", 0, seq, 0.0, 0.0, picture) for seq, picture in enumerate([*pictures, pictures[0]])]
+    squares = [square((60, 70), 50, angle), square((90, 80), 40, angle), square((299, 5), 60, angle)]
+    matrices = np.concatenate([each.matrices(48) for each in squares])
+    ids = np.int32([0, 0, 1])
+    cut = crop_frames(frames, ids, matrices, 48).astype(int)
+    assert np.abs(cut - crop(pictures, ids, matrices, 48)).max() <= 1
+    assert [len(frame.seen) for frame in frames] == [1, 1, 0]
+    (left, top, right, bottom), (beside, _, edge, _) = frames[0].seen[0], frames[1].seen[0]
+    assert left <= 35 < 110 <= right < 180
+    assert top <= 45 < 100 <= bottom < 160
+    assert beside > 200
+    assert edge == 300
+
+
+@pytest.mark.parametrize("centre", [(-500, 20), (5000, 20), (50, np.nan)])
+def test_a_square_that_lies_nowhere_in_its_frame_is_black(centre: tuple[float, float]) -> None:
+    frame = Frame("a", 0, 0, 0.0, 0.0, np.full((40, 100, 3), 200, np.uint8))
+    assert not crop_frames([frame], np.zeros(1, np.int32), square(centre, 10, 0).matrices(8), 8).any()
+
+
+class Watched(Frame):
+    """Remembers which parts of it were asked for."""
+
+    @property
+    def seen(self) -> list[Region]:
+        return self.__dict__.setdefault("_seen", [])
+
+    def part(self, region: Region) -> Image:
+        self.seen.append(region)
+        return Frame.part(self, region)
 
 
 def test_squares_are_levelled_by_the_eyes() -> None:
