@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -48,6 +49,8 @@ def test_ctrl_c_saves_says_how_to_go_on_and_the_job_goes_on(tmp_path: Path, smal
 
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([*going, "--jsonl", "-"], text=True, **streams) as job:  # type: ignore[call-overload]
+        if sys.platform == "linux":  # so that it can't come to its end before the signal: nobody takes its lines
+            fcntl.fcntl(job.stdout, fcntl.F_SETPIPE_SZ, 4096)
         job.stdout.readline()  # the first frame is out
         job.send_signal(signal.SIGINT)
         _, told = job.communicate(timeout=300)

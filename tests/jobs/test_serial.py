@@ -375,6 +375,8 @@ def test_ctrl_c_in_the_first_pass_says_what_to_do(tmp_path: Path, face_clip: Pat
         "--serial",
         "--device",
         "cpu",
+        "--detect-size",
+        "1280",  # so that the pass takes its time
         face_clip,
         "-p",
         tmp_path / "a",
