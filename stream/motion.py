@@ -19,6 +19,7 @@ scipy's ``linear_sum_assignment``: exact, and 10 µs for ten faces.
 
 from __future__ import annotations
 
+from math import exp
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -128,7 +129,8 @@ class Motion:
         wide = boxes[order].astype(np.float64)
         extents = wide[:, 2:] - wide[:, :2]
         usable = np.asarray(np.isfinite(wide).all(axis=1) & (extents > 0).all(axis=1))
-        order, wide, extents = order[usable], wide[usable], extents[usable]
+        if not usable.all():
+            order, wide, extents = order[usable], wide[usable], extents[usable]
         confidence = scores[order]
         strong = confidence >= self._strong
         if len(order) > 1:
@@ -143,8 +145,10 @@ class Motion:
             return rows
         unseen = self._now - tracks.seen
         likeness = _likeness(tracks, found, unseen)
-        _assign(np.where(found.strong[None], likeness, 0.0), rows)
-        if not found.strong.all():
+        if found.strong.all():
+            _assign(likeness, rows)
+        else:
+            _assign(np.where(found.strong[None], likeness, 0.0), rows)
             free = np.ones(len(tracks.keys), np.bool_)
             free[rows[rows >= 0]] = False
             free &= unseen <= _WEAK_MEMORY
@@ -160,6 +164,8 @@ class Motion:
     def _start(self, found: _Found, rows: Longs) -> None:
         """Start tracklets for strong boxes that continue none."""
         new = np.flatnonzero((rows < 0) & found.strong)
+        if not len(new):
+            return
         rows[new] = len(self._tracks.keys) + np.arange(len(new))
         self._tracks.add(found, new, self._next_key + np.arange(len(new)), self._now)
         self._next_key += len(new)
@@ -204,7 +210,7 @@ class _Tracks:
                 setattr(self, name, rows[mask])
 
     def predict(self, elapsed: float) -> None:
-        kept = float(np.exp(-elapsed / _DAMPING))
+        kept = exp(-elapsed / _DAMPING)
         travel = _DAMPING * (1.0 - kept)
         self.centres += travel * self.speeds
         self.speeds *= kept
@@ -218,7 +224,12 @@ class _Tracks:
         """Correct the tracks at ``rows`` by the boxes found for them."""
         if not len(rows):
             return
-        centres = found.centres[boxes]
+        if len(self.keys) == 1:
+            self._observe(slice(None), found.centres[boxes], found.extents[boxes], now)  # nothing to look up, or copy
+        else:
+            self._observe(rows, found.centres[boxes], found.extents[boxes], now)
+
+    def _observe(self, rows: Longs | slice, centres: Doubles, extents: Doubles, now: float) -> None:
         place, cross, speed = self.covariances[rows].T
         total = place + _BOX_NOISE**2
         gain, speed_gain = place / total, cross / total
@@ -227,12 +238,12 @@ class _Tracks:
         gap = now - self.seen[rows]
         lost = gap > 2.5 * max(float(gap.min()), _PERIOD)
         if lost.any():
-            speeds[lost] = (centres[lost] - self.observed[rows[lost]]) / gap[lost, None]
+            speeds[lost] = (centres[lost] - self.observed[rows][lost]) / gap[lost, None]
         self.centres[rows] += gain[:, None] * residual
         self.speeds[rows] = speeds
-        covariances = [place * (1 - gain), cross * (1 - gain), speed - speed_gain * cross]
-        self.covariances[rows] = np.stack(covariances, axis=1)
-        self.extents[rows] += _SIZE_GAIN * (found.extents[boxes] - self.extents[rows])
+        covariances = place * (1 - gain), cross * (1 - gain), speed - speed_gain * cross
+        self.covariances[rows] = np.array(covariances).T
+        self.extents[rows] += _SIZE_GAIN * (extents - self.extents[rows])
         self.observed[rows] = centres
         self.seen[rows] = now
 
@@ -252,14 +263,19 @@ class _Tracks:
 def _overlaps(a: Doubles, b: Doubles) -> Doubles:
     """(A, 4), (B, 4) → the (A, B) areas that they share."""
     sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    shared: Doubles = np.maximum(sides, 0.0).prod(axis=2)
-    return shared
+    return _areas(np.maximum(sides, 0.0))
+
+
+def _areas(extents: Doubles) -> Doubles:
+    """(…, 2) widths and heights → (…)."""
+    areas: Doubles = extents[..., 0] * extents[..., 1]
+    return areas
 
 
 def _duplicates(boxes: Doubles, extents: Doubles, scores: Floats) -> Bools:
     """bool (M,): boxes that show a face which a box of better score shows already."""
     shared = _overlaps(boxes, boxes)
-    areas = extents.prod(axis=1)
+    areas = _areas(extents)
     smaller = np.minimum(areas[:, None], areas[None])
     larger = np.maximum(areas[:, None], areas[None])
     same = shared > _SAME_BOX * (smaller + larger - shared)
@@ -277,7 +293,7 @@ def _likeness(tracks: _Tracks, found: _Found, unseen: Doubles) -> Doubles:
     """
     half = tracks.extents / 2
     shared = _overlaps(np.concatenate([tracks.centres - half, tracks.centres + half], axis=1), found.boxes)
-    track_areas, box_areas = tracks.extents.prod(axis=1)[:, None], found.extents.prod(axis=1)[None]
+    track_areas, box_areas = _areas(tracks.extents)[:, None], _areas(found.extents)[None]
     overlap = shared / (track_areas + box_areas - shared)
     step = tracks.centres[:, None] - found.centres[None]
     at_once, more, most = _REACH
@@ -290,6 +306,8 @@ def _likeness(tracks: _Tracks, found: _Found, unseen: Doubles) -> Doubles:
 
 def _rivalled(likeness: Doubles, rows: Longs, boxes: Longs) -> Bools:
     """bool (P,): pairs of a track and a box either of which might as well have been paired otherwise."""
+    if likeness.size == 1:
+        return np.zeros(len(rows), np.bool_)
     chosen = likeness[rows, boxes]
     others = likeness.copy()
     others[rows, boxes] = 0.0
@@ -298,6 +316,10 @@ def _rivalled(likeness: Doubles, rows: Longs, boxes: Longs) -> Bools:
 
 def _assign(likeness: Doubles, rows: Longs) -> None:
     """Give boxes without a row the tracks that make the sum of likeness largest; 0 is no pair."""
+    if likeness.size == 1:
+        if likeness[0, 0] > 0.0:
+            rows[0] = 0
+        return
     tracks, boxes = linear_sum_assignment(likeness, maximize=True)
     paired = likeness[tracks, boxes] > 0.0
     rows[boxes[paired]] = tracks[paired]
