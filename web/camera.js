@@ -183,6 +183,8 @@ export class OwnCamera extends EventTarget {
         this.#flight.sent(picture, takenAt);
         picture = null;
       }
+    } catch (error) {
+      console.warn("a frame of the camera is left out", error); // the next one may be had
     } finally {
       picture?.close();
       this.#grabbing = false;

@@ -124,12 +124,13 @@ def expected_faces(pictures: list[Image]) -> list[int]:
     return [len(np.asarray(boxes_of(picture))) for picture in pictures]
 
 
-if __name__ == "__main__":  # python -m tests.jobs.extracting OUTPUT INPUT …; a line for each step
+def in_step(run: InputRun) -> None:
+    """Say how far it is, and go on when told to, or when nobody is there who could."""
+    print(run.name, run.published, flush=True)
+    sys.stdin.readline()
+
+
+if __name__ == "__main__":  # python -m tests.jobs.extracting OUTPUT INPUT …
     import asyncio
 
-    asyncio.run(
-        extract(
-            options_for(*map(Path, sys.argv[2:]), output=Path(sys.argv[1])),
-            progress=lambda run: print(run.name, run.published, flush=True),
-        )
-    )
+    asyncio.run(extract(options_for(*map(Path, sys.argv[2:]), output=Path(sys.argv[1])), progress=in_step))

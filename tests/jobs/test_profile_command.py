@@ -50,7 +50,7 @@ def test_it_shows_a_table_and_saves_the_best(settings: Path) -> None:
 
 
 def test_an_interrupted_one_shows_the_best_so_far_and_saves_nothing(settings: Path) -> None:
-    command = [*PROFILE, "--budget", "15", "--aligner", "none"]  # a second a test: the signal comes amid the second one
+    command = [*PROFILE, "--budget", "45", "--aligner", "none"]  # 3 s a test: the signal comes amid the second
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         while "yunet 1: " not in running.stderr.readline():
