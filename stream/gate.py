@@ -6,6 +6,7 @@ import asyncio
 
 from facestream.stream.batching import FrameQueue, Item, LaneStatistics, with_faces
 from facestream.stream.channel import BrokenChannel, EndOfChannel
+from facestream.stream.signal import Signal
 from facestream.stream.types import FrameFaces
 
 
@@ -19,7 +20,7 @@ class FrameGate:
     def __init__(self, capacity: int = 1) -> None:
         self._capacity = capacity
         self._queue = FrameQueue()
-        self._changed = asyncio.Condition()
+        self._changed = Signal()
         self._ended = False
 
     def add(self, source: str, *, live: bool) -> None:
@@ -36,9 +37,8 @@ class FrameGate:
 
     async def remove(self, source: str) -> LaneStatistics:
         """Drop what ``source`` has waiting, count it, and let it go. A ``put`` that waits for room ends."""
-        async with self._changed:
-            final = self._queue.remove(source)
-            self._changed.notify_all()
+        final = self._queue.remove(source)
+        self._changed.tell()
         return final
 
     async def put(self, item: Item) -> None:
@@ -53,12 +53,11 @@ class FrameGate:
         # A source that always has a frame must not keep the loop to itself. Not after the frame was offered: who is
         # cancelled there can't tell, and may offer it again.
         await asyncio.sleep(0)
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._is_shut(source) or self._queue.has_room(source))
-            if self._is_shut(source):
-                raise BrokenChannel
-            self._queue.offer(faces)
-            self._changed.notify_all()
+        await self._changed.wait_for(lambda: self._is_shut(source) or self._queue.has_room(source))
+        if self._is_shut(source):
+            raise BrokenChannel
+        self._queue.offer(faces)
+        self._changed.tell()
 
     async def pass_over(self, source: str) -> None:
         """Count a frame that no model is to see, as captured and dropped; nobody looks at its pixels.
@@ -77,19 +76,17 @@ class FrameGate:
         Raises:
             EndOfChannel: the gate is closed and nothing is left.
         """
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self._queue) or self._ended)
-            frames = self._queue.take(limit)
-            self._changed.notify_all()
+        await self._changed.wait_for(lambda: len(self._queue) or self._ended)
+        frames = self._queue.take(limit)
+        self._changed.tell()
         if not frames:
             raise EndOfChannel
         return frames
 
     async def close(self) -> None:
         """Nothing more comes; what waits is still taken."""
-        async with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        self._ended = True
+        self._changed.tell()
 
     def __contains__(self, source: object) -> bool:
         return source in self._queue

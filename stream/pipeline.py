@@ -30,6 +30,7 @@ from facestream.stream.following import Following, Tracks
 from facestream.stream.gate import FrameGate
 from facestream.stream.guiding import Guide, GuidingPolicy
 from facestream.stream.recognition import Recogniser
+from facestream.stream.signal import Signal
 from facestream.stream.stage import Stage, StageStatistics, derive
 from facestream.stream.tasks import task_group
 from facestream.stream.types import ExtractBatch, Floats, Frame, FrameFaces
@@ -87,7 +88,7 @@ class Pipeline:
         self._room.set()
         self._progress = Counter[str]()  # frames of each source accounted for: published, or dropped before one
         self._inside = Counter[str]()  # frames of each source between the gate and the exit
-        self._published = asyncio.Condition()
+        self._published = Signal()
         self._started = self._ended = False
         self.gate = FrameGate(capacity=self._frames_at_once())
 
@@ -148,10 +149,9 @@ class Pipeline:
             BrokenChannel: the pipeline ended before.
         """
         goals = self.gate.captured()
-        async with self._published:
-            await self._published.wait_for(lambda: self._ended or self._reached(goals))
-            if not self._reached(goals):
-                raise BrokenChannel
+        await self._published.wait_for(lambda: self._ended or self._reached(goals))
+        if not self._reached(goals):
+            raise BrokenChannel
 
     async def put(self, item: Item) -> None:
         """Hand a frame to the chain, bare or with the faces that are known already; waits for room.
@@ -186,17 +186,15 @@ class Pipeline:
     async def remove(self, source: str) -> LaneStatistics:
         """Let ``source`` go: what it has waiting is dropped, what is in flight still comes out. Its final count."""
         final = await self.gate.remove(source)
-        async with self._published:
-            self._forget(source)
-            self._published.notify_all()
+        self._forget(source)
+        self._published.tell()
         return final
 
     async def gone(self, source: str) -> None:
         """Wait until nothing of a removed source is in flight any more. Not for whoever takes the results: it would
         wait for itself. Cancelling loses nothing.
         """
-        async with self._published:
-            await self._published.wait_for(lambda: self._ended or not self._inside[source])
+        await self._published.wait_for(lambda: self._ended or not self._inside[source])
 
     def guide_source(self, source: str, policy: GuidingPolicy | None) -> None:
         """When the detector looks at one source's frames; None for what holds for all.
@@ -248,8 +246,7 @@ class Pipeline:
         """Whoever waits for room or for a result waits for nothing."""
         self._ended = True
         await self.gate.close()
-        async with self._published:
-            self._published.notify_all()
+        self._published.tell()
 
     async def _publish(self, receiver: Receiver[ExtractBatch], publish: Publish) -> None:
         joiner = FrameJoiner()
@@ -262,12 +259,11 @@ class Pipeline:
                 await publish(faces)
                 self._in_flight.leave()
                 self._update_room()
-                async with self._published:
-                    self._progress[faces.frame.source] += 1 + faces.dropped
-                    self._inside[faces.frame.source] -= 1
-                    if faces.frame.source not in self.gate:
-                        self._forget(faces.frame.source)  # removed while this frame was in flight
-                    self._published.notify_all()
+                self._progress[faces.frame.source] += 1 + faces.dropped
+                self._inside[faces.frame.source] -= 1
+                if faces.frame.source not in self.gate:
+                    self._forget(faces.frame.source)  # removed while this frame was in flight
+                self._published.tell()
 
     async def _choose(self, receiver: Receiver[ExtractBatch], sender: Sender[ExtractBatch]) -> None:
         """Between the other stages and those that look at chosen faces only: whole frames, followed by motion."""
