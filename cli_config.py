@@ -20,7 +20,7 @@ from facestream.cli_serve import (
 )
 from facestream.cli_settings import SETTINGS
 from facestream.config import DEFAULT_FILE, SOURCES, WEBHOOKS, Setting, from_file, unheard
-from facestream.config_settings import DEFAULT, Settings, exposed, idle, misnamed
+from facestream.config_settings import DEFAULT, Settings, exposed, idle, misnamed, missing_files
 from facestream.config_text import sample, toml
 from facestream.errors import ConfigError, OutputError
 from facestream.io.urls import HIDDEN, redact_url
@@ -69,7 +69,8 @@ def check(file: Path | None, config: Path | None) -> int:
     if problems:
         return WRONG
     settings = settings_for(("--config", str(path)))
-    for warning in (exposed(settings), idle(settings), _unguarded(settings), unheard(SETTINGS)):
+    warnings = exposed(settings), missing_files(settings), idle(settings), _unguarded(settings), unheard(SETTINGS)
+    for warning in warnings:
         if warning:
             click.echo(f"facestream: {warning}", err=True)
     from facestream.jobs.wording import counted

@@ -135,9 +135,19 @@ def check_files(settings: Settings) -> None:
     Raises:
         SourceUnavailable: all are files and folders, and none is there.
     """
-    missing = [e.url for e in settings.sources if source_kind(e.url).finite and not os.path.exists(e.url)]
+    missing = _missing(settings)
     if missing and len(missing) == len(settings.sources):
         raise SourceUnavailable(f"{missing[0]} isn't there; check the path")
+
+
+def missing_files(settings: Settings) -> str:
+    """A warning of files and folders among the sources that aren't there, or "". Blocks."""
+    missing = _missing(settings)
+    return f"not there, seen from this folder: {', '.join(missing)}; check the path" if missing else ""
+
+
+def _missing(settings: Settings) -> list[str]:
+    return [entry.url for entry in settings.sources if source_kind(entry.url).finite and not os.path.exists(entry.url)]
 
 
 def idle(settings: Settings) -> str:

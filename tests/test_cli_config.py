@@ -105,6 +105,12 @@ def test_a_file_that_is_not_there_keeps_no_other_source_from_being_served(capsys
     assert "unknown detect model" in capsys.readouterr().err
 
 
+def test_a_film_that_is_not_there_is_warned_of(folder, capsys):
+    (folder / "facestream.toml").write_text("[[sources]]\nurl = 'nosuch.mp4'\n[[sources]]\nurl = 'webcam:0'\n")
+    assert run(["config", "check"]) == 0
+    assert "not there, seen from this folder: nosuch.mp4; check the path" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("text", "warned"), [("", True), ("on = true\n", False)])
 def test_what_is_said_of_events_without_events_is_warned_of(folder, capsys, text, warned):
     (folder / "facestream.toml").write_text(f"[events]\n{text}clip_before = 5\n")
