@@ -220,7 +220,8 @@ class Guide:
             if length > policy.largest_step * size:
                 return None
             steps.append(step if length >= policy.still * size else (0.0, 0.0))
-        return _shifted(seen, frame.changed(guided=True), steps)
+        frame.guided = True
+        return _shifted(seen, frame, steps)
 
     def _is_due(self, source: _Source, seen: _Seen, frame: Frame) -> bool:
         policy = self._policy_of(frame)

@@ -107,11 +107,13 @@ def crop_frames(frames: Sequence[Frame], frame_ids: Ints, matrices: Floats, size
 
 def _around(matrices: Floats, size: int, frame: tuple[int, int]) -> Region:
     """The part of a ``frame`` (width, height) that squares see, in steps of :data:`_STEP`."""
-    corners = matrices[:, :, :2] @ np.array([(0, size, 0, size), (0, 0, size, size)], np.float32) + matrices[:, :, 2:]
-    if not np.isfinite(corners).all():
+    if not np.isfinite(matrices).all():
         return 0, 0, *frame
-    low, high = corners.min(axis=(0, 2)).tolist(), corners.max(axis=(0, 2)).tolist()
-    (left, right), (top, bottom) = (_span(*each) for each in zip(low, high, frame))
+    rows = [(start, across * size, down * size) for across, down, start in matrices.reshape(-1, 3).tolist()]
+    low = [start + min(across, 0) + min(down, 0) for start, across, down in rows]
+    high = [start + max(across, 0) + max(down, 0) for start, across, down in rows]
+    left, right = _span(min(low[::2]), max(high[::2]), frame[0])
+    top, bottom = _span(min(low[1::2]), max(high[1::2]), frame[1])
     return left, top, right, bottom
 
 
