@@ -1,7 +1,7 @@
 """A network as OpenVINO runs it on a CPU: the same float32 numbers, in down to a fifth of the time.
 
 torch is slow at small depthwise convolutions, which is what fast face models are made of. On two cores, in milliseconds
-of CPU time (``bench/backends.py``): mesh 5.8 → 1.0, yunet 15 → 3.9, sface 13.5 → 7.0, retinaface-mnet 12 → 6.8,
+of CPU time (``bench/backends.py``): mesh 5.8 → 1.0, yunet 15 → 3.1, sface 13.5 → 7.0, retinaface-mnet 12 → 6.8,
 centerface 25 → 19; bisenet-fp, of large convolutions, 125 → 121.
 
 OpenVINO is an optional dependency (``pip install facestream[openvino]``). The network is exported by torch from our own
@@ -230,8 +230,8 @@ def forget(weights: Path, size: int | None, folder: Path) -> None:
 
 def _threads(net: nn.Module, size: int | None) -> int:
     """As many as torch has, and fewer for a small network, which takes long to share out: one on small pictures (mesh
-    costs 0.7 ms of CPU time in one thread and 1.0 to 1.3 in two), half as many on a detector's (yunet 3.7 ms in one and
-    4.3 to 5.2 in two, of which 2.4 go by). The other half is for decoders and for the models behind it.
+    costs 0.7 ms of CPU time in one thread and 1.0 to 1.3 in two), half as many on a detector's (yunet 3.1 ms in one and
+    3.4 to 4.4 in two). The other half is for decoders and for the models behind it.
     """
     if sum(weights.numel() for weights in net.parameters()) >= _SMALL:
         return torch.get_num_threads()

@@ -63,8 +63,10 @@ def test_a_samples_result_does_not_depend_on_its_neighbours(weights: Path, tmp_p
             np.testing.assert_array_equal(alone[0], all_[row])
 
 
-def test_a_networks_own_normalisation_happens_inside(weights: Path, tmp_path: Path) -> None:
-    mean, scale = np.array([104, 117, 123], np.float32), np.array([2, 4, 8], np.float32)
+@pytest.mark.parametrize("of_mean", [0, 1])
+@pytest.mark.parametrize("of_scale", [0, 1])
+def test_a_networks_own_normalisation_is_done(of_mean: int, of_scale: int, weights: Path, tmp_path: Path) -> None:
+    mean, scale = of_mean * np.float32([104, 117, 123]), np.float32([2, 4, 8]) ** of_scale
     net = Small().eval()
     fast = OpenVinoNetwork(converted(net, 64, weights, tmp_path), mean, scale, threads=1)
     pixels = pictures(1, 64, 64)
