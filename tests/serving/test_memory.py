@@ -13,7 +13,7 @@ class Ring:
 
     def __init__(self, gone: asyncio.Event) -> None:
         self.itself = self
-        weakref.finalize(self, gone.set)
+        weakref.finalize(self, asyncio.get_running_loop().call_soon_threadsafe, gone.set)
 
 
 async def test_what_refers_to_itself_is_let_go_though_the_collector_never_comes_by_itself() -> None:
@@ -23,7 +23,7 @@ async def test_what_refers_to_itself_is_let_go_though_the_collector_never_comes_
         Ring(gone)
         assert not gone.is_set()
         staying = asyncio.create_task(stay_small(bridge, every=0.0))
-        await asyncio.wait_for(gone.wait(), 30)
+        await asyncio.wait_for(gone.wait(), 60)
         staying.cancel()
         await asyncio.wait([staying])
     finally:

@@ -15,17 +15,19 @@ UNDER_WAY = """
 import asyncio, threading
 from facestream.stream.threads import Threads
 
+go_on = threading.Event()
+
 async def main():
-    begun, go_on = threading.Event(), threading.Event()
+    begun = threading.Event()
     threads = Threads("x", awaited={awaited})
     threads.need(1)
     call = lambda: (begun.set(), {call}, print("done"))
     threads.call(print, asyncio.get_running_loop().create_future(), call, ())
     begun.wait()
-    threading.Timer(0.2, go_on.set).start()
 
 asyncio.run(main())
-print("over")
+print("over", flush=True)
+threading.Timer(0.2, go_on.set).start()
 """
 
 
@@ -82,5 +84,5 @@ def test_a_call_may_outlive_its_event_loop() -> None:
 )
 def test_a_process_ends_after_its_calls_unless_they_may_hang(awaited: bool, call: str, said: str) -> None:
     code = UNDER_WAY.format(awaited=awaited, call=call)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
