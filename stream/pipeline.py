@@ -105,21 +105,38 @@ class Pipeline:
             raise RuntimeError("a pipeline runs once: make another of the same stages")
         self._started = True
         try:
-            async with task_group() as tasks:
-                sender, receiver = Channel[ExtractBatch](1).ends
-                tasks.create_task(self._admit(sender), name="pipeline.admit")
-                for place, stage in enumerate(self._stages):
-                    if place == self._choosing_from:
-                        outbound, chosen = Channel[ExtractBatch](1).ends
-                        tasks.create_task(self._choose(receiver, outbound), name="pipeline.choose")
-                        receiver = chosen
-                    outbound, next_receiver = Channel[ExtractBatch](1).ends
-                    running = stage.run(receiver, outbound, one_by_one=self._in_flight.limit == 1)
-                    tasks.create_task(running, name=f"pipeline.{stage.name}")
-                    receiver = next_receiver
-                tasks.create_task(self._publish(receiver, publish), name="pipeline.publish")
+            if self._in_flight.limit == 1:
+                await self._run_in_turn(publish)
+            else:
+                await self._run_at_once(publish)
         finally:
             await self._end()
+
+    async def _run_in_turn(self, publish: Publish) -> None:
+        """One lot of frames after another: nothing overlaps, so that nothing need be handed from task to task."""
+        choosing, joining = FrameJoiner(), FrameJoiner()
+        while batches := await self._taken():
+            for place, stage in enumerate(self._stages):
+                if place == self._choosing_from:
+                    batches = [part for batch in batches for part in await self._chosen(batch, choosing)]
+                batches = [part for batch in batches for part in await stage.run_through(batch)]
+            for batch in batches:
+                await self._let_out(batch, joining, publish)
+
+    async def _run_at_once(self, publish: Publish) -> None:
+        """Each stage in a task of its own, all at work on different batches."""
+        async with task_group() as tasks:
+            sender, receiver = Channel[ExtractBatch](1).ends
+            tasks.create_task(self._admit(sender), name="pipeline.admit")
+            for place, stage in enumerate(self._stages):
+                if place == self._choosing_from:
+                    outbound, chosen = Channel[ExtractBatch](1).ends
+                    tasks.create_task(self._choose(receiver, outbound), name="pipeline.choose")
+                    receiver = chosen
+                outbound, next_receiver = Channel[ExtractBatch](1).ends
+                tasks.create_task(stage.run(receiver, outbound), name=f"pipeline.{stage.name}")
+                receiver = next_receiver
+            tasks.create_task(self._publish(receiver, publish), name="pipeline.publish")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Receiver[FrameFaces]]:
@@ -214,21 +231,26 @@ class Pipeline:
         return len(self._in_flight)
 
     async def _admit(self, sender: Sender[ExtractBatch]) -> None:
+        while batches := await self._taken():
+            for batch in batches:
+                await sender.send(batch)
+        sender.close()
+
+    async def _taken(self) -> list[ExtractBatch]:
+        """The next lot of frames, once there is room for it; none once there are no more."""
+        # First the place, then the frame: the frame is chosen as late as possible and so is the newest.
+        await self._room.wait()
         try:
-            while True:
-                # First the place, then the frame: the frame is chosen as late as possible and so is the newest.
-                await self._room.wait()
-                frames = await self.gate.take(self._frames_at_once())
-                self._in_flight.enter(len(frames))
-                self._inside.update(faces.frame.source for faces in frames)
-                self._update_room()
-                if self._guide is not None:
-                    await self._light_up(frames)
-                    frames = [self._guide.next(frame) for frame in frames]
-                for batch in batches_of(frames):
-                    await sender.send(batch)
+            frames = await self.gate.take(self._frames_at_once())
         except EndOfChannel:
-            sender.close()
+            return []
+        self._in_flight.enter(len(frames))
+        self._inside.update(faces.frame.source for faces in frames)
+        self._update_room()
+        if self._guide is not None:
+            await self._light_up(frames)
+            frames = [self._guide.next(frame) for frame in frames]
+        return batches_of(frames)
 
     async def _light_up(self, frames: Sequence[FrameFaces]) -> None:
         """Have the guide, which is in the event loop, wait for no pixels to be made."""
@@ -251,32 +273,40 @@ class Pipeline:
     async def _publish(self, receiver: Receiver[ExtractBatch], publish: Publish) -> None:
         joiner = FrameJoiner()
         async for batch in receiver:
-            await self._derive(batch)
-            for faces in joiner.put(batch):
-                faces = await self._followed(faces)
-                if self._guide is not None and self._lost_below is not None:
-                    self._guide.learn(faces, self._lost_below)
-                await publish(faces)
-                self._in_flight.leave()
-                self._update_room()
-                self._progress[faces.frame.source] += 1 + faces.dropped
-                self._inside[faces.frame.source] -= 1
-                if faces.frame.source not in self.gate:
-                    self._forget(faces.frame.source)  # removed while this frame was in flight
-                self._published.tell()
+            await self._let_out(batch, joiner, publish)
+
+    async def _let_out(self, batch: ExtractBatch, joiner: FrameJoiner, publish: Publish) -> None:
+        """The frames that the batch completes."""
+        await self._derive(batch)
+        for faces in joiner.put(batch):
+            faces = await self._followed(faces)
+            if self._guide is not None and self._lost_below is not None:
+                self._guide.learn(faces, self._lost_below)
+            await publish(faces)
+            self._in_flight.leave()
+            self._update_room()
+            self._progress[faces.frame.source] += 1 + faces.dropped
+            self._inside[faces.frame.source] -= 1
+            if faces.frame.source not in self.gate:
+                self._forget(faces.frame.source)  # removed while this frame was in flight
+            self._published.tell()
 
     async def _choose(self, receiver: Receiver[ExtractBatch], sender: Sender[ExtractBatch]) -> None:
-        """Between the other stages and those that look at chosen faces only: whole frames, followed by motion."""
-        assert self._following is not None
+        """Between the other stages and those that look at chosen faces only."""
         joiner = FrameJoiner()
         async for batch in receiver:
-            await self._derive(batch)
-            chosen = []
-            for faces in joiner.put(batch):
-                chosen.append(self._following.before(faces, await self._qualities(faces)))
-            for part in batches_of(chosen):
+            for part in await self._chosen(batch, joiner):
                 await sender.send(part)
         sender.close()
+
+    async def _chosen(self, batch: ExtractBatch, joiner: FrameJoiner) -> list[ExtractBatch]:
+        """Of the frames that the batch completes, followed by motion, the faces that are to be looked at."""
+        assert self._following is not None
+        await self._derive(batch)
+        chosen = []
+        for faces in joiner.put(batch):
+            chosen.append(self._following.before(faces, await self._qualities(faces)))
+        return batches_of(chosen)
 
     async def _followed(self, faces: FrameFaces) -> FrameFaces:
         """All of the frame's faces, numbered and named, where that is wanted."""

@@ -7,7 +7,7 @@ With several devices the model is there on each. Whichever is free takes the nex
 it as above, and results leave in the order of the batches.
 
 Where only one batch is on its way through the whole chain there is nothing to overlap: then the three verbs are one
-call, and a batch crosses to a thread and back once, not three times.
+call (:meth:`Stage.run_through`), and a batch crosses to a thread and back once, not three times.
 """
 
 from __future__ import annotations
@@ -277,22 +277,11 @@ class Stage:
         """What the plugin has to tell at the end of a job, such as how many faces it left out and why."""
         return [line for role in self._roles for line in summary_of(role.plugin)]
 
-    async def run(
-        self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch], *, one_by_one: bool = False
-    ) -> None:
+    async def run(self, inbound: Receiver[ExtractBatch], outbound: Sender[ExtractBatch]) -> None:
         """Process batches until ``inbound`` ends, then close ``outbound``.
 
         Cancelling loses the batches in the stage.
-
-        Args:
-            one_by_one: there's one lot of frames on its way through the chain at most.
         """
-        if one_by_one and len(self._roles) == 1:
-            async for batch in self._batches(inbound):
-                for part in await self._at_once(batch):
-                    await outbound.send(part)
-            outbound.close()
-            return
         shared = Shared(self._batches(inbound))
         async with task_group() as tasks:
             for replica in range(len(self._roles)):
@@ -302,6 +291,15 @@ class Stage:
                 tasks.create_task(self._infer_all(feeds_out, raws_in), name=f"{self.name}.infer")
                 tasks.create_task(self._finish(raws_out, shared, outbound), name=f"{self.name}.post")
         outbound.close()
+
+    async def run_through(self, batch: ExtractBatch) -> list[ExtractBatch]:
+        """Process a batch by the model's first replica while this stage has no other; it may come back in parts.
+
+        All three verbs are one call. Cancelling loses the results.
+        """
+        fits = self.finds_faces or len(batch) <= self.batch_size  # detect batches arrive in their final size
+        parts = [batch] if fits else list(self._role.split(batch, self.batch_size))
+        return [done for part in parts for done in await self._at_once(part)]
 
     async def run_one(self, batch: ExtractBatch) -> list[ExtractBatch]:
         """Process one batch by this stage alone, beside a running stream or without any; it may come back in parts.
