@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facestream import __version__
+from facestream import __version__, cli
 from facestream.cli import run
 
 HEAVY = {"torch", "cv2", "av", "numpy", "scipy", "onnx", "websockets"}
@@ -109,3 +109,12 @@ def test_debug_shows_the_traceback() -> None:
     result = facestream("--debug", "extract", "/no/such/clip.mp4", "--jsonl", "-")
     assert result.returncode == 1
     assert "Traceback" in result.stderr
+
+
+def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.cli, "main", interrupted)
+    assert run(["profile"]) == 130
+    assert capsys.readouterr().err == "facestream: interrupted\n"

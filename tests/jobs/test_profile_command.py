@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from facestream.errors import ConfigError
+from facestream.jobs import profile_command as profile_module
 from facestream.jobs.models import ModelOptions
 from facestream.jobs.profile_command import ProfileOptions, measurable, profile_command
 from facestream.jobs.user_settings import saved_batch_sizes
@@ -49,18 +50,19 @@ def test_it_shows_a_table_and_saves_the_best(settings: Path) -> None:
     assert saved_batch_sizes("cpu").keys() == {"yunet", "mesh"}  # test_user_settings.py: later runs use them
 
 
-def test_an_interrupted_one_shows_the_best_so_far_and_saves_nothing(settings: Path) -> None:
-    command = [*PROFILE, "--budget", "45", "--aligner", "none"]  # 3 s a test: the signal comes amid the second
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stderr is not None
-        while "yunet 1: " not in running.stderr.readline():
-            assert running.poll() is None
-        running.send_signal(signal.SIGINT)
-        output, _ = running.communicate(timeout=300)
-    assert running.returncode == 130
-    assert "best: yunet 1" in output
-    assert "nothing is saved" in output
-    assert not settings.exists()
+async def test_an_interrupted_one_shows_the_best_so_far_and_saves_nothing(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    models = ModelOptions(device="cpu", aligner="none")
+    options = ProfileOptions(models=models, frame_size=(320, 240), budget=15.0)
+    running = asyncio.create_task(profile_command(options, say=said.append))
+    monkeypatch.setattr(profile_module, "_tell", lambda line: running.cancel())  # as Ctrl-C does, after the first test
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert "best: yunet 1" in "\n".join(said)
+    assert said[-1] == "interrupted: nothing is saved"
+    assert not saved_batch_sizes("cpu")
 
 
 def test_a_dry_run_saves_nothing(settings: Path) -> None:
