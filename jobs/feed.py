@@ -148,6 +148,7 @@ class Feed:
         try:
             if before:
                 await asyncio.wait(before)
+                before = ()  # each holds its source, decoder and all, and waited for others itself
             async with source:
                 opened.set_result(None)
                 async for frame in source:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from itertools import count
 from pathlib import Path
 
@@ -185,6 +187,18 @@ async def test_a_source_is_changed_many_times_at_once_and_only_the_last_is_left(
         await asyncio.gather(*changes, return_exceptions=True)
         await until(session, lambda: info(session, "door").size == (96, 48))
         assert info(session, "door").state is SourceState.LIVE
+
+
+async def test_a_source_that_gave_way_to_another_leaves_nothing_behind(clip: Path, wide_clip: Path) -> None:
+    async with live() as session:
+        await session.add_source(f"door={clip}", options=SourceOptions(loop=True))
+        former = []
+        for path, size in ((wide_clip, (96, 48)), (clip, (64, 48)), (wide_clip, (96, 48))):
+            former.append(weakref.ref(session._feeds["door"].source))
+            await session.update_source("door", str(path))
+            await until(session, lambda wanted=size: info(session, "door").size == wanted)  # type: ignore[misc]
+        gc.collect()
+        assert [source() for source in former] == [None, None, None]
 
 
 async def test_a_source_that_hangs_holds_up_neither_the_others_nor_the_end() -> None:
