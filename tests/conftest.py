@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from facestream.plugins.weights import fetch_file
 from facestream.testing.photos import FIVE_PEOPLE
 
 FULL = os.environ.get("FACESTREAM_FULL") == "1"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as it is in what a shell started with &, and all its children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same inputs each time, however slow the machine is; make soak looks for others.
 settings.register_profile(

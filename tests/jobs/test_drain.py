@@ -31,7 +31,7 @@ async def test_a_sink_that_takes_nothing_is_given_up_and_finalised_all_the_same(
     async with live(None, stuck) as session:
         await start(session, FakeSource("door", frames=None, live=True, rate=200))
         await until(session, lambda: session.sources()[0].processed >= 3)
-        assert await session.drain(0.01) == ["Notebook"]
+        assert "Notebook" in await session.drain(0.01)
     assert stuck.finalised == 1
 
 
