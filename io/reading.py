@@ -63,17 +63,16 @@ class LazyPixels:
         assert self._image is not None
         return self._image
 
-    def part(self, region: Region) -> Image:
-        """The pixels of a region. The others may still be to be made.
+    def around(self, region: Region) -> tuple[Image, tuple[int, int]]:
+        """All pixels if they are made, or can't be in part; else a region's. And where they begin.
 
         Raises:
             SourceError: they can't be made.
         """
         with self._making:
             if self._part is not None:
-                return self._part(region)
-        left, top, right, bottom = region
-        return self.image()[top:bottom, left:right]
+                return self._part(region), region[:2]
+        return self.image(), (0, 0)
 
     @property
     def light(self) -> Image | None:
@@ -158,9 +157,9 @@ class LazyFrame(Frame):
     def image(self, pixels: Image) -> None:
         self._pixels = pixels
 
-    def part(self, region: Region) -> Image:
+    def around(self, region: Region) -> tuple[Image, tuple[int, int]]:
         """As of any frame; of one that isn't converted yet converts no more, where that can be."""
-        return self._pixels.part(region) if isinstance(self._pixels, LazyPixels) else Frame.part(self, region)
+        return self._pixels.around(region) if isinstance(self._pixels, LazyPixels) else (self._pixels, (0, 0))
 
     @property
     def light(self) -> Image | None:

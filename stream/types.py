@@ -91,14 +91,14 @@ class Frame:
         """uint8 BGR (h, w, 3), the region's part of the image; all of it without one. Shares the image's memory."""
         if self.region is None:
             return self.image
-        return self.part(self.region)
-
-    def part(self, region: Region) -> Image:
-        """uint8 BGR (h, w, 3), a region of the image: all that is looked at, so that no more need be made. May share
-        the image's memory.
-        """
-        left, top, right, bottom = region
+        left, top, right, bottom = self.region
         return self.image[top:bottom, left:right]
+
+    def around(self, region: Region) -> tuple[Image, tuple[int, int]]:
+        """Pixels that hold a region, uint8 BGR (h, w, 3), and where in the image they begin: all that are there, and no
+        more than that where they are still to be made. May share the image's memory.
+        """
+        return self.image, (0, 0)
 
     @property
     def light(self) -> Image | None:

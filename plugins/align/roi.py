@@ -99,13 +99,12 @@ def crop_frames(frames: Sequence[Frame], frame_ids: Ints, matrices: Floats, size
     parts = [_NOTHING] * len(frames)
     for index in set(frame_ids.tolist()):
         mine = frame_ids == index
-        region = _around(matrices[mine], size, frames[index].size)
-        parts[index] = frames[index].part(region)
-        shifted[mine, :, 2] -= region[:2]
+        parts[index], corner = frames[index].around(_seen(matrices[mine], size, frames[index].size))
+        shifted[mine, :, 2] -= corner
     return crop(parts, frame_ids, shifted, size, rgb=rgb)
 
 
-def _around(matrices: Floats, size: int, frame: tuple[int, int]) -> Region:
+def _seen(matrices: Floats, size: int, frame: tuple[int, int]) -> Region:
     """The part of a ``frame`` (width, height) that squares see, in steps of :data:`_STEP`."""
     if not np.isfinite(matrices).all():
         return 0, 0, *frame

@@ -73,6 +73,15 @@ def test_no_more_of_a_frame_is_looked_at_than_its_squares_see(angle: float) -> N
     assert edge == 300
 
 
+def test_what_is_cut_from_a_whole_frame_depends_on_no_other_square() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
+    frame = Frame("a", 0, 0, 0.0, 0.0, noise)
+    matrices = np.concatenate([square((30 + 37.3 * i, 60 + 11.7 * i), 51.1, 0.3 * i).matrices(48) for i in range(6)])
+    together = crop_frames([frame], np.zeros(6, np.int32), matrices, 48)
+    for alone, matrix in zip(together, matrices):
+        np.testing.assert_array_equal(crop_frames([frame], np.zeros(1, np.int32), matrix[None], 48)[0], alone)
+
+
 @pytest.mark.parametrize("centre", [(-500, 20), (5000, 20), (50, np.nan)])
 def test_a_square_that_lies_nowhere_in_its_frame_is_black(centre: tuple[float, float]) -> None:
     frame = Frame("a", 0, 0, 0.0, 0.0, np.full((40, 100, 3), 200, np.uint8))
@@ -80,15 +89,16 @@ def test_a_square_that_lies_nowhere_in_its_frame_is_black(centre: tuple[float, f
 
 
 class Watched(Frame):
-    """Remembers which parts of it were asked for."""
+    """One that is made in parts. Remembers which were asked for."""
 
     @property
     def seen(self) -> list[Region]:
         return self.__dict__.setdefault("_seen", [])
 
-    def part(self, region: Region) -> Image:
+    def around(self, region: Region) -> tuple[Image, tuple[int, int]]:
         self.seen.append(region)
-        return Frame.part(self, region)
+        left, top, right, bottom = region
+        return self.image[top:bottom, left:right], (left, top)
 
 
 def test_squares_are_levelled_by_the_eyes() -> None:
