@@ -85,7 +85,7 @@ class AlignmentsWriter:
         self._sleep = sleep
         self._now = now
         self._journal: JournalFile | None = None
-        self._recovered: JournalIndex | None = None
+        self._recovered = JournalIndex()
         self._unsynced = asyncio.Event()
         self._syncing: asyncio.Task[None] | None = None
         self._error: OSError | None = None
@@ -102,7 +102,7 @@ class AlignmentsWriter:
             if self._journal is not None:  # cancelled meanwhile
                 self._journal.close()
             raise
-        self.recovered = frozenset() if self._recovered is None else frozenset(self._recovered.offsets)
+        self.recovered = frozenset(self._recovered.offsets)
         if self.recovered:
             _log.info(
                 "%s: going on after the %d frames of a job that didn't end (--no-resume starts anew)",
@@ -121,7 +121,7 @@ class AlignmentsWriter:
         Raises:
             AlignmentsError: the journal can't be read.
         """
-        return iter(()) if self._recovered is None else read_frames(self.journal, self._recovered)
+        return read_frames(self.journal, self._recovered)
 
     async def write(self, name: str, entry: FrameEntry) -> None:
         """Record a finished frame. When this returns, the end of the process doesn't lose it any more.

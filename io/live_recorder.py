@@ -7,7 +7,7 @@
 Frames are numbered by their source from 1; those that gave way in overload leave gaps. After a reconnection they are
 called ``door-e1_000001``. A source that starts over, in this session or a later one, gets a new folder: ``door-2``.
 So does one that never ends, now and then: whoever records for months has whole files of all but the last hour, and
-memory doesn't grow with the frames.
+ending one takes memory for an hour's names at most.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from facestream.stream.tasks import task_group
 from facestream.stream.types import Frame, FrameFaces
 
 _MOST_OPEN: Final = 64  # recordings; each holds a file and a thread
-_MOST_FRAMES: Final = 100_000  # in a recording: about an hour; the names of all are held, some 20 MB
+_MOST_FRAMES: Final = 100_000  # in a recording: about an hour; at its end the names of all are held, some 20 MB
 
 _log = logging.getLogger("facestream.record")
 
